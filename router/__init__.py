@@ -1,0 +1,1 @@
+"""The engine: configuration, journal, pipeline, deliveries, API, dashboard and command line."""

@@ -1,0 +1,67 @@
+"""Documents: metadata and the file itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from schemas.actors import Organization, Professional, Recipient
+from schemas.attachment import Attachment
+from schemas.base import Frozen, PartialDateTime
+from schemas.coding import Coding, Identifier
+
+
+class DocumentOperation(StrEnum):
+    """What the sender asks: a first version, a new version that replaces one, or a deletion."""
+
+    CREATE = "create"
+    REPLACE = "replace"
+    DELETE = "delete"
+
+
+class Wishes(Frozen):
+    """The delivery wishes of the ANS profile (OBX MetaDMPMSS); None where the sender said nothing."""
+
+    dmp: bool | None = None
+    mssante_professionals: bool | None = None
+    mssante_patient: bool | None = None
+    masked_to_professionals: bool | None = None
+    hidden_from_patient: bool | None = None
+    hidden_from_representatives: bool | None = None
+    secret_connection: bool | None = None
+    update_visibility: bool | None = None
+    reception_receipt: bool | None = None
+    reading_receipt: bool | None = None
+    patient_may_not_reply: bool | None = None
+
+
+class Document(Frozen):
+    """A document and what is known of it from the message that carried it."""
+
+    document_id: str | None = None
+    replaces_id: str | None = None
+    operation: DocumentOperation = DocumentOperation.CREATE
+    status: str | None = None
+    type: Coding | None = None
+    category: Coding | None = None
+    format: Coding | None = None
+    title: str | None = None
+    language: str | None = None
+    created_at: PartialDateTime | None = None
+    author: Professional | None = None
+    author_organization: Organization | None = None
+    legal_authenticator: Professional | None = None
+    custodian: Organization | None = None
+    confidentiality: tuple[Coding, ...] = ()
+    order_id: str | None = None
+    report_id: str | None = None
+    visit: Identifier | None = None
+    event_codes: tuple[Coding, ...] = ()
+    period_start: PartialDateTime | None = None
+    period_end: PartialDateTime | None = None
+    wishes: Wishes | None = None
+    reply_to: str | None = None
+    mail_body_professionals: str | None = None
+    mail_body_patient: str | None = None
+    recipients: tuple[Recipient, ...] = ()
+    comment: str | None = None
+    attachments: tuple[Attachment, ...] = ()

@@ -1,0 +1,92 @@
+"""The Item: one canonical thing that a Message said about one patient."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from schemas.actors import Organization, Professional, Recipient
+from schemas.base import Frozen, PartialDateTime
+from schemas.document import Document
+from schemas.finding import Finding
+from schemas.identity import PatientIdentity
+from schemas.identity_event import IdentityEvent
+from schemas.lab import LabReport
+from schemas.stay import Stay
+
+
+class ItemKind(StrEnum):
+    """The kinds that exist today; DESIGN lists those to come."""
+
+    LAB_REPORT = "lab_report"
+    STAY = "stay"
+    IDENTITY = "identity"
+    DOCUMENT = "document"
+
+
+class Provenance(Frozen):
+    """Where an Item came from: format, position in the message, and the journal's message id once it is known."""
+
+    format: str
+    where: str
+    message_id: str | None = None
+
+
+class ItemBase(Frozen):
+    """What every Item has, whatever its kind.
+
+    `id` is stable: the same bytes read twice give the same id (`mappings.contracts.item_id`). `replaces` is the
+    identity of the thing that this one corrects. `occurred_at` is when it happened in the patient's life.
+    """
+
+    id: str
+    occurred_at: PartialDateTime | None = None
+    replaces: str | None = None
+    patient: PatientIdentity
+    sender: Organization | None = None
+    author: Professional | None = None
+    recipients: tuple[Recipient, ...] = ()
+    source: Provenance
+
+
+class LabReportItem(ItemBase):
+    """A laboratory report about a patient."""
+
+    kind: Literal["lab_report"] = "lab_report"
+    content: LabReport
+
+
+class StayItem(ItemBase):
+    """An admission, transfer, leave, discharge or cancellation of a hospital stay."""
+
+    kind: Literal["stay"] = "stay"
+    content: Stay
+
+
+class IdentityItem(ItemBase):
+    """A creation, update or merge of an identity."""
+
+    kind: Literal["identity"] = "identity"
+    content: IdentityEvent
+
+
+class DocumentItem(ItemBase):
+    """A document about a patient."""
+
+    kind: Literal["document"] = "document"
+    content: Document
+
+
+Item = Annotated[LabReportItem | StayItem | IdentityItem | DocumentItem, Field(discriminator="kind")]
+
+ITEM: TypeAdapter[LabReportItem | StayItem | IdentityItem | DocumentItem] = TypeAdapter(Item)
+"""Validates and dumps one Item: `ITEM.validate_json(bytes)`, `ITEM.dump_json(item)`."""
+
+
+class ItemSet(Frozen):
+    """What `convert --to canonical` prints: Items and Findings."""
+
+    items: tuple[Item, ...] = ()
+    findings: tuple[Finding, ...] = ()
