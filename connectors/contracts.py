@@ -103,8 +103,8 @@ class Delivered:
 class Retry:
     """It may work later; `after` seconds when the peer said when (Retry-After), else the engine's back-off.
 
-    `detail` is one sentence without health data. `reached` is False when the peer could not be reached at all: the whole
-    destination is then suspected, not this parcel.
+    `detail` is one sentence without health data. `reached` is False when the peer could not be reached at all: the
+    whole destination is then suspected, not this parcel.
     """
 
     detail: str

@@ -24,9 +24,7 @@ def format_named(name: str) -> Format:
         return formats()[name]
     except KeyError:
         known = ", ".join(formats())
-        raise FormatError(
-            "format.unknown", "", f"there is no format named {name!r}; installed: {known}"
-        ) from None
+        raise FormatError("format.unknown", "", f"there is no format named {name!r}; installed: {known}") from None
 
 
 def detect(content: bytes) -> Format:

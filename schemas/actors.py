@@ -26,7 +26,7 @@ class Address(Frozen):
 
 
 class Organization(Frozen):
-    """A hospital, a laboratory, a unit: `identifiers` carry FINESS (types FINEG, FINEJ), SIRET, IDNST or local codes."""
+    """A hospital, a laboratory, a unit: `identifiers`: FINESS (types FINEG, FINEJ), SIRET, IDNST or local."""
 
     name: str | None = None
     identifiers: tuple[Identifier, ...] = ()

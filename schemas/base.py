@@ -11,9 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-PARTIAL_DATE_TIME = re.compile(
-    r"^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$"
-)
+PARTIAL_DATE_TIME = re.compile(r"^\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$")
 """ISO 8601, cut at any precision from the year to the microsecond; a zone only where there is a time."""
 
 DECIMAL = re.compile(r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$")
@@ -35,6 +33,4 @@ Base64Text = str
 class Frozen(BaseModel):
     """An immutable canonical model; unknown fields are an error, so that a typing mistake is seen."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", str_strip_whitespace=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", str_strip_whitespace=False)

@@ -45,7 +45,7 @@ class CodedValue(Frozen):
 
 
 class TextValue(Frozen):
-    """A textual result; lines are separated by `\\n`."""
+    """A textual result; lines are separated by line feeds."""
 
     type: Literal["text"] = "text"
     text: str

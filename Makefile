@@ -1,0 +1,54 @@
+# Everything a fresh machine with git, make and python3 needs. `make demo` and `make test` set up what they use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROOMS := schemas mappings connectors router
+
+.PHONY: install dev demo test check bench lock clean format
+
+install: $(VENV)/.runtime
+dev: $(VENV)/.dev
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: install
+	$(BIN)/passerelle demo $(ARGS)
+
+test: dev
+	@sh tests/system_packages.sh
+	$(BIN)/python -m pytest $(ARGS)
+
+check: dev
+	$(BIN)/ruff format --check $(ROOMS) tests examples
+	$(BIN)/ruff check $(ROOMS) tests examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: dev
+	$(BIN)/ruff format $(ROOMS) tests examples
+	$(BIN)/ruff check --fix $(ROOMS) tests examples
+
+bench: install
+	$(BIN)/passerelle bench $(ARGS)
+
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/pip install --quiet pip-tools
+	$(VENV)-lock/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras \
+	  --allow-unsafe --no-header --extra build -o requirements.lock pyproject.toml
+	$(VENV)-lock/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras \
+	  --allow-unsafe --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) $(VENV)-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
