@@ -1,0 +1,130 @@
+"""What a person may ask of the journal: replay, resend, cancel. Each is one `Change`, audited in its own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID, uuid5
+
+from sqlalchemy import insert, select, update
+
+from router.journal import tables
+from router.journal.operations import Change
+from router.journal.tables import DeliveryState, MessageState
+from router.journal.unit import Unit
+
+REPLAY_NAMESPACE = UUID("6f0d0c0e-7b1f-5a43-9d2e-50415353524c")
+"""Namespace of the identities that a resent Delivery gets: a deliberate second sending is not a retry."""
+
+REPLAYABLE = (MessageState.PROCESSED, MessageState.HELD, MessageState.REJECTED)
+REOPENED = (DeliveryState.DEAD, DeliveryState.CANCELLED, DeliveryState.HELD, DeliveryState.RETRYING)
+CANCELLABLE = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.HELD, DeliveryState.DEAD)
+
+
+def replay_messages(ids: Sequence[int], *, actor: str, now: int) -> Change[int]:
+    """Read these messages again with today's mappings and routes; their former Items are marked as replaced.
+
+    Gives how many will be read again: those still being processed are left alone.
+    """
+
+    def change(unit: Unit) -> int:
+        column = tables.message.c
+        result = unit.connection.execute(
+            update(tables.message)
+            .where(column.id.in_(ids), column.state.in_([state.value for state in REPLAYABLE]))
+            .values(state=MessageState.RECEIVED.value, replays=column.replays + 1, processed_at=None, worst=0, unread=0)
+        )
+        _audit(unit, actor, "replay message", ids, now)
+        return result.rowcount
+
+    return Change(change, note="replay messages")
+
+
+def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int]:
+    """Send these Deliveries again, and give how many.
+
+    One that failed, was held or cancelled is reopened and keeps its identity, like any retry. One that was delivered
+    is sent anew under a new identity, in a new row: the receiver must not take it for the old one.
+    """
+
+    def change(unit: Unit) -> int:
+        column = tables.delivery.c
+        connection = unit.connection
+        reopened = connection.execute(
+            update(tables.delivery)
+            .where(column.id.in_(ids), column.state.in_([state.value for state in REOPENED]))
+            .values(state=DeliveryState.PENDING.value, ended_at=None, next_attempt_at=None, attempts=0)
+        ).rowcount
+        done = (DeliveryState.DELIVERED.value, DeliveryState.ACKNOWLEDGED.value)
+        again = connection.execute(
+            select(tables.delivery).where(column.id.in_(ids), column.state.in_(done)).order_by(column.id)
+        ).all()
+        for row in again:
+            number = unit.next_id(tables.delivery)
+            values = dict(row._mapping)
+            values.update(
+                id=number,
+                state=DeliveryState.PENDING.value,
+                identity=str(uuid5(REPLAY_NAMESPACE, f"{row.identity}/{number}")),
+                created_at=now,
+                ended_at=None,
+                next_attempt_at=None,
+                attempts=0,
+                detail=None,
+                replay_of=row.id,
+            )
+            connection.execute(insert(tables.delivery).values(values))
+            content = tables.delivery_content
+            connection.execute(
+                insert(content).from_select(
+                    ["delivery_id", "sealed_content", "sealed_detail"],
+                    select(
+                        tables.delivery.c.id,
+                        select(content.c.sealed_content).where(content.c.delivery_id == row.id).scalar_subquery(),
+                        select(content.c.sealed_detail).where(content.c.delivery_id == row.id).scalar_subquery(),
+                    ).where(tables.delivery.c.id == number),
+                )
+            )
+        _audit(unit, actor, "replay delivery", ids, now)
+        return reopened + len(again)
+
+    return Change(change, note="replay deliveries")
+
+
+def cancel_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int]:
+    """Set these Deliveries aside: they will not be sent. Gives how many; those already sent are left alone."""
+
+    def change(unit: Unit) -> int:
+        column = tables.delivery.c
+        result = unit.connection.execute(
+            update(tables.delivery)
+            .where(column.id.in_(ids), column.state.in_([state.value for state in CANCELLABLE]))
+            .values(
+                state=DeliveryState.CANCELLED.value, ended_at=now, next_attempt_at=None, detail=f"cancelled by {actor}"
+            )
+        )
+        _audit(unit, actor, "cancel delivery", ids, now)
+        return result.rowcount
+
+    return Change(change, note="cancel deliveries")
+
+
+def record_audit(actor: str, action: str, target: str, *, now: int, detail: str = "") -> Change[None]:
+    """Keep who did or saw what; `target` names a row (`message 12`), never a person's data."""
+
+    def change(unit: Unit) -> None:
+        unit.connection.execute(
+            insert(tables.audit).values(
+                at=now, actor=actor[:120], action=action[:60], target=target[:120], detail=detail[:400]
+            )
+        )
+
+    return Change(change, note="audit")
+
+
+def _audit(unit: Unit, actor: str, action: str, ids: Sequence[int], now: int) -> None:
+    shown = ", ".join(str(number) for number in ids[:20])
+    unit.connection.execute(
+        insert(tables.audit).values(
+            at=now, actor=actor[:120], action=action, target=f"{len(ids)} rows", detail=f"{shown}"[:400]
+        )
+    )

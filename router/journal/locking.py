@@ -1,0 +1,56 @@
+"""One router per journal: locks that vanish with their process, so that a killed one leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, text
+
+ROUTER_LOCK = 0x7061_7374
+"""Key of the PostgreSQL advisory lock that the one router of a journal holds."""
+
+
+class AlreadyRunning(Exception):
+    """Another router works on this journal."""
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock on a file; raises AlreadyRunning when it is taken and `wait` is False."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another router already works on {path.parent}; stop it first, or use another data folder"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def router_lock(engine: Engine, data: Path) -> Iterator[None]:
+    """Hold the right to be this journal's one router, by data folder and, on PostgreSQL, by database."""
+    data.mkdir(parents=True, exist_ok=True)
+    with file_lock(data / "router.lock", wait=False):
+        if engine.dialect.name != "postgresql":
+            yield
+            return
+        connection: Connection = engine.connect()
+        try:
+            taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ROUTER_LOCK}).scalar()
+            connection.commit()
+            if not taken:
+                raise AlreadyRunning("another router already works on this PostgreSQL journal; stop it first")
+            yield
+        finally:
+            connection.invalidate()
+            connection.close()

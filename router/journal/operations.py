@@ -1,0 +1,447 @@
+"""What can be written to the journal: each operation is a value that applies itself to a Unit.
+
+An operation either happens whole or not at all; those that meet in the writer share one transaction and one sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy import bindparam, delete, select, update
+
+from router.journal import tables
+from router.journal.tables import DeliveryState, ItemState, MessageState
+from router.journal.unit import END_DELIVERY, PROCESS_MESSAGE, Unit
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+CONTENT_PLACE = b"message_content.sealed_content"
+DETAIL_PLACE = b"message_content.sealed_detail"
+REPORT_PLACE = b"reading.sealed_report"
+SUMMARY_PLACE = b"item.sealed_summary"
+BODY_PLACE = b"item.sealed_body"
+PARCEL_PLACE = b"delivery_content.sealed_content"
+PARCEL_DETAIL_PLACE = b"delivery_content.sealed_detail"
+ANSWER_PLACE = b"attempt.sealed_answer"
+IDENTITY_PLACE = b"patient.sealed_identity"
+
+
+class Operation(Protocol[R_co]):
+    """One change of the journal; its result is given to whoever submitted it, after the commit."""
+
+    def apply(self, unit: Unit) -> R_co:
+        """Apply it. Raises to undo the whole transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What AppendMessage gives: the message's id, and whether it was there already."""
+
+    message_id: int
+    duplicate: bool
+
+
+@dataclass(slots=True)
+class AppendMessage:
+    """Keep a message as it came. `identity` recognises a resend, which is counted and not doubled."""
+
+    identity: bytes
+    received_at: int
+    source: str
+    control_id: str
+    message_type: str
+    peer: str
+    size: int
+    content: bytes | None
+    blob: str | None
+    detail: bytes | None = None
+    rejected: bytes | None = None
+    """JSON of the Finding for which the message is kept but will never be processed."""
+
+    def apply(self, unit: Unit) -> Appended:
+        """Append one message alone; the writer prefers `append_messages` for many."""
+        return append_messages(unit, [self])[0]
+
+
+_FIND_IDENTITY = select(tables.message.c.identity, tables.message.c.id).where(
+    tables.message.c.identity.in_(bindparam("identities", expanding=True))
+)
+_COUNT_DUPLICATE = (
+    update(tables.message)
+    .where(tables.message.c.id == bindparam("b_id"))
+    .values(duplicates=tables.message.c.duplicates + 1)
+)
+
+
+def append_messages(unit: Unit, operations: Sequence[AppendMessage]) -> list[Appended]:
+    """Append messages with one look-up for duplicates, among the journal's and among themselves."""
+    identities = [operation.identity for operation in operations]
+    known: dict[bytes, int] = {
+        bytes(identity): number
+        for identity, number in unit.connection.execute(_FIND_IDENTITY, {"identities": identities})
+    }
+    results: list[Appended] = []
+    fresh: set[int] = set()
+    repeated: list[dict[str, int]] = []
+    for operation in operations:
+        number = known.get(operation.identity)
+        if number is not None:
+            results.append(Appended(number, duplicate=True))
+            repeated.append({"b_id": number})
+            continue
+        number = unit.next_id(tables.message)
+        known[operation.identity] = number
+        fresh.add(number)
+        _add_message(unit, number, operation)
+        results.append(Appended(number, duplicate=False))
+    if repeated:
+        if fresh:
+            unit.flush()  # a duplicate within the group updates a row of the group
+        unit.connection.execute(_COUNT_DUPLICATE, repeated)
+    return results
+
+
+def _add_message(unit: Unit, number: int, operation: AppendMessage) -> None:
+    refused = operation.rejected is not None
+    unit.add(
+        tables.message,
+        {
+            "id": number,
+            "received_at": operation.received_at,
+            "source": operation.source,
+            "state": (MessageState.REJECTED if refused else MessageState.RECEIVED).value,
+            "control_id": operation.control_id,
+            "message_type": operation.message_type,
+            "peer": operation.peer,
+            "size": operation.size,
+            "identity": operation.identity,
+            "blob": operation.blob,
+            "processed_at": operation.received_at if refused else None,
+            "worst": 3 if refused else 0,
+        },
+    )
+    sealer = unit.sealer
+    unit.add(
+        tables.message_content,
+        {
+            "message_id": number,
+            "sealed_content": None if operation.content is None else sealer.seal(operation.content, CONTENT_PLACE),
+            "sealed_detail": None if operation.detail is None else sealer.seal(operation.detail, DETAIL_PLACE),
+        },
+    )
+    if operation.rejected is not None:
+        report = sealer.seal(b'{"findings":[' + operation.rejected + b"]}", REPORT_PLACE)
+        unit.add(tables.reading, {"message_id": number, "sealed_report": report})
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDelivery:
+    """A Delivery ready to be kept: its bytes are sealed already, in the worker."""
+
+    destination: str
+    route: str
+    identity: str
+    format: str
+    media_type: str
+    filename: str
+    size: int
+    sealed_content: bytes | None
+    blob: str | None
+    sealed_detail: bytes | None
+    worst: int
+    state: DeliveryState = DeliveryState.PENDING
+    detail: str | None = None
+    content: bytes | None = None
+    """The plain bytes, when small, so that the first sending need not read them back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedItem:
+    """An Item ready to be kept, with its Deliveries. `item_id` is set when the Item exists and is released."""
+
+    ordinal: int
+    key: str
+    kind: str
+    state: ItemState
+    reason: str | None
+    patient_id: int | None
+    lane: int
+    routes: str | None
+    sealed_summary: bytes
+    sealed_body: bytes
+    tokens: tuple[int, ...] = ()
+    deliveries: tuple[PreparedDelivery, ...] = ()
+    item_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMessage:
+    """What the worker made of one message."""
+
+    message_id: int
+    state: MessageState
+    format: str | None
+    worst: int
+    unread: int
+    sealed_report: bytes | None
+    items: tuple[PreparedItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A Delivery that was committed and may be sent."""
+
+    delivery_id: int
+    destination: str
+    lane: int
+    prepared: PreparedDelivery
+
+
+@dataclass(slots=True)
+class CommitReadings:
+    """Keep what messages said, and the Deliveries that follow; a message no longer `received` is left alone."""
+
+    messages: Sequence[PreparedMessage]
+    now: int
+
+    def apply(self, unit: Unit) -> list[Queued]:
+        """Insert Items and Deliveries in the messages' order."""
+        numbers = [prepared.message_id for prepared in self.messages]
+        column = tables.message.c
+        found = select(column.id, column.replays).where(
+            column.id.in_(numbers), column.state == MessageState.RECEIVED.value
+        )
+        waiting = {row.id: row.replays for row in unit.connection.execute(found)}
+        replayed = [number for number, replays in waiting.items() if replays]
+        if replayed:
+            _retire(unit, replayed, self.now)
+        queued: list[Queued] = []
+        for prepared in self.messages:
+            if prepared.message_id not in waiting:
+                continue
+            unit.change(
+                PROCESS_MESSAGE,
+                {
+                    "b_id": prepared.message_id,
+                    "state": prepared.state.value,
+                    "processed_at": self.now,
+                    "format": prepared.format,
+                    "worst": prepared.worst,
+                    "unread": prepared.unread,
+                },
+            )
+            if prepared.sealed_report is not None:
+                row = {"message_id": prepared.message_id, "sealed_report": prepared.sealed_report}
+                unit.add(tables.reading, row)
+            for item in prepared.items:
+                number = unit.next_id(tables.item)
+                unit.add(tables.item, _item_row(number, prepared.message_id, item, self.now))
+                for token in item.tokens:
+                    unit.add(tables.item_token, {"token": token, "item_id": number})
+                queued.extend(_add_deliveries(unit, number, prepared.message_id, item, self.now))
+        return queued
+
+
+def _retire(unit: Unit, numbers: list[int], now: int) -> None:
+    """Set aside what earlier readings of replayed messages made: Items are replaced, open Deliveries cancelled."""
+    connection = unit.connection
+    connection.execute(delete(tables.reading).where(tables.reading.c.message_id.in_(numbers)))
+    connection.execute(
+        update(tables.item).where(tables.item.c.message_id.in_(numbers)).values(state=ItemState.REPLACED.value)
+    )
+    open_states = [state.value for state in (*tables.OPEN_DELIVERIES, DeliveryState.HELD)]
+    connection.execute(
+        update(tables.delivery)
+        .where(tables.delivery.c.message_id.in_(numbers), tables.delivery.c.state.in_(open_states))
+        .values(state=DeliveryState.CANCELLED.value, ended_at=now, detail="replaced by a replay of its message")
+    )
+
+
+def _item_row(number: int, message_id: int, item: PreparedItem, now: int) -> dict[str, Any]:
+    return {
+        "id": number,
+        "message_id": message_id,
+        "ordinal": item.ordinal,
+        "item_key": item.key,
+        "kind": item.kind,
+        "state": item.state.value,
+        "reason": item.reason,
+        "patient_id": item.patient_id,
+        "lane": item.lane,
+        "created_at": now,
+        "routes": item.routes,
+        "sealed_summary": item.sealed_summary,
+        "sealed_body": item.sealed_body,
+    }
+
+
+def _add_deliveries(unit: Unit, item_id: int, message_id: int, item: PreparedItem, now: int) -> Iterable[Queued]:
+    for prepared in item.deliveries:
+        number = unit.next_id(tables.delivery)
+        ended = prepared.state not in tables.OPEN_DELIVERIES and prepared.state is not DeliveryState.HELD
+        unit.add(
+            tables.delivery,
+            {
+                "id": number,
+                "item_id": item_id,
+                "message_id": message_id,
+                "destination": prepared.destination,
+                "route": prepared.route,
+                "lane": item.lane,
+                "state": prepared.state.value,
+                "identity": prepared.identity,
+                "format": prepared.format,
+                "media_type": prepared.media_type,
+                "filename": prepared.filename,
+                "size": prepared.size,
+                "blob": prepared.blob,
+                "created_at": now,
+                "ended_at": now if ended else None,
+                "detail": prepared.detail,
+                "worst": prepared.worst,
+            },
+        )
+        unit.add(
+            tables.delivery_content,
+            {
+                "delivery_id": number,
+                "sealed_content": prepared.sealed_content,
+                "sealed_detail": prepared.sealed_detail,
+            },
+        )
+        if prepared.state in tables.OPEN_DELIVERIES:
+            yield Queued(number, prepared.destination, item.lane, prepared)
+
+
+@dataclass(slots=True)
+class ReleaseItems:
+    """Let held Items go on: they are attached, and their Deliveries kept. Items no longer held are left alone."""
+
+    items: Sequence[PreparedItem]
+    now: int
+
+    def apply(self, unit: Unit) -> list[Queued]:
+        """Update the Items, insert their Deliveries, and settle the messages that wait no more."""
+        column = tables.item.c
+        numbers = [item.item_id for item in self.items]
+        found = select(column.id, column.message_id).where(column.id.in_(numbers), column.state == ItemState.HELD.value)
+        held = {row.id: row.message_id for row in unit.connection.execute(found)}
+        queued: list[Queued] = []
+        for item in self.items:
+            if item.item_id is None or item.item_id not in held:
+                continue
+            unit.connection.execute(
+                update(tables.item)
+                .where(column.id == item.item_id)
+                .values(
+                    state=item.state.value,
+                    reason=item.reason,
+                    patient_id=item.patient_id,
+                    lane=item.lane,
+                    routes=item.routes,
+                )
+            )
+            queued.extend(_add_deliveries(unit, item.item_id, held[item.item_id], item, self.now))
+        settle_messages(unit, set(held.values()))
+        return queued
+
+
+def settle_messages(unit: Unit, message_ids: set[int]) -> None:
+    """Mark as processed the held messages that have no held Item left."""
+    if not message_ids:
+        return
+    still = select(tables.item.c.message_id).where(
+        tables.item.c.message_id.in_(message_ids), tables.item.c.state == ItemState.HELD.value
+    )
+    unit.connection.execute(
+        update(tables.message)
+        .where(
+            tables.message.c.id.in_(message_ids),
+            tables.message.c.state == MessageState.HELD.value,
+            tables.message.c.id.not_in(still),
+        )
+        .values(state=MessageState.PROCESSED.value)
+    )
+
+
+@dataclass(slots=True)
+class RecordAttempt:
+    """Keep what one sending came to, and the Delivery's new state."""
+
+    delivery_id: int
+    number: int
+    started_at: int
+    ended_at: int
+    outcome: str
+    detail: str
+    answer: bytes
+    state: DeliveryState
+    next_attempt_at: int | None = None
+
+    def apply(self, unit: Unit) -> None:
+        """Insert the attempt and update the Delivery."""
+        answer = unit.sealer.seal(self.answer, ANSWER_PLACE) if self.answer else None
+        unit.add(
+            tables.attempt,
+            {
+                "delivery_id": self.delivery_id,
+                "number": self.number,
+                "started_at": self.started_at,
+                "ended_at": self.ended_at,
+                "outcome": self.outcome,
+                "detail": self.detail[:400],
+                "sealed_answer": answer,
+            },
+        )
+        unit.change(
+            END_DELIVERY,
+            {
+                "b_id": self.delivery_id,
+                "state": self.state.value,
+                "ended_at": None if self.state in tables.OPEN_DELIVERIES else self.ended_at,
+                "next_attempt_at": self.next_attempt_at,
+                "attempts": self.number,
+                "detail": self.detail[:400],
+            },
+        )
+
+
+@dataclass(slots=True)
+class Notice:
+    """Keep a Finding that belongs to no message."""
+
+    at: int
+    component: str
+    severity: str
+    code: str
+    where: str
+    message: str
+
+    def apply(self, unit: Unit) -> None:
+        """Insert it."""
+        unit.add(
+            tables.notice,
+            {
+                "at": self.at,
+                "component": self.component[:80],
+                "severity": self.severity,
+                "code": self.code[:80],
+                "where_": self.where[:160],
+                "message": self.message[:400],
+            },
+        )
+
+
+@dataclass(slots=True)
+class Change(Generic[R]):
+    """Any other change, as a function of the Unit; `note` says what it is for."""
+
+    change: Callable[[Unit], R]
+    note: str = field(default="")
+
+    def apply(self, unit: Unit) -> R:
+        """Run the function."""
+        return self.change(unit)

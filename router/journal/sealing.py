@@ -1,0 +1,118 @@
+"""Encryption of what the journal keeps, and the blind indexes by which it is found again.
+
+A 32-byte master key, made by `passerelle init`, gives two keys by HKDF: one for AES-256-GCM, one for keyed digests.
+A sealed value is `version byte | 12-byte nonce | ciphertext and tag`; the plain text is compressed first (zstd), because a
+journal of messages is mostly repetition. The associated data binds a value to its place, so that one row's content
+cannot be moved to another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from pathlib import Path
+
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+KEY_BYTES = 32
+NONCE_BYTES = 12
+PLAIN, COMPRESSED = b"\x01", b"\x02"
+SMALL = 64
+"""Below this many bytes compression only adds a header."""
+
+MAX_PLAIN = 256 * 1024 * 1024
+"""No sealed value is larger than this once opened, whatever its header says."""
+
+
+class KeyFault(Exception):
+    """The key is missing, malformed, or not the one that this journal was sealed with."""
+
+
+class Sealer:
+    """Seals and opens values, and makes blind tokens, with one master key. Safe to use from one thread at a time."""
+
+    def __init__(self, master: bytes) -> None:
+        if len(master) != KEY_BYTES:
+            raise KeyFault(f"the journal key must be {KEY_BYTES} bytes long")
+        self._master = master
+        self._aead = AESGCM(_derive(master, b"passerelle seal"))
+        self._token_key = _derive(master, b"passerelle token")
+        self._compressor = zstandard.ZstdCompressor(level=1)
+        self._decompressor = zstandard.ZstdDecompressor()
+
+    def clone(self) -> Sealer:
+        """Give another Sealer of the same key, for another thread."""
+        return Sealer(self._master)
+
+    @property
+    def master(self) -> bytes:
+        """The master key, to hand to a worker process."""
+        return self._master
+
+    def seal(self, plain: bytes, place: bytes) -> bytes:
+        """Compress and encrypt; `place` (table, column) is authenticated with the value."""
+        nonce = os.urandom(NONCE_BYTES)
+        if len(plain) < SMALL:
+            return PLAIN + nonce + self._aead.encrypt(nonce, plain, place + PLAIN)
+        packed = self._compressor.compress(plain)
+        return COMPRESSED + nonce + self._aead.encrypt(nonce, packed, place + COMPRESSED)
+
+    def open(self, sealed: bytes, place: bytes) -> bytes:
+        """Decrypt and decompress. Raises KeyFault when the key is not the right one or the value was altered."""
+        version = sealed[:1]
+        try:
+            packed = self._aead.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], place + version)
+        except InvalidTag:
+            raise KeyFault(
+                "a value of the journal does not open with this key: wrong key file or damaged row"
+            ) from None
+        if version == PLAIN:
+            return packed
+        return self._decompressor.decompress(packed, max_output_size=MAX_PLAIN)
+
+    def digest(self, *parts: bytes) -> bytes:
+        """Make a keyed 16-byte digest of some parts, unambiguous about where one ends."""
+        state = hashlib.blake2b(key=self._token_key, digest_size=16)
+        for part in parts:
+            state.update(len(part).to_bytes(8, "little"))
+            state.update(part)
+        return state.digest()
+
+    def token(self, kind: str, *values: str) -> int:
+        """Make a blind index entry: a signed 64-bit integer that reveals nothing without the key."""
+        raw = self.digest(kind.encode(), *(value.encode() for value in values))
+        return int.from_bytes(raw[:8], "little", signed=True)
+
+
+def _derive(master: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(master)
+
+
+def loose(text: str) -> str:
+    """Fold a name for comparison: upper case, no accents, letters and digits only."""
+    decomposed = unicodedata.normalize("NFKD", text.replace("œ", "oe").replace("Œ", "OE").replace("æ", "ae"))
+    return "".join(char for char in decomposed.upper() if char.isalnum() and char.isascii())
+
+
+def make_key_file(path: Path) -> None:
+    """Write a new master key, readable by its owner only. Raises FileExistsError rather than replace one."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as handle:
+        handle.write(os.urandom(KEY_BYTES).hex() + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def read_key_file(path: Path) -> bytes:
+    """Read a master key. Raises KeyFault with what to do when there is none or it is not one."""
+    try:
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except FileNotFoundError:
+        raise KeyFault(f"no key file at {path}; run `passerelle init` or restore the key from its safe place") from None
+    except (OSError, ValueError) as problem:
+        raise KeyFault(f"the key file {path} cannot be read as a key: {type(problem).__name__}") from None

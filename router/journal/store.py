@@ -1,0 +1,202 @@
+"""Opening a journal: SQLite or PostgreSQL behind one SQLAlchemy engine, its key checked, its tables migrated.
+
+JournalFault             the journal cannot be opened or used: one sentence, what to do
+  JournalFull            the storage has no room: nothing was committed, the peer should send again later
+  JournalBusy            another process holds what was asked for
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from router.journal import tables
+from router.journal.blobs import BlobStore
+from router.journal.sealing import KeyFault, Sealer, read_key_file
+
+WRITE_LOCK = 0x7061_7373
+"""Key of the PostgreSQL advisory lock that serialises write transactions (`pass` in ASCII)."""
+
+BUSY_SECONDS = 15
+"""How long a transaction waits for another process's before it is JournalBusy."""
+
+CHECK_PLACE = b"setting.check"
+
+
+class JournalFault(Exception):
+    """The journal cannot be opened or used."""
+
+
+class JournalFull(JournalFault):
+    """No room on the storage; nothing was committed."""
+
+
+class JournalBusy(JournalFault):
+    """Another process holds the journal for longer than we wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPlace:
+    """Where a journal lives: its database URL, its data folder (key, blobs, spool)."""
+
+    url: str
+    data: Path
+
+    @classmethod
+    def at(cls, data: Path, url: str = "") -> JournalPlace:
+        """Give the place for a data folder: SQLite in it unless a URL says otherwise."""
+        return cls(url or f"sqlite:///{data / 'journal.db'}", data)
+
+    @property
+    def key_file(self) -> Path:
+        """The master key's file."""
+        return self.data / "journal.key"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the tables are in an embedded SQLite file."""
+        return make_url(self.url).get_backend_name() == "sqlite"
+
+
+class Store:
+    """An open journal: engines, Sealer and blob store. Cheap to share between threads, except for its Sealer."""
+
+    def __init__(self, place: JournalPlace, engine: Engine, sealer: Sealer) -> None:
+        self.place = place
+        self.engine = engine
+        self.sealer = sealer
+        self.blobs = BlobStore(place.data / "blobs", place.data / "spool", sealer.clone())
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Run a write transaction, alone among all processes; identifiers allocated inside are in commit order."""
+        with translated(), self.engine.connect() as connection:
+            if self.place.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection for reading; each statement sees what was committed when it began."""
+        with translated(), self.engine.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Turn what a database driver raises into a JournalFault of one sentence, without statements or parameters."""
+    try:
+        yield
+    except DBAPIError as problem:
+        raise _fault(problem) from None
+
+
+def _fault(problem: DBAPIError) -> Exception:
+    origin = problem.orig
+    said = str(origin).splitlines()[0] if origin is not None and str(origin) else type(problem).__name__
+    lowered = said.lower()
+    if isinstance(origin, sqlite3.Error):
+        if "full" in lowered or "disk i/o" in lowered:
+            return JournalFull(f"the journal's storage refuses to grow ({said}); free some space")
+        if "locked" in lowered or "busy" in lowered:
+            return JournalBusy("another process has been writing to the journal for too long; try again")
+        if "readonly" in lowered or "read-only" in lowered:
+            return JournalFull("the journal's storage is read-only; mount it for writing")
+    state = getattr(origin, "sqlstate", None)
+    if state == "53100":
+        return JournalFull("PostgreSQL has no room left on its disk; free some space")
+    if isinstance(problem, OperationalError):
+        return JournalFault(f"the journal's database does not answer ({type(origin).__name__})")
+    # Anything else is a defect of ours: the type and the constraint's name say enough, values stay out.
+    return JournalFault(f"the journal's database refused a statement ({type(origin).__name__})")
+
+
+def connect(place: JournalPlace, *, pool_size: int = 8) -> Engine:
+    """Make the engine for a place, with the settings that durability rests on."""
+    if place.is_sqlite:
+        engine = create_engine(
+            place.url,
+            pool_size=pool_size,
+            max_overflow=8,
+            connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+        )
+
+        @event.listens_for(engine, "connect")
+        def _settings(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+            # The driver's own transaction handling is off: BEGIN is ours, so that it can be IMMEDIATE.
+            connection.isolation_level = None
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                f"busy_timeout={BUSY_SECONDS * 1000}",
+                "cache_size=-32768",
+                "wal_autocheckpoint=4000",
+                "temp_store=MEMORY",
+                "trusted_schema=OFF",
+            ):
+                connection.execute(f"PRAGMA {pragma}").close()
+
+        return engine
+    return create_engine(place.url, pool_size=pool_size, max_overflow=8, pool_pre_ping=True)
+
+
+def open_store(place: JournalPlace, *, master: bytes | None = None, migrate: bool = True) -> Store:
+    """Open a journal: read its key, bring its tables up to date, check that the key is the one that sealed it.
+
+    Raises JournalFault or KeyFault, in one sentence.
+    """
+    key = master if master is not None else read_key_file(place.key_file)
+    sealer = Sealer(key)
+    engine = connect(place)
+    store = Store(place, engine, sealer)
+    try:
+        if migrate:
+            from router.journal.migrate import upgrade  # alembic takes 0.2 s to import; workers do without
+
+            with translated():
+                upgrade(engine, place)
+            _check_key(store)
+    except BaseException:
+        engine.dispose()
+        raise
+    return store
+
+
+def _check_key(store: Store) -> None:
+    row = tables.setting
+    with store.writing() as connection:
+        found = connection.execute(select(row.c.value).where(row.c.name == "key_check")).scalar()
+        if found is None:
+            sealed = store.sealer.seal(b"passerelle", CHECK_PLACE).hex()
+            connection.execute(row.insert().values(name="key_check", value=sealed))
+            return
+    try:
+        store.sealer.open(bytes.fromhex(found), CHECK_PLACE)
+    except KeyFault:
+        raise KeyFault("this key file is not the one that the journal was made with; restore the right one") from None
+
+
+def row_dict(row: Any) -> dict[str, Any]:
+    """Give a row as a dictionary of its columns."""
+    return dict(row._mapping)

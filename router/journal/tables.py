@@ -1,0 +1,331 @@
+"""The tables of the journal.
+
+Small rows that change (`message`, `delivery`) are apart from the large ones that never do (`message_content`,
+`delivery_content`): an update then rewrites a hundred bytes, not a payload. Times are microseconds since the epoch.
+Columns of bytes named `sealed_*` are encrypted (`router.journal.sealing`); `token` columns are keyed blind indexes.
+
+Identifiers are integers given by the one router that holds the journal, in the order of commits: they only ever grow,
+so every table is appended at its end and a page of the dashboard is a walk along the primary key.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits on both; on SQLite the type must read INTEGER for the primary key to be the row's own number."""
+
+
+class MessageState(StrEnum):
+    """Life of a Message."""
+
+    RECEIVED = "received"
+    PROCESSED = "processed"
+    HELD = "held"
+    REJECTED = "rejected"
+
+
+class ItemState(StrEnum):
+    """End of an Item's routing: `unrouted` is «no route matched»; `held` waits for a person or for a patient."""
+
+    ROUTED = "routed"
+    UNROUTED = "unrouted"
+    HELD = "held"
+    REPLACED = "replaced"
+
+
+class DeliveryState(StrEnum):
+    """Life of a Delivery."""
+
+    PENDING = "pending"
+    RETRYING = "retrying"
+    DELIVERED = "delivered"
+    ACKNOWLEDGED = "acknowledged"
+    HELD = "held"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+
+
+OPEN_DELIVERIES = (DeliveryState.PENDING, DeliveryState.RETRYING)
+"""States of a Delivery that the engine still has to send."""
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("control_id", String(256), nullable=False),
+    Column("message_type", String(32), nullable=False),
+    Column("format", String(32)),
+    Column("peer", String(128), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("identity", LargeBinary(16), nullable=False),
+    Column("blob", String(64)),
+    Column("processed_at", BigInteger),
+    Column("worst", SmallInteger, nullable=False, server_default="0"),
+    Column("unread", Integer, nullable=False, server_default="0"),
+    Column("duplicates", Integer, nullable=False, server_default="0"),
+    Column("replays", Integer, nullable=False, server_default="0"),
+    Index("ux_message_identity", "identity", unique=True),
+    Index("ix_message_received", "received_at", "source"),
+    Index(
+        "ix_message_open",
+        "state",
+        "id",
+        sqlite_where=text("state <> 'processed'"),
+        postgresql_where=text("state <> 'processed'"),
+    ),
+)
+"""`identity` recognises a resend: a keyed digest of source, control id and content. `worst` is 0 none, 1 info,
+2 warning, 3 error: the gravest Finding. `blob` names the content in the blob store when it is not in
+`message_content`. `duplicates` counts how often the same message came again, `replays` how
+often it was processed anew on demand."""
+
+message_content = Table(
+    "message_content",
+    metadata,
+    Column("message_id", Id, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sealed_content", LargeBinary),
+    Column("sealed_detail", LargeBinary),
+)
+"""`sealed_detail`: JSON of what the protocol knew beside the bytes (file name, siblings as base64)."""
+
+reading = Table(
+    "reading",
+    metadata,
+    Column("message_id", Id, ForeignKey("message.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sealed_report", LargeBinary, nullable=False),
+)
+"""What the reader said: JSON `{"findings": […], "unread": […], "charset": …}`; only for messages that have some."""
+
+patient = Table(
+    "patient",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("in_coordination", Boolean, nullable=False),
+    Column("sealed_identity", LargeBinary, nullable=False),
+    Index("ix_patient_updated", "updated_at"),
+)
+"""A person known to the coordination dossier; `sealed_identity` is a `schemas.identity.PatientIdentity` as JSON."""
+
+patient_token = Table(
+    "patient_token",
+    metadata,
+    Column("token", BigInteger, primary_key=True, autoincrement=False),
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("kind", String(12), nullable=False),
+    Index("ix_patient_token_patient", "patient_id"),
+)
+"""Blind index of patients; kinds: `identifier` (authority and value), `ins`, `name` (family name), `traits`."""
+
+item = Table(
+    "item",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("message_id", Id, ForeignKey("message.id", ondelete="CASCADE"), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("item_key", String(40), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64)),
+    Column("patient_id", Id),
+    Column("lane", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("routes", Text),
+    Column("sealed_summary", LargeBinary, nullable=False),
+    Column("sealed_body", LargeBinary, nullable=False),
+    Index("ix_item_message", "message_id"),
+    Index(
+        "ix_item_patient",
+        "patient_id",
+        "id",
+        sqlite_where=text("patient_id IS NOT NULL"),
+        postgresql_where=text("patient_id IS NOT NULL"),
+    ),
+    Index(
+        "ix_item_held",
+        "state",
+        "id",
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
+)
+"""`sealed_summary`: JSON of one line for lists. `sealed_body`: the canonical JSON of the Item. `routes`: JSON of each
+route's name with true, false or an error, so that «why did it go there» has an answer."""
+
+item_token = Table(
+    "item_token",
+    metadata,
+    Column("token", BigInteger, primary_key=True, autoincrement=False),
+    Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+"""Blind index of Items: the report's or visit's number, and the identifiers of a patient who is not registered."""
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), nullable=False),
+    Column("message_id", Id, nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("route", String(120), nullable=False),
+    Column("lane", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("identity", String(40), nullable=False),
+    Column("format", String(32), nullable=False),
+    Column("media_type", String(80), nullable=False),
+    Column("filename", String(160), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("blob", String(64)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("next_attempt_at", BigInteger),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("detail", String(400)),
+    Column("worst", SmallInteger, nullable=False, server_default="0"),
+    Column("replay_of", Id),
+    Index("ix_delivery_item", "item_id"),
+    Index("ix_delivery_message", "message_id"),
+    Index(
+        "ix_delivery_open",
+        "destination",
+        "id",
+        sqlite_where=text("state IN ('pending', 'retrying')"),
+        postgresql_where=text("state IN ('pending', 'retrying')"),
+    ),
+    Index(
+        "ix_delivery_lane",
+        "destination",
+        "lane",
+        "id",
+        sqlite_where=text("state IN ('pending', 'retrying')"),
+        postgresql_where=text("state IN ('pending', 'retrying')"),
+    ),
+    Index(
+        "ix_delivery_failed",
+        "state",
+        "id",
+        sqlite_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
+        postgresql_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
+    ),
+    Index("ix_delivery_ended", "ended_at", "destination"),
+)
+"""`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry."""
+
+delivery_content = Table(
+    "delivery_content",
+    metadata,
+    Column("delivery_id", Id, ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("sealed_content", LargeBinary),
+    Column("sealed_detail", LargeBinary),
+)
+"""The exact bytes (None when `delivery.blob` names them in the blob store). `sealed_detail`: JSON of the writer's
+findings and of the files that travel beside (base64)."""
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("delivery_id", Id, ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("detail", String(400), nullable=False),
+    Column("sealed_answer", LargeBinary),
+)
+"""One sending: `outcome` is delivered, acknowledged, retry, unreachable or refused."""
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("component", String(80), nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("code", String(80), nullable=False),
+    Column("where_", String(160), nullable=False),
+    Column("message", String(400), nullable=False),
+    Index("ix_notice_at", "at"),
+)
+"""Findings that belong to no message: a truncated frame, a folder that cannot be read, a restart."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("action", String(60), nullable=False),
+    Column("target", String(120), nullable=False),
+    Column("detail", String(400), nullable=False, server_default=""),
+    Index("ix_audit_at", "at"),
+)
+"""Who did what through the dashboard, the API or the command line: reads of health data and every action."""
+
+account = Table(
+    "account",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("password_hash", String(200), nullable=False),
+    Column("role", String(24), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("locked_until", BigInteger),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("account", String(80), ForeignKey("account.name", ondelete="CASCADE"), nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("key_hash", LargeBinary(32), primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", String(60), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Facts about this journal: the check value of its key, when it was made."""

@@ -1,0 +1,128 @@
+"""The one writer of a process: a thread that groups what is submitted into transactions that share one sync.
+
+While one transaction is being synced, the next one gathers: the more is submitted at once, the fewer syncs a message
+costs. Whoever submits learns the result only after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from typing import Any, TypeVar, cast
+
+from router.journal.operations import AppendMessage, Operation, append_messages
+from router.journal.store import JournalFault, Store
+from router.journal.unit import Unit
+
+R = TypeVar("R")
+
+GROUP = 512
+"""Operations in one transaction at most: bounds the time that the first of them waits."""
+
+_Entry = tuple[Operation[Any], "asyncio.Future[Any]"]
+
+
+class Writer:
+    """Groups operations into commits. Start it inside a running event loop; `stop` drains what was submitted."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._sealer = store.sealer.clone()
+        self._queue: deque[_Entry] = deque()
+        self._wake = threading.Condition()
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self.commits = 0
+        self.operations = 0
+
+    def start(self) -> None:
+        """Start the thread; results are delivered to the event loop that calls this."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Commit what was submitted, then end the thread."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    @property
+    def depth(self) -> int:
+        """How many operations wait for a transaction."""
+        return len(self._queue)
+
+    def submit(self, operation: Operation[R]) -> asyncio.Future[R]:
+        """Queue an operation; the future ends after the commit, with its result or the JournalFault."""
+        if self._loop is None or self._stopping:
+            raise JournalFault("the journal is closing; send again once the router is back")
+        future: asyncio.Future[R] = self._loop.create_future()
+        with self._wake:
+            self._queue.append((operation, cast("asyncio.Future[Any]", future)))
+            self._wake.notify()
+        return future
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue and not self._stopping:
+                    self._wake.wait()
+                if not self._queue:
+                    return
+                group = [self._queue.popleft() for _ in range(min(GROUP, len(self._queue)))]
+            self._settle(group)
+
+    def _settle(self, group: list[_Entry]) -> None:
+        try:
+            results = self._commit([operation for operation, _ in group])
+        except JournalFault as fault:
+            if type(fault) is not JournalFault or len(group) == 1:
+                self._answer([(future, fault) for _, future in group])
+                return
+            self._one_by_one(group)
+        except Exception as defect:
+            # A defect in one operation must not fail those that happened to share its transaction.
+            if len(group) == 1:
+                self._answer([(group[0][1], defect)])
+                return
+            self._one_by_one(group)
+        else:
+            self._answer([(future, result) for (_, future), result in zip(group, results, strict=True)])
+
+    def _one_by_one(self, group: list[_Entry]) -> None:
+        for entry in group:
+            self._settle([entry])
+
+    def _commit(self, operations: list[Operation[Any]]) -> list[Any]:
+        with self._store.writing() as connection:
+            unit = Unit(connection, self._sealer)
+            appends = [operation for operation in operations if isinstance(operation, AppendMessage)]
+            appended = iter(append_messages(unit, appends) if appends else ())
+            results = [
+                next(appended) if isinstance(operation, AppendMessage) else operation.apply(unit)
+                for operation in operations
+            ]
+            unit.flush()
+        self.commits += 1
+        self.operations += len(operations)
+        return results
+
+    def _answer(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        assert self._loop is not None  # noqa: S101 - `submit` refused everything until the loop was known
+        try:
+            self._loop.call_soon_threadsafe(_set_results, answers)
+        except RuntimeError:
+            # The loop has ended: nobody waits for these answers any more, and what was committed stays committed.
+            return
+
+
+def _set_results(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, answer in answers:
+        if future.done():
+            continue
+        if isinstance(answer, BaseException):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
