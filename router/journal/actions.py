@@ -1,4 +1,4 @@
-"""What a person may ask of the journal: replay, resend, cancel. Each is one `Change`, audited in its own transaction."""
+"""What a person may ask of the journal: replay, resend, cancel; each is one `Change` that audits itself."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
         reopened = connection.execute(
             update(tables.delivery)
             .where(column.id.in_(ids), column.state.in_([state.value for state in REOPENED]))
-            .values(state=DeliveryState.PENDING.value, ended_at=None, next_attempt_at=None, attempts=0)
+            .values(
+                state=DeliveryState.PENDING.value, ended_at=None, next_attempt_at=None, attempts_before=column.attempts
+            )
         ).rowcount
         done = (DeliveryState.DELIVERED.value, DeliveryState.ACKNOWLEDGED.value)
         again = connection.execute(
@@ -69,6 +71,7 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
                 ended_at=None,
                 next_attempt_at=None,
                 attempts=0,
+                attempts_before=0,
                 detail=None,
                 replay_of=row.id,
             )

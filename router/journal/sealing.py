@@ -1,8 +1,8 @@
 """Encryption of what the journal keeps, and the blind indexes by which it is found again.
 
 A 32-byte master key, made by `passerelle init`, gives two keys by HKDF: one for AES-256-GCM, one for keyed digests.
-A sealed value is `version byte | 12-byte nonce | ciphertext and tag`; the plain text is compressed first (zstd), because a
-journal of messages is mostly repetition. The associated data binds a value to its place, so that one row's content
+A sealed value is `version byte | 12-byte nonce | ciphertext and tag`; the plain text is compressed first (zstd), as a
+journal is mostly repetition. The associated data binds a value to its place, so that one row's content
 cannot be moved to another.
 """
 

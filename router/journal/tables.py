@@ -211,6 +211,7 @@ delivery = Table(
     Column("ended_at", BigInteger),
     Column("next_attempt_at", BigInteger),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempts_before", Integer, nullable=False, server_default="0"),
     Column("detail", String(400)),
     Column("worst", SmallInteger, nullable=False, server_default="0"),
     Column("replay_of", Id),
@@ -240,7 +241,8 @@ delivery = Table(
     ),
     Index("ix_delivery_ended", "ended_at", "destination"),
 )
-"""`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry."""
+"""`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry.
+`attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there."""
 
 delivery_content = Table(
     "delivery_content",

@@ -169,6 +169,7 @@ def upgrade() -> None:
     sa.Column('ended_at', sa.BigInteger(), nullable=True),
     sa.Column('next_attempt_at', sa.BigInteger(), nullable=True),
     sa.Column('attempts', sa.Integer(), server_default='0', nullable=False),
+    sa.Column('attempts_before', sa.Integer(), server_default='0', nullable=False),
     sa.Column('detail', sa.String(length=400), nullable=True),
     sa.Column('worst', sa.SmallInteger(), server_default='0', nullable=False),
     sa.Column('replay_of', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
@@ -188,7 +189,6 @@ def upgrade() -> None:
     sa.Column('item_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.ForeignKeyConstraint(['item_id'], ['item.id'], name=op.f('fk_item_token_item_id_item'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('token', 'item_id', name=op.f('pk_item_token')),
-    sqlite_with_rowid=False,
     sqlite_with_rowid=False
     )
     op.create_table('attempt',
