@@ -94,13 +94,9 @@ CODED_RESULTS = (
 FAMILY_NAMES = ("TESTROSE", "FICTIVE-DURAND", "EXEMPLE D'ESSAI", "TÉMOIN-ÉLÉGANT", "FACTICE")
 GIVEN_NAMES = ("MARIE", "ZOÉ", "JEAN-FICTIF", "ANAÏS", "FRANÇOIS")
 FLAGS = ("N", "H", "L", "HH", "LL", "A")
-STATUSES = (
-    ResultStatus.FINAL,
-    ResultStatus.FINAL,
-    ResultStatus.FINAL,
-    ResultStatus.PRELIMINARY,
-    ResultStatus.CORRECTED,
-)
+STATUSES = (*[ResultStatus.FINAL] * 3, ResultStatus.PRELIMINARY, ResultStatus.CORRECTED)
+REPORT_STATUSES = (*[ResultStatus.FINAL] * 2, ResultStatus.PARTIAL, ResultStatus.CORRECTED)
+IDENTITY_STATUSES = (IdentityStatus.QUALIFIED, IdentityStatus.VALIDATED, IdentityStatus.PROVISIONAL, None)
 COMPARATORS = (None, None, None, None, "<", "<=", ">", ">=")
 
 
