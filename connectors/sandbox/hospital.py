@@ -1,0 +1,142 @@
+"""A hospital's administrative system: admissions, transfers, discharges and identities as ADT over MLLP."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from connectors.sandbox.adt import CARDIOLOGY, EMERGENCIES, GERIATRICS, Movement, Unit, Visit, adt
+from connectors.sandbox.laboratory import paris_now
+from connectors.sandbox.mllp import Ack, MllpSender, NoAnswer
+from connectors.sandbox.people import Person, population
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """A patient's stay as the hospital holds it: who, which visit, the last movement."""
+
+    person: Person
+    visit: Visit
+    last: Movement
+
+
+class Hospital:
+    """A hospital with its numbering of messages, visits and movements; each call sends one ADT and gives its ACK.
+
+    Raises NoAnswer, from every call, when the receiver did not answer: the stay is then unchanged, and the same event
+    may be sent again.
+    """
+
+    def __init__(self, sender: MllpSender, *, prefix: str = "ADT", now: Callable[[], datetime] = paris_now) -> None:
+        self._sender = sender
+        self._prefix = prefix
+        self._now = now
+        self._number = 0
+
+    async def admit(
+        self, person: Person, unit: Unit = EMERGENCIES, *, at: datetime | None = None, event: str = "A01"
+    ) -> tuple[Stay, Ack]:
+        """Admit a person (A01), or register an outpatient (A04)."""
+        moment = at or self._now()
+        rank = self._next()
+        visit = Visit(f"SEJ{rank:07d}", f"DOS{rank:07d}", moment, patient_class="I" if event == "A01" else "O")
+        stay = Stay(person, visit, Movement(f"MVT{rank:07d}", moment, unit))
+        return stay, await self._send(event, stay)
+
+    async def transfer(self, stay: Stay, unit: Unit, *, at: datetime | None = None) -> tuple[Stay, Ack]:
+        """Transfer to another unit (A02)."""
+        moment = at or self._now()
+        movement = Movement(f"MVT{self._next():07d}", moment, unit, previous=stay.last.unit)
+        moved = replace(stay, last=movement)
+        return moved, await self._send("A02", moved)
+
+    async def discharge(self, stay: Stay, *, at: datetime | None = None) -> tuple[Stay, Ack]:
+        """Discharge (A03)."""
+        moment = at or self._now()
+        movement = replace(stay.last, identifier=f"MVT{self._next():07d}", at=moment, previous=None)
+        ended = replace(stay, visit=replace(stay.visit, discharged_at=moment), last=movement)
+        return ended, await self._send("A03", ended)
+
+    async def cancel_admission(self, stay: Stay) -> Ack:
+        """Cancel the admission (A11): the movement that it names is the admission's."""
+        return await self._send("A11", stay)
+
+    async def register(self, person: Person) -> Ack:
+        """Announce an identity (A28)."""
+        return await self._send_identity("A28", person)
+
+    async def update(self, person: Person) -> Ack:
+        """Update an identity (A31)."""
+        return await self._send_identity("A31", person)
+
+    async def merge(self, survivor: Person, absorbed_ipp: str) -> Ack:
+        """Merge an IPP into a person's own (A40)."""
+        return await self._send_identity("A40", survivor, absorbed=absorbed_ipp)
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _control_id(self) -> str:
+        return f"{self._prefix}-{self._next():08d}"
+
+    async def _send(self, event: str, stay: Stay) -> Ack:
+        return await self._sender.send(
+            adt(
+                event,
+                stay.person,
+                control_id=self._control_id(),
+                at=self._now(),
+                visit=stay.visit,
+                movement=stay.last,
+            )
+        )
+
+    async def _send_identity(self, event: str, person: Person, absorbed: str = "") -> Ack:
+        return await self._sender.send(
+            adt(event, person, control_id=self._control_id(), at=self._now(), absorbed=absorbed)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HospitalSettings:
+    """What a hospital that runs by itself needs: `mllp` is `HOST:PORT`, `every` the mean seconds between events."""
+
+    mllp: str
+    every: float = 8.0
+    seed: int = 1
+    prefix: str = "ADT"
+    people: Sequence[Person] = field(default_factory=lambda: population(20))
+
+
+async def run(settings: HospitalSettings, *, now: Callable[[], datetime] = paris_now) -> None:
+    """Admit, transfer and discharge people until cancelled; an event without answer is played again later."""
+    draw = random.Random(settings.seed)
+    present: dict[str, Stay] = {}
+    async with MllpSender.to(settings.mllp) as sender:
+        hospital = Hospital(sender, prefix=settings.prefix, now=now)
+        while True:
+            await asyncio.sleep(draw.expovariate(1 / settings.every))
+            person = draw.choice(settings.people)
+            try:
+                await _next_event(hospital, draw, present, person)
+            except NoAnswer:
+                continue
+
+
+async def _next_event(hospital: Hospital, draw: random.Random, present: dict[str, Stay], person: Person) -> None:
+    """Play the next plausible event of a person; `present` is updated only once the event was answered."""
+    stay = present.get(person.ipp)
+    if stay is None:
+        admitted, _ = await hospital.admit(person)
+        present[person.ipp] = admitted
+    elif draw.random() < 0.4:
+        choices = [unit for unit in (CARDIOLOGY, GERIATRICS) if unit != stay.last.unit]
+        moved, _ = await hospital.transfer(stay, draw.choice(choices))
+        present[person.ipp] = moved
+    else:
+        await hospital.discharge(stay)
+        del present[person.ipp]

@@ -1,0 +1,155 @@
+"""A town laboratory: results over MLLP, and HPRIM files dropped into a shared folder."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from connectors.sandbox.hprim import hprim_medecin, hprim_sante
+from connectors.sandbox.mllp import Ack, MllpSender, NoAnswer
+from connectors.sandbox.oru import oru
+from connectors.sandbox.people import Person, population
+from connectors.sandbox.reports import Report, draw_report
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+def paris_now() -> datetime:
+    """Give the legal time in France."""
+    return datetime.now(UTC).astimezone(PARIS)
+
+
+def drop(folder: Path, name: str, content: bytes) -> Path:
+    """Put a file into a folder so that nobody ever sees half of it: written under a hidden name, synced, renamed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    hidden = folder / f".{name}.part"
+    with hidden.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return hidden.replace(folder / name)
+
+
+class Laboratory:
+    """A laboratory with its numbering: control ids, report ids and file names never repeat within one `prefix`.
+
+    `sender` is where ORU go (None: it sends none), `folder` where HPRIM files go (None: it drops none).
+    """
+
+    def __init__(
+        self,
+        *,
+        sender: MllpSender | None = None,
+        folder: Path | None = None,
+        seed: int = 1,
+        prefix: str = "LABO",
+        now: Callable[[], datetime] = paris_now,
+    ) -> None:
+        self._sender = sender
+        self._folder = folder
+        self._draw = random.Random(seed)
+        self._prefix = prefix
+        self._now = now
+        self._number = 0
+
+    def report(self, person: Person) -> Report:
+        """Draw a new report about a person, issued now."""
+        self._number += 1
+        return draw_report(self._draw, person, self._number, self._now())
+
+    def oru(self, report: Report, *, visit: str = "", with_ins: bool = True) -> bytes:
+        """Write the ORU of a report, under a new control id."""
+        self._number += 1
+        return oru(report, control_id=f"{self._prefix}-{self._number:08d}", visit=visit, with_ins=with_ins)
+
+    async def send(self, message: bytes, *, attempts: int = 10) -> Ack:
+        """Send a message until it is answered, the same bytes each time; raises NoAnswer after the last attempt."""
+        if self._sender is None:
+            raise NoAnswer("this laboratory has no MLLP connection")
+        for attempt in range(1, attempts + 1):
+            try:
+                ack = await self._sender.send(message)
+            except NoAnswer:
+                if attempt == attempts:
+                    raise
+            else:
+                if not ack.worth_resending or attempt == attempts:
+                    return ack
+            await asyncio.sleep(min(0.1 * 2**attempt, 5.0))
+        raise NoAnswer("no attempt was allowed")
+
+    async def send_report(self, report: Report, *, visit: str = "") -> Ack:
+        """Send a report as ORU^R01."""
+        return await self.send(self.oru(report, visit=visit))
+
+    def drop_medecin(self, report: Report) -> Path:
+        """Drop a report as an HPRIM Médecin file; gives its path."""
+        return self._drop(".hpm", lambda _: hprim_medecin(report))
+
+    def drop_sante(self, report: Report) -> Path:
+        """Drop a report as an HPRIM Santé file; gives its path."""
+        return self._drop(".hpr", lambda name: hprim_sante(report, name))
+
+    def drop_bytes(self, name: str, content: bytes) -> Path:
+        """Drop any content under a name of the caller's."""
+        if self._folder is None:
+            raise ValueError("this laboratory has no folder")
+        return drop(self._folder, name, content)
+
+    def _drop(self, suffix: str, write: Callable[[str], bytes]) -> Path:
+        self._number += 1
+        name = f"{self._prefix[:4]}{self._number:04d}{suffix}".upper()
+        return self.drop_bytes(name, write(name))
+
+
+@dataclass(frozen=True, slots=True)
+class LaboratorySettings:
+    """What a laboratory that runs by itself needs.
+
+    `mllp` is `HOST:PORT`; without it only files are dropped. `every` is the mean interval in seconds between two
+    reports; `people` the patients it draws from.
+    """
+
+    mllp: str | None = None
+    folder: Path | None = None
+    every: float = 5.0
+    seed: int = 1
+    prefix: str = "LABO"
+    people: Sequence[Person] = field(default_factory=lambda: population(20))
+
+
+async def run(settings: LaboratorySettings, *, now: Callable[[], datetime] = paris_now) -> None:
+    """Send reports until cancelled, by MLLP or by file as settings allow, at exponential intervals.
+
+    A receiver that does not answer is tried again for ever, as a laboratory would: nothing is given up.
+    """
+    draw = random.Random(settings.seed)
+    sender = MllpSender.to(settings.mllp) if settings.mllp else None
+    laboratory = Laboratory(sender=sender, folder=settings.folder, seed=settings.seed, prefix=settings.prefix, now=now)
+    try:
+        while True:
+            await asyncio.sleep(draw.expovariate(1 / settings.every))
+            report = laboratory.report(draw.choice(settings.people))
+            if sender is not None and (settings.folder is None or draw.random() < 0.6):
+                await _until_answered(laboratory, laboratory.oru(report))
+            elif draw.random() < 0.5:
+                laboratory.drop_medecin(report)
+            else:
+                laboratory.drop_sante(report)
+    finally:
+        if sender is not None:
+            await sender.close()
+
+
+async def _until_answered(laboratory: Laboratory, message: bytes) -> Ack:
+    while True:
+        try:
+            return await laboratory.send(message)
+        except NoAnswer:
+            continue
