@@ -1,0 +1,1 @@
+"""The dashboard and the HTTP API: they read the journal, and ask the engine to act."""

@@ -1,0 +1,109 @@
+"""What the dashboard and the API borrow from the router that they run in.
+
+The engine fills in a `WebContext` and gives it to `router.web.app.create_app`. Nothing here depends on the engine, so
+that a test can stand for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Protocol, TypeVar
+
+from router.journal.operations import Operation
+from router.journal.store import Store
+from schemas.identity import PatientIdentity
+
+R = TypeVar("R")
+
+Side = Literal["source", "destination"]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStatus:
+    """What is known right now of one source or destination.
+
+    `state` is the connector's own word (`starting`, `listening`, `watching`, `ready`, `failed`, `unreachable`,
+    `stopped`…); a word that the dashboard does not know is shown as it is. `detail` is one sentence without health
+    data. `since` is when the state last changed, `in_flight` how many Parcels are being sent at this moment.
+    """
+
+    name: str
+    side: Side
+    connector: str
+    state: str
+    detail: str = ""
+    address: str = ""
+    format: str = ""
+    paused: bool = False
+    since: datetime | None = None
+    in_flight: int = 0
+    figures: Mapping[str, int | float | str] = field(default_factory=dict)
+
+
+class Submit(Protocol):
+    """The journal's writer: apply an operation, and give its result once it is committed."""
+
+    def __call__(self, operation: Operation[R], /) -> Awaitable[R]:
+        """Submit it. Raises JournalFault when it could not be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What came of registering patients: how many are new, how many were known and are now up to date."""
+
+    ids: tuple[int, ...] = ()
+    created: int = 0
+    updated: int = 0
+
+
+class PatientsRefused(Exception):
+    """The patients that were sent cannot be registered: one sentence that quotes nobody's data."""
+
+
+class Register(Protocol):
+    """Registers patients of the coordination dossier, and releases the Items that waited for them."""
+
+    def __call__(self, patients: Sequence[PatientIdentity], *, actor: str) -> Awaitable[Registered]:
+        """Register them. Raises PatientsRefused, or JournalFault."""
+
+
+ReadPatients = Callable[[bytes, str], Sequence[PatientIdentity]]
+"""Reads an upload (its bytes and media type: FHIR Bundle, CSV) into identities. Raises PatientsRefused. CPU work only:
+it is called in a worker thread."""
+
+
+def _now_utc() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class WebContext:
+    """Everything that the dashboard needs and does not own.
+
+    `flows` gives the live state of every source and destination, in the configuration's order; it is called from worker
+    threads and must not block. `wake` tells the engine that rows changed (after a replay, a cancellation, new
+    patients); it is called in the event loop. `search_tokens` gives the blind tokens that a search text may stand for;
+    it is called from worker threads. `stopping` ends the live streams, so that the server can stop at once.
+    """
+
+    store: Store
+    submit: Submit
+    flows: Callable[[], Sequence[FlowStatus]] = tuple
+    wake: Callable[[], None] = lambda: None
+    now: Callable[[], datetime] = _now_utc
+    search_tokens: Callable[[str], Sequence[int]] = lambda _text: ()
+    register: Register | None = None
+    read_patients: ReadPatients | None = None
+    stopping: asyncio.Event | None = None
+    version: str = ""
+    title: str = "Passerelle"
+    """Shown beside the product's name: which router this is (`demo`, `CH de Beaumont`)."""
+
+    idle_minutes: int = 30
+    """A session ends after this long without an action of its user; live refreshes are not actions."""
+
+    session_hours: int = 12
+    """A session ends after this long, whatever its user does."""
