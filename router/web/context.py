@@ -50,24 +50,8 @@ class Submit(Protocol):
         """Submit it. Raises JournalFault when it could not be committed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """What came of registering patients: how many are new, how many were known and are now up to date."""
-
-    ids: tuple[int, ...] = ()
-    created: int = 0
-    updated: int = 0
-
-
 class PatientsRefused(Exception):
-    """The patients that were sent cannot be registered: one sentence that quotes nobody's data."""
-
-
-class Register(Protocol):
-    """Registers patients of the coordination dossier, and releases the Items that waited for them."""
-
-    def __call__(self, patients: Sequence[PatientIdentity], *, actor: str) -> Awaitable[Registered]:
-        """Register them. Raises PatientsRefused, or JournalFault."""
+    """The patients that were sent cannot be read: one sentence that quotes nobody's data."""
 
 
 ReadPatients = Callable[[bytes, str], Sequence[PatientIdentity]]
@@ -85,8 +69,8 @@ class WebContext:
 
     `flows` gives the live state of every source and destination, in the configuration's order; it is called from worker
     threads and must not block. `wake` tells the engine that rows changed (after a replay, a cancellation, new
-    patients); it is called in the event loop. `search_tokens` gives the blind tokens that a search text may stand for;
-    it is called from worker threads. `stopping` ends the live streams, so that the server can stop at once.
+    patients); it is called in the event loop. `read_patients` understands uploads other than our own JSON. `stopping`
+    ends the live streams, so that the server can stop at once.
     """
 
     store: Store
@@ -94,8 +78,6 @@ class WebContext:
     flows: Callable[[], Sequence[FlowStatus]] = tuple
     wake: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = _now_utc
-    search_tokens: Callable[[str], Sequence[int]] = lambda _text: ()
-    register: Register | None = None
     read_patients: ReadPatients | None = None
     stopping: asyncio.Event | None = None
     version: str = ""
