@@ -75,7 +75,7 @@ class BlobStore:
                 _append(out, sealer, held, salt, rank, last=True)
                 out.flush()
                 os.fsync(out.fileno())
-            name = self._sealer.digest(b"blob", digest.digest()).hex()
+            name = self.name_of(digest.digest())
             target = self._path(name)
             target.parent.mkdir(exist_ok=True)
             temporary.replace(target)
@@ -85,6 +85,10 @@ class BlobStore:
         for folder in (target.parent, self._root):
             _sync(folder)
         return name
+
+    def name_of(self, sha256: bytes) -> str:
+        """Give the name under which a content with this SHA-256 is stored."""
+        return self._sealer.digest(b"blob", sha256).hex()
 
     def stream(self, name: str) -> Iterator[bytes]:
         """Give a blob's content chunk by chunk. Raises FileNotFoundError, or KeyFault when it was damaged."""

@@ -175,6 +175,7 @@ class PreparedItem:
     tokens: tuple[int, ...] = ()
     deliveries: tuple[PreparedDelivery, ...] = ()
     item_id: int | None = None
+    blobs: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,7 @@ def _item_row(number: int, message_id: int, item: PreparedItem, now: int) -> dic
         "lane": item.lane,
         "created_at": now,
         "routes": item.routes,
+        "blobs": item.blobs,
         "sealed_summary": item.sealed_summary,
         "sealed_body": item.sealed_body,
     }
@@ -379,6 +381,7 @@ class RecordAttempt:
     detail: str
     answer: bytes
     state: DeliveryState
+    attempts_before: int = 0
     next_attempt_at: int | None = None
 
     def apply(self, unit: Unit) -> None:
@@ -404,6 +407,7 @@ class RecordAttempt:
                 "ended_at": None if self.state in tables.OPEN_DELIVERIES else self.ended_at,
                 "next_attempt_at": self.next_attempt_at,
                 "attempts": self.number,
+                "attempts_before": self.attempts_before,
                 "detail": self.detail[:400],
             },
         )

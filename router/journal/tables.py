@@ -161,6 +161,7 @@ item = Table(
     Column("lane", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("routes", Text),
+    Column("blobs", Text),
     Column("sealed_summary", LargeBinary, nullable=False),
     Column("sealed_body", LargeBinary, nullable=False),
     Index("ix_item_message", "message_id"),
@@ -180,7 +181,8 @@ item = Table(
     ),
 )
 """`sealed_summary`: JSON of one line for lists. `sealed_body`: the canonical JSON of the Item. `routes`: JSON of each
-route's name with true, false or an error, so that «why did it go there» has an answer."""
+route's name with true, false or an error, so that «why did it go there» has an answer.
+`blobs`: names, separated by blanks, of the attachments that are in the blob store."""
 
 item_token = Table(
     "item_token",

@@ -44,6 +44,7 @@ END_DELIVERY = (
         ended_at=bindparam("ended_at"),
         next_attempt_at=bindparam("next_attempt_at"),
         attempts=bindparam("attempts"),
+        attempts_before=bindparam("attempts_before"),
         detail=bindparam("detail"),
     )
 )

@@ -109,6 +109,7 @@ def upgrade() -> None:
     sa.Column('lane', sa.BigInteger(), nullable=False),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Column('routes', sa.Text(), nullable=True),
+    sa.Column('blobs', sa.Text(), nullable=True),
     sa.Column('sealed_summary', sa.LargeBinary(), nullable=False),
     sa.Column('sealed_body', sa.LargeBinary(), nullable=False),
     sa.ForeignKeyConstraint(['message_id'], ['message.id'], name=op.f('fk_item_message_id_message'), ondelete='CASCADE'),

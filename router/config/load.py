@@ -1,0 +1,250 @@
+"""Reading `passerelle.toml`: errors name the line and the key, secrets come from the environment or from files.
+
+ConfigurationFault       the file cannot be used; `problems` has one sentence for each thing to mend
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from connectors.contracts import Connector, Settings
+from connectors.registry import connectors
+from mappings.registry import formats
+from router.config.model import Configuration, ResolvedDestination, ResolvedSource
+from router.engine.conditions import ConditionFault, compile_condition
+from router.journal.store import JournalPlace
+
+_REFERENCE = re.compile(r"\$\{(file:)?([^}]+)\}")
+_HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?")
+_KEY = re.compile(r"^\s*([A-Za-z0-9_\-\"']+)\s*=")
+
+
+class ConfigurationFault(Exception):
+    """The configuration cannot be used; each problem is one sentence with its line and key."""
+
+    def __init__(self, path: Path, problems: Sequence[str]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__(f"{path}: " + "; ".join(self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that was read, checked and resolved."""
+
+    path: Path
+    configuration: Configuration
+    sources: tuple[ResolvedSource, ...]
+    destinations: tuple[ResolvedDestination, ...]
+
+    @property
+    def place(self) -> JournalPlace:
+        """Where the journal is."""
+        section = self.configuration.journal
+        return JournalPlace.at((self.path.parent / section.data).resolve(), section.url)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths of the file start from."""
+        return self.path.parent
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Read and check a configuration file. Raises ConfigurationFault with all that is wrong, not the first only."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigurationFault(path, ["no such file; `passerelle init DIR` makes one"]) from None
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigurationFault(path, [f"cannot be read: {type(problem).__name__}"]) from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise ConfigurationFault(path, [f"is not valid TOML: {problem}"]) from None
+    problems: list[str] = []
+    lines = _line_numbers(text, path.resolve().parent)
+    values = _resolve(raw, dict(os.environ if environment is None else environment), path.parent, lines, problems, ())
+    try:
+        configuration = Configuration.model_validate(values)
+    except ValidationError as invalid:
+        problems += [_sentence(error, lines, ()) for error in invalid.errors()]
+        raise ConfigurationFault(path, problems) from None
+    sources = _sources(configuration, lines, problems)
+    destinations = _destinations(configuration, lines, problems)
+    _check_routes(configuration, lines, problems)
+    if problems:
+        raise ConfigurationFault(path, problems)
+    return Loaded(path.resolve(), configuration, tuple(sources), tuple(destinations))
+
+
+def _sources(configuration: Configuration, lines: _Lines, problems: list[str]) -> list[ResolvedSource]:
+    resolved = []
+    for name, section in configuration.sources.items():
+        at = ("sources", name)
+        connector = _connector(section.connector, at, lines, problems)
+        if connector is None:
+            continue
+        if connector.source_settings is None or connector.make_source is None:
+            problems.append(f"{lines.at((*at, 'connector'))}the connector {section.connector!r} cannot be a source")
+            continue
+        _check_format(section.format, (*at, "format"), lines, problems)
+        settings = _settings(connector.source_settings, section.connector_settings, at, lines, problems)
+        if settings is not None:
+            resolved.append(ResolvedSource(name=name, section=section, settings=settings))
+    return resolved
+
+
+def _destinations(configuration: Configuration, lines: _Lines, problems: list[str]) -> list[ResolvedDestination]:
+    resolved = []
+    for name, section in configuration.destinations.items():
+        at = ("destinations", name)
+        connector = _connector(section.connector, at, lines, problems)
+        if connector is None:
+            continue
+        if connector.destination_settings is None or connector.make_destination is None:
+            problems.append(
+                f"{lines.at((*at, 'connector'))}the connector {section.connector!r} cannot be a destination"
+            )
+            continue
+        format_name = section.format or connector.format
+        if format_name is None:
+            problems.append(f"{lines.at(at)}say which `format` to write; installed: {', '.join(formats())}")
+            continue
+        _check_format(format_name, (*at, "format"), lines, problems)
+        raw = section.connector_settings
+        if "concurrency" in connector.destination_settings.model_fields:
+            raw.setdefault("concurrency", section.concurrency)
+        settings = _settings(connector.destination_settings, raw, at, lines, problems)
+        if settings is not None:
+            resolved.append(ResolvedDestination(name=name, section=section, settings=settings, format=format_name))
+    return resolved
+
+
+def _connector(name: str, at: tuple[str, ...], lines: _Lines, problems: list[str]) -> Connector | None:
+    known = connectors()
+    if name not in known:
+        problems.append(f"{lines.at((*at, 'connector'))}no connector {name!r}; installed: {', '.join(known)}")
+    return known.get(name)
+
+
+def _check_format(name: str | None, at: tuple[str, ...], lines: _Lines, problems: list[str]) -> None:
+    if name is not None and name not in formats():
+        problems.append(f"{lines.at(at)}no format {name!r}; installed: {', '.join(formats())}")
+
+
+def _settings(
+    model: type[Settings], raw: dict[str, Any], at: tuple[str, ...], lines: _Lines, problems: list[str]
+) -> Settings | None:
+    try:
+        settings = model.model_validate(raw)
+    except ValidationError as invalid:
+        problems += [_sentence(error, lines, at) for error in invalid.errors()]
+        return None
+    # A relative path of the file starts from the file's folder, wherever the router was started.
+    paths = {name: getattr(settings, name) for name in model.model_fields}
+    moved = {name: lines.folder / path for name, path in paths.items() if isinstance(path, Path)}
+    return settings.model_copy(update=moved) if moved else settings
+
+
+def _check_routes(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    names: set[str] = set()
+    for rank, route in enumerate(configuration.routes):
+        at = ("routes", str(rank))
+        if route.name in names:
+            problems.append(f"{lines.at((*at, 'name'))}two routes are called {route.name!r}")
+        names.add(route.name)
+        problems += [
+            f"{lines.at((*at, 'to'))}route {route.name!r} sends to {target!r}, which is not a destination"
+            for target in route.to
+            if target not in configuration.destinations
+        ]
+        problems += [
+            f"{lines.at((*at, 'sources'))}route {route.name!r} takes from {source!r}, which is not a source"
+            for source in route.sources
+            if source not in configuration.sources
+        ]
+        try:
+            compile_condition(route.when)
+        except ConditionFault as fault:
+            problems.append(f"{lines.at((*at, 'when'))}route {route.name!r}: {fault}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Where each key of the file stands; TOML readers do not say."""
+
+    numbers: dict[tuple[str, ...], int]
+    folder: Path
+
+    def at(self, key: tuple[str, ...]) -> str:
+        """Give `line 12, sources.labo.listen: ` for a key, or for the nearest table above it."""
+        dotted = ".".join(key)
+        for length in range(len(key), 0, -1):
+            number = self.numbers.get(key[:length])
+            if number is not None:
+                return f"line {number}, {dotted}: "
+        return f"{dotted}: "
+
+
+def _line_numbers(text: str, folder: Path) -> _Lines:
+    numbers: dict[tuple[str, ...], int] = {}
+    ranks: dict[str, int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _HEADER.match(line)
+        if header:
+            name = header.group(1)
+            table = tuple(part.strip(" \"'") for part in name.split("."))
+            if line.lstrip().startswith("[["):
+                rank = ranks.get(name, -1) + 1
+                ranks[name] = rank
+                table = (*table, str(rank))
+            numbers.setdefault(table, number)
+            continue
+        key = _KEY.match(line)
+        if key:
+            numbers.setdefault((*table, key.group(1).strip("\"'")), number)
+    return _Lines(numbers, folder)
+
+
+def _resolve(
+    value: Any, environment: dict[str, str], folder: Path, lines: _Lines, problems: list[str], at: tuple[str, ...]
+) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolve(inner, environment, folder, lines, problems, (*at, key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [
+            _resolve(inner, environment, folder, lines, problems, (*at, str(rank))) for rank, inner in enumerate(value)
+        ]
+    if not isinstance(value, str):
+        return value
+
+    def replace(match: re.Match[str]) -> str:
+        from_file, name = match.groups()
+        if from_file:
+            try:
+                return (folder / name).read_text(encoding="utf-8").strip()
+            except OSError:
+                problems.append(f"{lines.at(at)}the secret's file {name} cannot be read")
+                return ""
+        if name not in environment:
+            problems.append(f"{lines.at(at)}the environment variable {name} is not set")
+        return environment.get(name, "")
+
+    return _REFERENCE.sub(replace, value)
+
+
+def _sentence(error: Any, lines: _Lines, prefix: tuple[str, ...]) -> str:
+    location = (*prefix, *(str(part) for part in error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"{lines.at(location)}there is no such key"
+    message: str = error["msg"]
+    return f"{lines.at(location)}{message[0].lower()}{message[1:]}"

@@ -1,0 +1,166 @@
+"""The configuration file as pydantic models; their field descriptions are the reference that users read."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from connectors.contracts import Settings
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+"""A name of a source or destination: lower case letters, digits, `-` and `_`."""
+
+
+class Section(BaseModel):
+    """Base of the sections: frozen, and a key that does not exist is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class JournalSection(Section):
+    """Where messages are kept."""
+
+    data: str = Field("data", description="Folder of the journal, its key and its blobs, relative to this file.")
+    url: str = Field(
+        "",
+        description="Database URL. Empty: SQLite in the data folder. PostgreSQL: `postgresql+psycopg://user@host/base`.",
+    )
+    retention_days: int = Field(
+        365, ge=1, description="Days after which settled messages and what came of them are erased."
+    )
+
+
+class EngineSection(Section):
+    """How work is done."""
+
+    workers: int = Field(
+        1, ge=0, le=64, description="Processes that read and write formats. 0: in the router's own process."
+    )
+    batch: int = Field(32, ge=1, le=512, description="Messages handed to a worker at once.")
+    batch_seconds: float = Field(
+        60.0, gt=0, description="Time after which a batch is taken from a worker that hangs, and tried one by one."
+    )
+    max_waiting: int = Field(
+        200_000,
+        ge=100,
+        description="Messages acknowledged and not yet processed above which sources are asked to slow down.",
+    )
+    stop_seconds: float = Field(20.0, gt=0, description="Time that a graceful stop may take.")
+
+
+class IdentitySection(Section):
+    """How patients are recognised."""
+
+    environment: Literal["production", "test"] | None = Field(
+        None,
+        description="Which INS may be used: `production` refuses test and demonstration OIDs, `test` the others. "
+        "Unset: both are read and nothing is refused for it; set it in production.",
+    )
+
+
+class WebSection(Section):
+    """Dashboard and API."""
+
+    listen: str = Field(
+        "127.0.0.1:8080", description="Address of the dashboard and API, `host:port`; port 0 takes any."
+    )
+    certificate: str | None = Field(
+        None, description="PEM file of the certificate chain; with `private_key`, serves TLS."
+    )
+    private_key: str | None = Field(None, description="PEM file of the private key.")
+    timezone: str = Field("Europe/Paris", description="Time zone of the pages and of messages that name none.")
+
+
+class RetrySection(Section):
+    """When a destination is tried again."""
+
+    max_attempts: int = Field(12, ge=1, description="Attempts answered by the peer before a delivery is `dead`.")
+    first_delay: float = Field(
+        1.0, gt=0, description="Seconds before the second attempt; each further one waits twice."
+    )
+    max_delay: float = Field(600.0, gt=0, description="Longest wait between two attempts, in seconds.")
+    give_up_hours: float = Field(
+        96.0, gt=0, description="Hours after which a delivery to a destination that cannot be reached is `dead`."
+    )
+
+
+class SourceSection(BaseModel):
+    """A source: the keys below, and those of its connector."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    connector: str = Field(description="Connector: mllp, directory, http, or one that a package adds.")
+    format: str | None = Field(None, description="Format of what arrives. Unset: recognised by its content.")
+    charset: str | None = Field(None, description="Forces a Python codec name. Unset: detected, and said.")
+    paused: bool = Field(False, description="Whether the source is left closed.")
+    options: dict[str, str] = Field(default_factory=dict, description="Settings of the format for this partner.")
+
+    @property
+    def connector_settings(self) -> dict[str, Any]:
+        """The keys that belong to the connector."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class DestinationSection(BaseModel):
+    """A destination: the keys below, and those of its connector."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    connector: str = Field(description="Connector: fhir, mllp, directory, http, or one that a package adds.")
+    format: str | None = Field(None, description="Format to write. Unset: the one that the connector implies.")
+    charset: str | None = Field(None, description="Codec of what is written, where the format leaves the choice.")
+    paused: bool = Field(False, description="Whether deliveries wait.")
+    concurrency: int = Field(8, ge=1, le=512, description="Deliveries under way at once; one patient's go one by one.")
+    retry: RetrySection = Field(RetrySection(), description="When it is tried again.")
+    options: dict[str, str] = Field(default_factory=dict, description="Settings of the format for this partner.")
+
+    @property
+    def connector_settings(self) -> dict[str, Any]:
+        """The keys that belong to the connector."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class RouteSection(Section):
+    """A rule that sends Items to destinations."""
+
+    name: str = Field(min_length=1, max_length=120, description="What the route is for, in words.")
+    when: str = Field(
+        "true",
+        description="CEL condition over `item` (the canonical JSON), `patient` (`known`, `in_coordination`), "
+        "`source` (its name), `message` (`type`, `control_id`, `test`).",
+    )
+    sources: tuple[Name, ...] = Field((), description="Sources that it applies to. Empty: all.")
+    to: tuple[Name, ...] = Field(min_length=1, description="Destinations.")
+    unattached: bool = Field(
+        False, description="Whether it also takes Items whose patient is not known for certain. Think twice."
+    )
+
+
+class Configuration(Section):
+    """The whole file."""
+
+    journal: JournalSection = JournalSection()
+    engine: EngineSection = EngineSection()
+    identity: IdentitySection = IdentitySection()
+    web: WebSection = WebSection()
+    sources: dict[Name, SourceSection] = Field(default_factory=dict)
+    destinations: dict[Name, DestinationSection] = Field(default_factory=dict)
+    routes: tuple[RouteSection, ...] = ()
+
+
+class ResolvedSource(Section):
+    """A source whose connector's settings are validated."""
+
+    name: str
+    section: SourceSection
+    settings: Settings
+
+
+class ResolvedDestination(Section):
+    """A destination whose connector's settings are validated and whose format is decided."""
+
+    name: str
+    section: DestinationSection
+    settings: Settings
+    format: str

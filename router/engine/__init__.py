@@ -1,0 +1,1 @@
+"""The engine: receive, read, identify, route, deliver; everything it knows is in the journal."""

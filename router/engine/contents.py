@@ -1,0 +1,82 @@
+"""Reading the bytes of Deliveries from the journal: what is asked for within one turn of the loop is read at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import bindparam, select
+
+from router.engine.lanes import Entry
+from router.journal import tables
+from router.journal.operations import PARCEL_DETAIL_PLACE, PARCEL_PLACE
+from router.journal.store import Store
+
+_READ = select(
+    tables.delivery_content.c.delivery_id,
+    tables.delivery_content.c.sealed_content,
+    tables.delivery_content.c.sealed_detail,
+).where(tables.delivery_content.c.delivery_id.in_(bindparam("ids", expanding=True)))
+
+
+class Loaded(NamedTuple):
+    """The bytes of a Delivery and the files that travel beside."""
+
+    content: bytes
+    attachments: Mapping[str, bytes]
+
+
+class Contents:
+    """Loads contents in groups."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._asked: list[tuple[Entry, asyncio.Future[Loaded]]] = []
+
+    async def of(self, entry: Entry) -> Loaded:
+        """Give the content of one Delivery."""
+        if entry.content is not None:
+            return Loaded(entry.content, {})
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Loaded] = loop.create_future()
+        self._asked.append((entry, future))
+        if len(self._asked) == 1:
+            loop.call_soon(self._start)
+        return await future
+
+    def _start(self) -> None:
+        asked, self._asked = self._asked, []
+        reading = asyncio.get_running_loop().run_in_executor(None, self._read, [entry for entry, _ in asked])
+
+        def finish(done: asyncio.Future[list[Loaded]]) -> None:
+            problem = asyncio.CancelledError() if done.cancelled() else done.exception()
+            for rank, (_, future) in enumerate(asked):
+                if future.done():
+                    continue
+                if problem is not None:
+                    future.set_exception(problem)
+                else:
+                    future.set_result(done.result()[rank])
+
+        reading.add_done_callback(finish)
+
+    def _read(self, entries: list[Entry]) -> list[Loaded]:
+        sealer = self._store.sealer.clone()
+        with self._store.reading() as connection:
+            rows = {row.delivery_id: row for row in connection.execute(_READ, {"ids": [one.id for one in entries]})}
+        loaded = []
+        for entry in entries:
+            row: Any = rows[entry.id]
+            if entry.blob is not None:
+                content = self._store.blobs.get(entry.blob)
+            else:
+                content = sealer.open(row.sealed_content, PARCEL_PLACE)
+            attachments: dict[str, bytes] = {}
+            if row.sealed_detail is not None:
+                detail = orjson.loads(sealer.open(row.sealed_detail, PARCEL_DETAIL_PLACE))
+                attachments = {name: base64.b64decode(data) for name, data in detail.get("attachments", {}).items()}
+            loaded.append(Loaded(content, attachments))
+        return loaded

@@ -1,0 +1,375 @@
+"""One destination's Deliveries: sent in order by patient, several patients at once, retried, at last set aside."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, select, text
+
+from connectors.contracts import Delivered, Destination, Outcome, Parcel, Refused, Retry
+from router.config.model import RetrySection
+from router.engine.clock import micros
+from router.engine.contents import Contents
+from router.engine.lanes import Entry, Lanes
+from router.journal import tables
+from router.journal.operations import Queued, RecordAttempt
+from router.journal.store import JournalFault, Store
+from router.journal.tables import DeliveryState
+from router.journal.writer import Writer
+
+WINDOW = 20_000
+"""Deliveries of one destination kept in memory (without their bytes); the others wait in the journal."""
+
+UNRECORDED = 512
+"""Outcomes that may wait for their commit before no further Delivery is started."""
+
+CONTENT_KEPT = 24 * 1024 * 1024
+"""Bytes of contents kept in memory for a first sending."""
+
+_COLUMNS = (
+    tables.delivery.c.id,
+    tables.delivery.c.lane,
+    tables.delivery.c.identity,
+    tables.delivery.c.media_type,
+    tables.delivery.c.filename,
+    tables.delivery.c.blob,
+    tables.delivery.c.created_at,
+    tables.delivery.c.attempts,
+    tables.delivery.c.attempts_before,
+    tables.delivery.c.next_attempt_at,
+)
+# Written out, not bound: the partial indexes of the open states are chosen only for a literal condition.
+_OPEN_STATES = "state IN ('pending', 'retrying')"
+_OPEN = (
+    select(*_COLUMNS)
+    .where(
+        tables.delivery.c.destination == bindparam("destination"),
+        tables.delivery.c.id > bindparam("after"),
+        text(_OPEN_STATES),
+    )
+    .order_by(tables.delivery.c.id)
+    .limit(bindparam("count"))
+)
+_LANE = (
+    select(*_COLUMNS)
+    .where(
+        tables.delivery.c.destination == bindparam("destination"),
+        tables.delivery.c.lane == bindparam("lane"),
+        tables.delivery.c.id > bindparam("after"),
+        text(_OPEN_STATES),
+    )
+    .order_by(tables.delivery.c.id)
+    .limit(bindparam("count"))
+)
+
+
+class Dispatcher:
+    """Sends one destination's Deliveries. `trouble` is told of what an administrator must know."""
+
+    def __init__(
+        self,
+        name: str,
+        destination: Destination,
+        store: Store,
+        writer: Writer,
+        *,
+        concurrency: int,
+        retry: RetrySection,
+        now: Callable[[], datetime],
+        trouble: Callable[[str], None],
+        chance: random.Random | None = None,
+        paused: bool = False,
+    ) -> None:
+        self.name = name
+        self._destination = destination
+        self._store = store
+        self._writer = writer
+        self._concurrency = concurrency
+        self._retry = retry
+        self._now = now
+        self._trouble = trouble
+        self._chance = chance or random.Random()
+        self._contents = Contents(store)
+        self._lanes = Lanes()
+        self._cursor = 0
+        self._more = True
+        self._missed = False
+        self._reloading = False
+        self._kept = 0
+        self._sending: dict[int, asyncio.Task[None]] = {}
+        self._recording: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._down_until: int | None = None
+        self._failures = 0
+        self.paused = paused
+        self.down_detail = ""
+        self.sent = 0
+        self.last_sent_at: int | None = None
+        self.last_failure = ""
+        self.last_failure_at: int | None = None
+
+    # --- what the engine tells ------------------------------------------------------------------------------------
+
+    def enqueue(self, queued: Sequence[Queued]) -> None:
+        """Take Deliveries just committed; those that do not fit are read from the journal in their turn."""
+        for one in queued:
+            if self._more or self._reloading or len(self._lanes) >= WINDOW:
+                self._more = self._missed = True
+                break
+            prepared = one.prepared
+            entry = Entry(
+                one.delivery_id,
+                one.lane,
+                prepared.identity,
+                prepared.media_type,
+                prepared.filename,
+                prepared.blob,
+                micros(self._now()),
+            )
+            if prepared.content is not None and self._kept + len(prepared.content) <= CONTENT_KEPT:
+                entry.content = prepared.content
+                self._kept += len(prepared.content)
+            self._lanes.add(entry)
+            self._cursor = one.delivery_id
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Read anew what waits: a person replayed or cancelled something."""
+        self._reloading = True
+        self._wake.set()
+
+    def _forget(self) -> None:
+        self._reloading = False
+        self._lanes.forget()
+        self._kept = 0
+        self._cursor = 0
+        self._more = self._missed = True
+        self._down_until = None
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self.paused = False
+        self._wake.set()
+
+    @property
+    def down(self) -> bool:
+        """Whether the destination cannot be reached at present."""
+        return bool(self.down_detail)
+
+    @property
+    def under_way(self) -> int:
+        """Deliveries being sent."""
+        return len(self._sending)
+
+    @property
+    def parked(self) -> int:
+        """Patients whose Deliveries wait for a retry."""
+        return self._lanes.parked()
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Send for ever; on cancellation nothing new is started (`drain` waits for what is under way)."""
+        while True:
+            self._wake.clear()
+            if self._reloading and not self._recording:
+                # Not before what was sent is recorded: the rows would still say that it is to be sent.
+                self._forget()
+            if self._more and len(self._lanes) < WINDOW // 2:
+                await self._load()
+            self._pump()
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        if self._more and not self._reloading and len(self._lanes) < WINDOW // 2:
+            return  # the journal has more, and there is room
+        due = [at for at in (self._lanes.next_unpark(), self._down_until) if at is not None]
+        wait = None if not due or self.paused else max(0.0, (min(due) - micros(self._now())) / 1_000_000)
+        try:
+            async with asyncio.timeout(wait):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _pump(self) -> None:
+        now = micros(self._now())
+        if self.paused or self._reloading or (self._down_until is not None and now < self._down_until):
+            return
+        self._lanes.unpark(now)
+        # After the destination could not be reached, one Delivery alone tries the door.
+        limit = 1 if self.down_detail else self._concurrency
+        while len(self._sending) < limit and len(self._recording) < UNRECORDED:
+            entry = self._lanes.take()
+            if entry is None:
+                return
+            self._sending[entry.id] = asyncio.create_task(self._send(entry))
+
+    async def _load(self) -> None:
+        self._missed = False
+        parameters = {"destination": self.name, "after": self._cursor, "count": WINDOW // 2}
+        entries = await self._rows(_OPEN, parameters)
+        if entries is None:
+            return
+        for entry in entries:
+            self._cursor = entry.id
+            if entry.id not in self._sending:
+                self._lanes.add(entry)
+        if len(entries) < WINDOW // 2 and not self._missed:
+            self._more = False
+
+    async def _refill(self, lane: int, after: int) -> None:
+        parameters = {"destination": self.name, "lane": lane, "after": after, "count": WINDOW // 20}
+        for entry in await self._rows(_LANE, parameters) or ():
+            if entry.id <= self._cursor and entry.id not in self._sending:
+                self._lanes.add(entry)
+        self._wake.set()
+
+    async def _rows(self, statement: Any, parameters: dict[str, Any]) -> list[Entry] | None:
+        def read() -> list[Entry]:
+            with self._store.reading() as connection:
+                return [Entry(**dict(row._mapping)) for row in connection.execute(statement, parameters)]
+
+        try:
+            return await asyncio.to_thread(read)
+        except JournalFault as fault:
+            self._trouble(str(fault))
+            await asyncio.sleep(1.0)
+            return None
+
+    # --- one sending ----------------------------------------------------------------------------------------------
+
+    async def _send(self, entry: Entry) -> None:
+        started = micros(self._now())
+        try:
+            loaded = await self._contents.of(entry)
+        except (JournalFault, OSError) as problem:
+            self._trouble(f"a delivery's content cannot be read ({type(problem).__name__})")
+            outcome: Outcome = Retry("its content cannot be read from the journal")
+        else:
+            parcel = Parcel(
+                delivery_id=entry.id,
+                identity=entry.identity,
+                content=loaded.content,
+                media_type=entry.media_type,
+                filename=entry.filename,
+                attempt=entry.attempts - entry.attempts_before + 1,
+                attachments=loaded.attachments,
+            )
+            try:
+                outcome = await self._destination.send(parcel)
+            except Exception as defect:
+                # The contract says that a destination never raises: a third party's may all the same.
+                outcome = Retry(f"defect in the connector ({type(defect).__name__})")
+        self._settle(entry, outcome, started)
+
+    def _settle(self, entry: Entry, outcome: Outcome, started: int) -> None:
+        ended = micros(self._now())
+        entry.attempts += 1
+        if isinstance(outcome, Delivered):
+            state = DeliveryState.ACKNOWLEDGED if outcome.acknowledged else DeliveryState.DELIVERED
+            word = state.value
+            self.sent += 1
+            self.last_sent_at = ended
+        elif isinstance(outcome, Refused):
+            state, word = DeliveryState.DEAD, "refused"
+        else:
+            word = "retry" if outcome.reached else "unreachable"
+            if not outcome.reached:
+                entry.attempts_before += 1  # a closed door is not an attempt of this Delivery
+            state = self._after_retry(entry, outcome, ended)
+        if isinstance(outcome, Delivered | Refused) or outcome.reached:
+            self._reached()
+        if not isinstance(outcome, Delivered):
+            self.last_failure, self.last_failure_at = outcome.detail, ended
+        again: int | None = None
+        if state is DeliveryState.RETRYING and isinstance(outcome, Retry):
+            again = ended + self._delay(entry, outcome)
+            entry.next_attempt_at = again
+        operation = RecordAttempt(
+            entry.id,
+            entry.attempts,
+            started,
+            ended,
+            word,
+            outcome.detail,
+            outcome.answer,
+            state,
+            entry.attempts_before,
+            again,
+        )
+        # The record is queued before the lane moves: whatever follows on this lane is committed after it.
+        task = asyncio.create_task(self._record(operation))
+        self._recording.add(task)
+        task.add_done_callback(self._recorded)
+        self._sending.pop(entry.id, None)
+        if again is None:
+            if entry.content is not None:
+                self._kept = max(0, self._kept - len(entry.content))
+            if self._lanes.done(entry):
+                self._refilling(entry)
+        else:
+            unreached = isinstance(outcome, Retry) and not outcome.reached
+            if unreached and isinstance(outcome, Retry):
+                self._closed(outcome.detail, again)
+            self._lanes.retry(entry, again)
+        self._wake.set()
+
+    def _refilling(self, entry: Entry) -> None:
+        task = asyncio.create_task(self._refill(entry.lane, entry.id))
+        self._recording.add(task)
+        task.add_done_callback(self._recorded)
+
+    def _after_retry(self, entry: Entry, outcome: Retry, now: int) -> DeliveryState:
+        if not outcome.reached:
+            age = timedelta(microseconds=now - entry.created_at)
+            return DeliveryState.DEAD if age > timedelta(hours=self._retry.give_up_hours) else DeliveryState.RETRYING
+        spent = entry.attempts - entry.attempts_before
+        return DeliveryState.DEAD if spent >= self._retry.max_attempts else DeliveryState.RETRYING
+
+    def _delay(self, entry: Entry, outcome: Retry) -> int:
+        """Exponential back-off with jitter: between half of the step and the whole, in microseconds."""
+        if outcome.after is not None:
+            return int(min(outcome.after, self._retry.max_delay) * 1_000_000)
+        failures = self._failures if not outcome.reached else entry.attempts - entry.attempts_before - 1
+        step = min(self._retry.max_delay, self._retry.first_delay * 2.0 ** min(failures, 40))
+        return int(step * (0.5 + 0.5 * self._chance.random()) * 1_000_000)
+
+    def _closed(self, detail: str, until: int) -> None:
+        self._failures += 1
+        self.down_detail = detail
+        self._down_until = until
+
+    def _reached(self) -> None:
+        self._failures = 0
+        self.down_detail = ""
+        self._down_until = None
+
+    async def _record(self, operation: RecordAttempt) -> None:
+        while True:
+            try:
+                await self._writer.submit(operation)
+            except JournalFault as fault:
+                self._trouble(str(fault))
+                await asyncio.sleep(1.0)
+                continue
+            return
+
+    def _recorded(self, task: asyncio.Task[None]) -> None:
+        self._recording.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._trouble(f"a delivery's outcome could not be recorded ({type(problem).__name__})")
+        self._wake.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what is under way, at most so long; what is cut off is sent again after the next start."""
+        if self._sending:
+            await asyncio.wait(list(self._sending.values()), timeout=seconds)
+        for task in list(self._sending.values()):
+            task.cancel()
+        if self._recording:
+            await asyncio.wait(list(self._recording), timeout=seconds)
+        await self._destination.close()

@@ -1,0 +1,383 @@
+"""The engine: one router at work on one journal, from its start to a graceful stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+from sqlalchemy import func, select
+
+from connectors.contracts import Health, Services, Source
+from connectors.registry import connectors
+from router.config.load import Loaded
+from router.engine.clock import micros, utc_now
+from router.engine.dispatcher import Dispatcher
+from router.engine.housekeeping import Housekeeping
+from router.engine.inbox import HandOver, SourceInbox
+from router.engine.pipeline import Pipeline
+from router.engine.plan import plan_of
+from router.engine.pool import WorkerPool
+from router.engine.pressure import Pressure
+from router.journal import tables
+from router.journal.operations import Notice, Operation, Queued
+from router.journal.store import JournalFault, Store
+from router.journal.writer import Writer
+from router.web.context import FlowStatus
+from schemas.finding import Finding, Severity
+
+R = TypeVar("R")
+
+SWEEP_SECONDS = 1.0
+"""How often the journal is looked at for what other processes asked."""
+
+RESTART_SECONDS = 5.0
+"""Wait before a source that failed is started again."""
+
+
+@dataclass(slots=True)
+class _RunningSource:
+    """A source and what is known of it."""
+
+    name: str
+    connector: str
+    format: str | None
+    health: Health
+    inbox: SourceInbox
+    paused: bool
+    stopping: asyncio.Event
+    address: str = ""
+    ready: asyncio.Event | None = None
+    task: asyncio.Task[None] | None = None
+
+
+class Engine:
+    """Receives, reads, identifies, routes and delivers. `start`, then `stop`; `address_of` gives the listening ones."""
+
+    def __init__(self, loaded: Loaded, store: Store, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._loaded = loaded
+        self.store = store
+        self._now = now
+        self.writer = Writer(store)
+        section = loaded.configuration.engine
+        self._pressure = Pressure(section.max_waiting)
+        self._handed = HandOver()
+        self.pool = WorkerPool(plan_of(loaded, store.sealer.master), section.workers, section.batch_seconds)
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._sources: dict[str, _RunningSource] = {}
+        self._dispatchers: dict[str, Dispatcher] = {}
+        self._healths: dict[str, Health] = {}
+        self._addresses: dict[str, str] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._background: set[asyncio.Task[object]] = set()
+        self._last_action = 0
+        self._last_trouble: dict[str, int] = {}
+        self._nudged = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self.pipeline = Pipeline(
+            store,
+            self.writer,
+            self.pool,
+            self._handed,
+            self._pressure,
+            batch=section.batch,
+            now=now,
+            queued=self._queued,
+            trouble=partial(self._trouble, "pipeline"),
+        )
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start everything; returns once every source that is not paused listens or has failed to."""
+        self.writer.start()
+        await self.pool.warm_up()
+        await self.pipeline.start()
+        self._last_action = await asyncio.to_thread(self._action_number)
+        self._scheduler.start()
+        self._start_destinations()
+        self._spawn(self.pipeline.run(), "pipeline")
+        self._spawn(self._sweep(), "sweep")
+        housekeeping = Housekeeping(
+            self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
+        )
+        self._every(3600.0, housekeeping.run)
+        await self._start_sources()
+
+    def _start_destinations(self) -> None:
+        for resolved in self._loaded.destinations:
+            section = resolved.section
+            connector = connectors()[section.connector]
+            assert connector.make_destination is not None  # noqa: S101 - the configuration was checked for it
+            health = self._healths[resolved.name] = Health()
+            services = self._services(resolved.name, health, self.stopping, lambda _address: None)
+            dispatcher = Dispatcher(
+                resolved.name,
+                connector.make_destination(resolved.name, resolved.settings, services),
+                self.store,
+                self.writer,
+                concurrency=section.concurrency,
+                retry=section.retry,
+                now=self._now,
+                trouble=partial(self._trouble, f"destination {resolved.name}"),
+                paused=section.paused,
+            )
+            self._dispatchers[resolved.name] = dispatcher
+            self._spawn(dispatcher.run(), f"destination {resolved.name}")
+
+    async def _start_sources(self) -> None:
+        starting = []
+        for resolved in self._loaded.sources:
+            section = resolved.section
+            running = _RunningSource(
+                resolved.name,
+                section.connector,
+                section.format,
+                Health(),
+                SourceInbox(resolved.name, self.store, self.writer, self._handed, self._pressure),
+                section.paused,
+                asyncio.Event(),
+            )
+            self._sources[resolved.name] = running
+            if section.paused:
+                running.health.state = "paused"
+                continue
+            connector = connectors()[section.connector]
+            assert connector.make_source is not None  # noqa: S101 - the configuration was checked for it
+            running.ready = asyncio.Event()
+            services = self._services(resolved.name, running.health, running.stopping, partial(_listening, running))
+            source = connector.make_source(resolved.name, resolved.settings, services)
+            running.task = asyncio.create_task(self._keep(running, source), name=f"source {resolved.name}")
+            starting.append(running.ready.wait())
+        await asyncio.gather(*starting)
+
+    async def _keep(self, running: _RunningSource, source: Source) -> None:
+        """Run a source, and run it again when it fails: a port in use or a folder without permission may be mended."""
+        while True:
+            try:
+                await source.run(running.inbox)
+            except Exception as problem:
+                detail = (
+                    f"{type(problem).__name__}: {problem}" if isinstance(problem, OSError) else type(problem).__name__
+                )
+                running.health.state, running.health.detail = "failed", detail
+                self._trouble(f"source {running.name}", f"stopped: {detail}; trying again")
+            else:
+                return
+            finally:
+                if running.ready is not None:
+                    running.ready.set()
+            await asyncio.sleep(RESTART_SECONDS)
+
+    async def stop(self) -> None:
+        """Stop gracefully: sources first, then what is under way, then the journal's last commits."""
+        seconds = self._loaded.configuration.engine.stop_seconds
+        self.stopping.set()
+        for running in self._sources.values():
+            running.stopping.set()
+            if running.task is not None:
+                running.task.cancel()
+        tasks = [running.task for running in self._sources.values() if running.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        self._scheduler.shutdown(wait=False)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(dispatcher.drain(seconds) for dispatcher in self._dispatchers.values()))
+        for background in list(self._background):
+            background.cancel()
+        await self.writer.stop()
+        await asyncio.to_thread(self.pool.close)
+        self.store.close()
+
+    # --- what others ask ------------------------------------------------------------------------------------------
+
+    async def submit(self, operation: Operation[R]) -> R:
+        """Apply an operation; used by the dashboard and the API."""
+        return await self.writer.submit(operation)
+
+    def wake(self) -> None:
+        """Look at the journal now: rows were changed by a person."""
+        self._nudged.set()
+
+    def address_of(self, source: str) -> str:
+        """Give the address that a source listens on, or an empty string."""
+        return self._sources[source].address
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Addresses of all sources."""
+        return {name: running.address for name, running in self._sources.items()}
+
+    def flows(self) -> Sequence[FlowStatus]:
+        """Say how every source and destination is doing right now."""
+        flows = [
+            FlowStatus(
+                name=running.name,
+                side="source",
+                connector=running.connector,
+                state=running.health.state,
+                detail=running.health.detail,
+                address=running.address,
+                format=running.format or "",
+                paused=running.paused,
+                figures=dict(running.health.figures),
+            )
+            for running in self._sources.values()
+        ]
+        for resolved in self._loaded.destinations:
+            dispatcher = self._dispatchers.get(resolved.name)
+            if dispatcher is None:
+                continue
+            health = self._healths[resolved.name]
+            state = "paused" if dispatcher.paused else "unreachable" if dispatcher.down else "ready"
+            flows.append(
+                FlowStatus(
+                    name=resolved.name,
+                    side="destination",
+                    connector=resolved.section.connector,
+                    state=state,
+                    detail=dispatcher.down_detail or health.detail,
+                    address=_target(resolved.settings),
+                    format=resolved.format,
+                    paused=dispatcher.paused,
+                    in_flight=dispatcher.under_way,
+                    figures={**health.figures, "parked": dispatcher.parked},
+                )
+            )
+        return flows
+
+    @property
+    def waiting(self) -> int:
+        """Messages acknowledged and not yet processed."""
+        return self._pressure.waiting
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _queued(self, queued: Sequence[Queued]) -> None:
+        by_destination: dict[str, list[Queued]] = {}
+        for one in queued:
+            by_destination.setdefault(one.destination, []).append(one)
+        for name, those in by_destination.items():
+            dispatcher = self._dispatchers.get(name)
+            if dispatcher is not None:
+                dispatcher.enqueue(those)
+
+    async def _sweep(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_SECONDS):
+                    await self._nudged.wait()
+            self._nudged.clear()
+            try:
+                await self.pipeline.sweep()
+                number = await asyncio.to_thread(self._action_number)
+            except JournalFault as fault:
+                self._trouble("journal", str(fault))
+                continue
+            if number != self._last_action:
+                self._last_action = number
+                for dispatcher in self._dispatchers.values():
+                    dispatcher.reload()
+
+    def _action_number(self) -> int:
+        column = tables.audit.c
+        actions = ("replay delivery", "cancel delivery", "replay message")
+        with self.store.reading() as connection:
+            newest = select(func.max(column.id)).where(column.action.in_(actions))
+            return connection.execute(newest).scalar() or 0
+
+    def _services(self, name: str, health: Health, stopping: asyncio.Event, ready: Callable[[str], None]) -> Services:
+        return Services(
+            now=self._now,
+            report=lambda finding: self._report(name, finding),
+            health=health,
+            ready=ready,
+            spawn_every=self._every,
+            stopping=stopping,
+        )
+
+    def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+        async def run() -> None:
+            try:
+                await job()
+            except Exception as problem:
+                self._trouble("scheduler", f"a periodic job failed ({type(problem).__name__})")
+
+        scheduled = self._scheduler.add_job(
+            run, IntervalTrigger(seconds=seconds), max_instances=1, coalesce=True, misfire_grace_time=None
+        )
+
+        def stop() -> None:
+            with contextlib.suppress(LookupError):
+                scheduled.remove()
+
+        return stop
+
+    def _report(self, component: str, finding: Finding) -> None:
+        notice = Notice(
+            micros(self._now()), component, finding.severity.value, finding.code, finding.where, finding.message
+        )
+        try:
+            future = self.writer.submit(notice)
+        except JournalFault:
+            return  # the journal is closing: nobody would read the notice
+        self._hold(asyncio.ensure_future(_quiet(future)))
+
+    def _trouble(self, component: str, said: str) -> None:
+        """Keep a trouble as a notice; the same one at most once a minute."""
+        now = micros(self._now())
+        if now - self._last_trouble.get(component + said, 0) < 60_000_000:
+            return
+        self._last_trouble[component + said] = now
+        self._report(component, Finding(severity=Severity.ERROR, code="engine.trouble", where=component, message=said))
+
+    def _spawn(self, work: Awaitable[None], name: str) -> None:
+        async def supervised() -> None:
+            try:
+                await work
+            except Exception as defect:
+                self._trouble(name, f"stopped by a defect ({type(defect).__name__}): restart the router")
+                raise
+
+        self._tasks.append(asyncio.create_task(supervised(), name=name))
+
+    def _hold(self, task: asyncio.Future[object]) -> None:
+        if isinstance(task, asyncio.Task):
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    @property
+    def failed(self) -> BaseException | None:
+        """The defect that ended a part of the engine, if one did."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                return task.exception()
+        return None
+
+
+async def _quiet(future: asyncio.Future[None]) -> object:
+    with contextlib.suppress(JournalFault):
+        await future
+    return None
+
+
+def _listening(running: _RunningSource, address: str) -> None:
+    running.address = address
+    if running.ready is not None:
+        running.ready.set()
+
+
+def _target(settings: object) -> str:
+    for name in ("url", "address", "path", "host"):
+        value = getattr(settings, name, None)
+        if value:
+            return str(value)
+    return ""

@@ -1,0 +1,67 @@
+"""What is done every hour: erase what is past its retention, sweep blobs that no row names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, exists, select
+
+from router.engine.clock import micros
+from router.journal import tables
+from router.journal.operations import Change
+from router.journal.store import Store
+from router.journal.tables import OPEN_DELIVERIES, DeliveryState, MessageState
+from router.journal.unit import Unit
+from router.journal.writer import Writer
+
+PURGE_GROUP = 200
+"""Messages erased in one transaction: few enough not to delay an acknowledgement."""
+
+
+class Housekeeping:
+    """Erases and sweeps."""
+
+    def __init__(self, store: Store, writer: Writer, retention_days: int, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._writer = writer
+        self._retention = timedelta(days=retention_days)
+        self._now = now
+
+    async def run(self) -> None:
+        """Erase settled messages past their retention, then sweep."""
+        limit = micros(self._now() - self._retention)
+        erased = PURGE_GROUP
+        while erased == PURGE_GROUP:
+            # One group a transaction: acknowledgements get through between two of them.
+            erased = await self._writer.submit(Change(lambda unit: purge(unit, limit), note="retention"))
+        await asyncio.to_thread(self._sweep)
+
+    def _sweep(self) -> int:
+        used: set[str] = set()
+        with self._store.reading() as connection:
+            for column in (tables.message.c.blob, tables.delivery.c.blob, tables.item.c.blobs):
+                for names in connection.execute(select(column).where(column.is_not(None))).scalars():
+                    used.update(names.split())
+        return self._store.blobs.sweep(used)
+
+
+def purge(unit: Unit, limit: int) -> int:
+    """Erase a group of messages received before `limit` (microseconds) that nothing waits for; gives how many."""
+    message, delivery = tables.message.c, tables.delivery.c
+    waiting = [state.value for state in (*OPEN_DELIVERIES, DeliveryState.HELD)]
+    old = (
+        select(message.id)
+        .where(
+            message.received_at < limit,
+            message.state.in_((MessageState.PROCESSED.value, MessageState.REJECTED.value)),
+            ~exists().where(delivery.message_id == message.id, delivery.state.in_(waiting)),
+        )
+        .order_by(message.received_at)
+        .limit(PURGE_GROUP)
+    )
+    numbers = list(unit.connection.execute(old).scalars())
+    if numbers:
+        unit.connection.execute(delete(tables.message).where(message.id.in_(numbers)))
+    return len(numbers)

@@ -1,0 +1,277 @@
+"""The pipeline: what was received goes through the workers in order, and what they prepared is committed in order.
+
+Batches are worked on side by side, but committed one after the other in the order of reception: Deliveries get their
+numbers there, and a destination sends one patient's in the order of those numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, func, select
+
+from router.engine.clock import micros, moment
+from router.engine.inbox import HandOver
+from router.engine.pool import WorkerPool
+from router.engine.pressure import Pressure
+from router.engine.worker import HeldItem, RawMessage
+from router.journal import tables
+from router.journal.operations import (
+    BODY_PLACE,
+    CONTENT_PLACE,
+    DETAIL_PLACE,
+    CommitReadings,
+    PreparedMessage,
+    Queued,
+    ReleaseItems,
+)
+from router.journal.store import JournalFault, Store
+from router.journal.tables import ItemState, MessageState
+from router.journal.writer import Writer
+
+RETRY_SECONDS = 1.0
+"""Wait before trying again when the journal does not take what was prepared (a full disk)."""
+
+_MESSAGES = (
+    select(
+        tables.message.c.id,
+        tables.message.c.source,
+        tables.message.c.blob,
+        tables.message.c.control_id,
+        tables.message.c.message_type,
+        tables.message.c.received_at,
+        tables.message.c.replays,
+        tables.message_content.c.sealed_content,
+        tables.message_content.c.sealed_detail,
+    )
+    .join(tables.message_content, tables.message_content.c.message_id == tables.message.c.id)
+    .where(tables.message.c.state == MessageState.RECEIVED.value)
+    .order_by(tables.message.c.id)
+)
+_AFTER = _MESSAGES.where(tables.message.c.id > bindparam("after")).limit(bindparam("count"))
+_THESE = _MESSAGES.where(tables.message.c.id.in_(bindparam("ids", expanding=True)))
+_OPEN = (
+    select(tables.message.c.id)
+    .where(tables.message.c.state == MessageState.RECEIVED.value, tables.message.c.id <= bindparam("upto"))
+    .order_by(tables.message.c.id)
+    .limit(2000)
+)
+_HELD = (
+    select(
+        tables.item.c.id,
+        tables.item.c.message_id,
+        tables.item.c.ordinal,
+        tables.item.c.sealed_body,
+        tables.message.c.source,
+        tables.message.c.control_id,
+        tables.message.c.message_type,
+        tables.message.c.replays,
+    )
+    .join(tables.message, tables.message.c.id == tables.item.c.message_id)
+    .where(tables.item.c.state == ItemState.HELD.value, tables.item.c.id > bindparam("after"))
+    .order_by(tables.item.c.id)
+    .limit(64)
+)
+
+
+class Pipeline:
+    """Drives messages from `received` to their Items and Deliveries; `queued` is called with what may be sent."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        pool: WorkerPool,
+        handed: HandOver,
+        pressure: Pressure,
+        *,
+        batch: int,
+        now: Callable[[], datetime],
+        queued: Callable[[Sequence[Queued]], None],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._pool = pool
+        self._handed = handed
+        self._pressure = pressure
+        self._batch = batch
+        self._now = now
+        self._queued = queued
+        self._trouble = trouble
+        self._sealer = store.sealer.clone()
+        self._cursor = 0
+        self._again: deque[int] = deque()
+        self._in_flight: set[int] = set()
+        self._patients_seen: tuple[int, int] | None = None
+        self.processed = 0
+
+    async def start(self) -> None:
+        """Find what a previous run left unprocessed: the cursor stands before it."""
+        first, count, last = await asyncio.to_thread(self._left)
+        self._cursor = (first - 1) if first is not None else last
+        self._pressure.started_with(count, last)
+
+    def _left(self) -> tuple[int | None, int, int]:
+        column = tables.message.c
+        with self._store.reading() as connection:
+            row = connection.execute(
+                select(func.min(column.id), func.count()).where(column.state == MessageState.RECEIVED.value)
+            ).one()
+            last = connection.execute(select(func.max(column.id))).scalar() or 0
+        return row[0], row[1], last
+
+    async def run(self) -> None:
+        """Process for ever; ends when cancelled, between two commits."""
+        depth = max(1, self._pool.workers) + 1
+        under_way: deque[tuple[asyncio.Task[list[PreparedMessage]], int]] = deque()
+        try:
+            while True:
+                while len(under_way) < depth:
+                    raws = await self._next_batch()
+                    if not raws:
+                        break
+                    self._in_flight.update(raw.message_id for raw in raws)
+                    task = asyncio.create_task(self._pool.process(raws, self._now()))
+                    under_way.append((task, len(raws)))
+                if not under_way:
+                    self._pressure.arrived.clear()
+                    if self._cursor < self._pressure.last_committed or self._again:
+                        continue
+                    await self._pressure.arrived.wait()
+                    continue
+                task, count = under_way[0]
+                prepared = await asyncio.shield(task)
+                under_way.popleft()
+                await self._commit(prepared)
+                self._in_flight.difference_update(one.message_id for one in prepared)
+                self.processed += count
+                self._pressure.processed(count)
+        finally:
+            for task, _ in under_way:
+                task.cancel()
+
+    async def _commit(self, prepared: list[PreparedMessage]) -> None:
+        while True:
+            try:
+                queued = await self._writer.submit(CommitReadings(prepared, micros(self._now())))
+            except JournalFault as fault:
+                self._trouble(str(fault))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            if queued:
+                self._queued(queued)
+            return
+
+    async def _next_batch(self) -> list[RawMessage]:
+        if self._again:
+            ids = [self._again.popleft() for _ in range(min(self._batch, len(self._again)))]
+            return await asyncio.to_thread(self._load, _THESE, {"ids": ids})
+        raws: list[RawMessage] = []
+        while len(raws) < self._batch and self._cursor < self._pressure.last_committed:
+            kept, raw = self._handed.take(self._cursor + 1)
+            if not kept:
+                break
+            self._cursor += 1
+            if raw is not None:
+                raws.append(raw)
+        if raws or self._cursor >= self._pressure.last_committed:
+            return raws
+        loaded = await asyncio.to_thread(self._load, _AFTER, {"after": self._cursor, "count": self._batch})
+        upto = loaded[-1].message_id if len(loaded) == self._batch else self._pressure.last_committed
+        for number in range(self._cursor + 1, upto + 1):
+            self._handed.take(number)
+        loaded = [raw for raw in loaded if raw.message_id <= upto]
+        self._cursor = upto
+        return loaded
+
+    def _load(self, statement: Any, parameters: dict[str, Any]) -> list[RawMessage]:
+        sealer = self._store.sealer.clone()
+        raws = []
+        with self._store.reading() as connection:
+            for row in connection.execute(statement, parameters):
+                content = None if row.sealed_content is None else sealer.open(row.sealed_content, CONTENT_PLACE)
+                detail: dict[str, Any] = {}
+                if row.sealed_detail is not None:
+                    detail = orjson.loads(sealer.open(row.sealed_detail, DETAIL_PLACE))
+                siblings = {name: base64.b64decode(data) for name, data in detail.get("siblings", {}).items()}
+                raws.append(
+                    RawMessage(
+                        message_id=row.id,
+                        source=row.source,
+                        content=content,
+                        blob=row.blob,
+                        control_id=row.control_id,
+                        message_type=row.message_type,
+                        received_at=moment(row.received_at),
+                        replays=row.replays,
+                        filename=detail.get("filename"),
+                        siblings=siblings,
+                    )
+                )
+        return raws
+
+    async def sweep(self) -> None:
+        """Look for what other processes asked for: replays, messages appended by hand, patients newly registered."""
+        last, again = await asyncio.to_thread(self._look)
+        known = self._in_flight.union(self._again)
+        fresh = [number for number in again if number not in known]
+        self._again.extend(fresh)
+        self._pressure.waiting += len(fresh)
+        if last > self._pressure.last_committed:
+            self._pressure.last_committed = last
+        if again or self._cursor < last:
+            self._pressure.arrived.set()
+        patients = await asyncio.to_thread(self._patients_state)
+        if patients != self._patients_seen:
+            await self._reconsider()
+            self._patients_seen = patients
+
+    def _look(self) -> tuple[int, list[int]]:
+        with self._store.reading() as connection:
+            last = connection.execute(select(func.max(tables.message.c.id))).scalar() or 0
+            # Behind the cursor, what is `received` and not under way was asked to be replayed.
+            again = list(connection.execute(_OPEN, {"upto": self._cursor}).scalars())
+        return last, again
+
+    def _patients_state(self) -> tuple[int, int]:
+        column = tables.patient.c
+        with self._store.reading() as connection:
+            row = connection.execute(select(func.max(column.updated_at), func.max(column.id))).one()
+        return row[0] or 0, row[1] or 0
+
+    async def _reconsider(self) -> None:
+        after = 0
+        while True:
+            held = await asyncio.to_thread(self._held, after)
+            if not held:
+                return
+            after = held[-1].item_id
+            released = await self._pool.reconsider(held, self._now())
+            if released:
+                queued = await self._writer.submit(ReleaseItems(released, micros(self._now())))
+                if queued:
+                    self._queued(queued)
+
+    def _held(self, after: int) -> list[HeldItem]:
+        sealer = self._store.sealer.clone()
+        with self._store.reading() as connection:
+            return [
+                HeldItem(
+                    item_id=row.id,
+                    message_id=row.message_id,
+                    source=row.source,
+                    control_id=row.control_id,
+                    message_type=row.message_type,
+                    ordinal=row.ordinal,
+                    replays=row.replays,
+                    body=sealer.open(row.sealed_body, BODY_PLACE),
+                )
+                for row in connection.execute(_HELD, {"after": after})
+            ]

@@ -1,0 +1,149 @@
+"""Worker processes: batches go out, prepared messages come back, and a batch that kills or hangs its worker is split.
+
+A message that no worker survives is rejected with a Finding; it never stops those behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from datetime import datetime
+from typing import Any, TypeVar
+
+from router.engine.plan import Plan
+from router.engine.worker import HeldItem, RawMessage, Worker
+from router.journal.operations import REPORT_PLACE, PreparedItem, PreparedMessage
+from router.journal.sealing import Sealer
+from router.journal.tables import MessageState
+
+R = TypeVar("R")
+
+_worker: Worker | None = None
+
+
+def _start_worker(plan: Plan, parent: int) -> None:
+    """Set a worker process up; it ignores Ctrl-C, which the router handles for all."""
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _follow(parent)
+    _worker = Worker(plan)
+
+
+def _follow(parent: int) -> None:
+    """End with the parent, even when that one is killed: on Linux the kernel sees to it."""
+    import ctypes
+    import sys
+
+    if sys.platform == "linux":
+        set_parent_death_signal = 1
+        ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _process(raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
+    assert _worker is not None  # noqa: S101 - the initializer ran before any task
+    return _worker.process(raws, now)
+
+
+def _reconsider(held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
+    assert _worker is not None  # noqa: S101 - the same
+    return _worker.reconsider(held, now)
+
+
+class WorkerPool:
+    """Runs batches in `workers` processes, or in one thread of this process when `workers` is 0."""
+
+    def __init__(self, plan: Plan, workers: int, batch_seconds: float) -> None:
+        self._plan = plan
+        self.workers = workers
+        self._seconds = batch_seconds
+        self._sealer = Sealer(plan.master)
+        self._executor = self._make()
+        self._generation = 0
+        self.restarts = 0
+
+    def _make(self) -> Executor:
+        if self.workers == 0:
+            # The initializer's global is this process's own: one thread, one Worker.
+            return ThreadPoolExecutor(1, "worker", initializer=_start_in_process, initargs=(self._plan,))
+        return ProcessPoolExecutor(
+            self.workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(self._plan, os.getpid()),
+        )
+
+    @property
+    def pids(self) -> list[int]:
+        """Process numbers of the workers that run."""
+        processes = getattr(self._executor, "_processes", None) or {}
+        return list(processes)
+
+    async def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
+        """Prepare a batch; never raises for what a message did."""
+        try:
+            return await self._run(_process, raws, now)
+        except (BrokenProcessPool, TimeoutError) as ending:
+            if len(raws) == 1:
+                return [self._reject(raws[0], hung=isinstance(ending, TimeoutError))]
+        prepared: list[PreparedMessage] = []
+        for raw in raws:
+            prepared += await self.process([raw], now)
+        return prepared
+
+    async def reconsider(self, held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
+        """Look at held Items again; gives none when a worker did not survive it."""
+        try:
+            return await self._run(_reconsider, held, now)
+        except (BrokenProcessPool, TimeoutError):
+            return []
+
+    async def _run(self, function: Callable[..., R], *arguments: Any) -> R:
+        generation = self._generation
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._seconds if self.workers else None):
+                return await loop.run_in_executor(self._executor, function, *arguments)
+        except (BrokenProcessPool, TimeoutError):
+            self._replace(generation)
+            raise
+
+    def _replace(self, generation: int) -> None:
+        if generation != self._generation:
+            return  # another batch of the same pool has seen to it
+        self._generation += 1
+        self.restarts += 1
+        broken, self._executor = self._executor, self._make()
+        processes: dict[int, Any] = getattr(broken, "_processes", None) or {}
+        for process in list(processes.values()):
+            process.kill()
+        broken.shutdown(wait=False, cancel_futures=True)
+
+    def _reject(self, raw: RawMessage, *, hung: bool) -> PreparedMessage:
+        what = "took too long" if hung else "stopped its worker process"
+        report = (
+            '{"findings":[{"severity":"error","code":"worker.lost","where":"reader","message":'
+            f'"reading this message {what}; it was set aside, please report it"}}]}}'
+        )
+        sealed = self._sealer.seal(report.encode(), REPORT_PLACE)
+        return PreparedMessage(raw.message_id, MessageState.REJECTED, None, 3, 0, sealed)
+
+    async def warm_up(self) -> None:
+        """Start the workers before the first message comes."""
+        await asyncio.gather(*(self._run(_process, [], datetime.now().astimezone()) for _ in range(self.workers or 1)))
+
+    def close(self) -> None:
+        """End the workers; batches under way are finished."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_in_process(plan: Plan) -> None:
+    global _worker
+    _worker = Worker(plan)

@@ -1,0 +1,465 @@
+"""The worker: from the bytes of a message to Items, the patients they belong to, and the bytes to deliver.
+
+It runs in processes of its own, in batches, so that reading and writing formats never delays an acknowledgement. It
+reads the journal (patients, blobs) and writes nothing to it but blobs; what it prepared is committed by the engine.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid5
+
+import orjson
+
+from mappings.contracts import Format, FormatError, ReadContext, Reading, Rendition, Splitter, WriteContext
+from mappings.registry import detect, format_named
+from router.engine.conditions import ConditionFault, holds
+from router.engine.plan import Plan, RoutePlan
+from router.engine.summary import summarise
+from router.identity.matching import Decision, HoldReason, Sought, decide, sought
+from router.identity.patients import find_by_tokens, load_patients
+from router.journal.blobs import LARGE
+from router.journal.operations import (
+    BODY_PLACE,
+    PARCEL_DETAIL_PLACE,
+    PARCEL_PLACE,
+    REPORT_PLACE,
+    SUMMARY_PLACE,
+    PreparedDelivery,
+    PreparedItem,
+    PreparedMessage,
+)
+from router.journal.sealing import loose
+from router.journal.store import Store, open_store
+from router.journal.tables import DeliveryState, ItemState, MessageState
+from schemas.attachment import Attachment
+from schemas.document import Document
+from schemas.finding import Finding, Severity, Unread
+from schemas.identity import PatientIdentity
+from schemas.item import ITEM, Item
+from schemas.lab import LabReport
+from schemas.stay import Stay
+
+DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
+"""Namespace of Deliveries' identities: the same message, reading, Item and destination give the same identity."""
+
+WORST = {Severity.INFO: 1, Severity.WARNING: 2, Severity.ERROR: 3}
+HAND_OVER = 64 * 1024
+"""Contents up to this many bytes go back to the engine in the clear, so that the first sending need not read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message as the journal has it."""
+
+    message_id: int
+    source: str
+    content: bytes | None
+    blob: str | None
+    control_id: str
+    message_type: str
+    received_at: datetime
+    replays: int = 0
+    filename: str | None = None
+    siblings: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldItem:
+    """A held Item that may go on now."""
+
+    item_id: int
+    message_id: int
+    source: str
+    control_id: str
+    message_type: str
+    ordinal: int
+    replays: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A message being worked on."""
+
+    raw: RawMessage
+    format: str | None
+    reading: Reading
+    sought: list[Sought] = field(default_factory=list)
+
+
+class Worker:
+    """Prepares messages according to one Plan. Not shared between threads."""
+
+    def __init__(self, plan: Plan, store: Store | None = None) -> None:
+        self._plan = plan
+        self._store = store or open_store(plan.place, master=plan.master, migrate=False)
+        self._sealer = self._store.sealer.clone()
+        self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
+
+    def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
+        """Prepare messages, in their order."""
+        drafts = [self._read(raw) for raw in raws]
+        decisions = self._identify(draft for draft in drafts if draft.reading.items)
+        return [self._prepare(draft, decisions, now) for draft in drafts]
+
+    def reconsider(self, held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
+        """Look at held Items again; gives those whose patient is now known for certain."""
+        drafts = []
+        for one in held:
+            item = ITEM.validate_json(one.body)
+            raw = RawMessage(one.message_id, one.source, None, None, one.control_id, one.message_type, now, one.replays)
+            drafts.append(_Draft(raw, None, Reading(items=(self._with_data(item),))))
+        decisions = self._identify(drafts)
+        released = []
+        for one, draft in zip(held, drafts, strict=True):
+            decision = decisions[id(draft.reading.items[0])]
+            if decision.patient is None:
+                continue
+            prepared = self._prepare_item(draft, draft.reading.items[0], one.ordinal, decision, now)
+            released.append(replace(prepared, item_id=one.item_id))
+        return released
+
+    # --- read ---------------------------------------------------------------------------------------------------
+
+    def _read(self, raw: RawMessage) -> _Draft:
+        source = self._plan.sources.get(raw.source)
+        content = raw.content if raw.content is not None else self._store.blobs.get(raw.blob or "")
+        context = ReadContext(
+            source=raw.source,
+            timezone=self._plan.timezone,
+            charset=source.charset if source else None,
+            environment=self._plan.environment,
+            received_at=raw.received_at,
+            filename=raw.filename,
+            siblings=raw.siblings,
+            options=source.options if source else {},
+        )
+        name: str | None = None
+        try:
+            fmt = format_named(source.format) if source and source.format else detect(content)
+            name = fmt.name
+            parts = fmt.split(content) if isinstance(fmt, Splitter) else (content,)
+            reading = fmt.read(content, context) if len(parts) <= 1 else _merged(fmt, parts, context)
+        except FormatError as refused:
+            finding = Finding(
+                severity=Severity.ERROR, code=refused.code, where=refused.where[:160], message=refused.message
+            )
+            reading = Reading(findings=(finding,))
+        except Exception as defect:
+            # A reader must raise nothing else: it is a defect of ours, said as such, and the message is kept.
+            reading = Reading(findings=(_defect("reader.defect", defect),))
+        return _Draft(raw, name, reading)
+
+    # --- identify -----------------------------------------------------------------------------------------------
+
+    def _identify(self, drafts: Iterable[_Draft]) -> dict[int, Decision]:
+        wanted: list[tuple[Item, Sought]] = []
+        for draft in drafts:
+            draft.sought = [sought(self._sealer, item.patient, _authority(item)) for item in draft.reading.items]
+            wanted += zip(draft.reading.items, draft.sought, strict=True)
+        if not wanted:
+            return {}
+        tokens = {token for _, one in wanted for token in one.identifiers}
+        tokens |= {one.ins for _, one in wanted if one.ins is not None}
+        with self._store.reading() as connection:
+            found = find_by_tokens(connection, sorted(tokens))
+            numbers = set().union(*found.values()) if found else set()
+            patients = load_patients(connection, self._sealer, sorted(numbers))
+        environment = self._plan.environment.value if self._plan.environment is not None else None
+        return {id(item): decide(item.patient, one, found, patients, environment) for item, one in wanted}
+
+    # --- route and write ----------------------------------------------------------------------------------------
+
+    def _prepare(self, draft: _Draft, decisions: dict[int, Decision], now: datetime) -> PreparedMessage:
+        reading = draft.reading
+        items = tuple(
+            self._prepare_item(draft, item, ordinal, decisions[id(item)], now)
+            for ordinal, item in enumerate(reading.items)
+        )
+        worst = max((WORST[finding.severity] for finding in reading.findings), default=0)
+        if any(item.state is ItemState.HELD for item in items):
+            state = MessageState.HELD
+        elif not items and worst == WORST[Severity.ERROR]:
+            state = MessageState.REJECTED
+        else:
+            state = MessageState.PROCESSED
+        report = None
+        if reading.findings or reading.unread:
+            report = self._sealer.seal(_report(reading), REPORT_PLACE)
+        return PreparedMessage(draft.raw.message_id, state, draft.format, worst, len(reading.unread), report, items)
+
+    def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
+        verdicts, routes = self._routes(draft, item, decision)
+        deliveries = tuple(self._deliveries(draft, item, ordinal, routes, now))
+        if deliveries:
+            state = ItemState.ROUTED
+        elif decision.patient is None:
+            state = ItemState.HELD
+        else:
+            state = ItemState.UNROUTED
+        stored = self._without_data(item)
+        body = ITEM.dump_json(stored)
+        return PreparedItem(
+            ordinal=ordinal,
+            key=item.id[:40],
+            kind=item.kind,
+            state=state,
+            reason=(decision.reason or HoldReason.NO_MATCH).value if decision.patient is None else None,
+            patient_id=decision.patient.id if decision.patient is not None else None,
+            lane=self._lane(item, decision),
+            routes=orjson.dumps(verdicts).decode() if verdicts else None,
+            sealed_summary=self._sealer.seal(summarise(item), SUMMARY_PLACE),
+            sealed_body=self._sealer.seal(body, BODY_PLACE),
+            tokens=self._tokens(item, decision),
+            deliveries=deliveries,
+            blobs=self._blobs(stored),
+        )
+
+    def _routes(
+        self, draft: _Draft, item: Item, decision: Decision
+    ) -> tuple[dict[str, bool | str], dict[str, RoutePlan]]:
+        raw = draft.raw
+        patient = decision.patient
+        variables: dict[str, object] = {
+            "item": self._view(item),
+            "patient": {
+                "known": patient is not None,
+                "in_coordination": patient is not None and patient.in_coordination,
+            },
+            "source": raw.source,
+            "message": {"type": raw.message_type, "control_id": raw.control_id, "test": bool(draft.reading.test)},
+        }
+        verdicts: dict[str, bool | str] = {}
+        chosen: dict[str, RoutePlan] = {}
+        for route in self._plan.routes:
+            if route.sources and raw.source not in route.sources:
+                continue
+            if patient is None and not route.unattached:
+                continue
+            try:
+                verdict = holds(route.when, variables)
+            except ConditionFault as fault:
+                verdicts[route.name] = str(fault)
+                continue
+            verdicts[route.name] = verdict
+            if verdict:
+                for destination in route.to:
+                    chosen.setdefault(destination, route)
+        return verdicts, chosen
+
+    def _view(self, item: Item) -> dict[str, Any]:
+        if self._needs_content:
+            whole: dict[str, Any] = ITEM.dump_python(item, mode="json")
+            return whole
+        sender = item.sender.name if item.sender is not None else None
+        return {
+            "id": item.id,
+            "kind": item.kind,
+            "occurred_at": item.occurred_at,
+            "replaces": item.replaces,
+            "sender": {"name": sender},
+            "source": {"format": item.source.format},
+        }
+
+    def _deliveries(
+        self, draft: _Draft, item: Item, ordinal: int, routes: dict[str, RoutePlan], now: datetime
+    ) -> Iterable[PreparedDelivery]:
+        raw = draft.raw
+        for destination, route in routes.items():
+            plan = self._plan.destinations[destination]
+            name = f"{raw.message_id}/{raw.replays}/{ordinal}/{destination}"
+            identity = str(uuid5(DELIVERY_NAMESPACE, name))
+            context = WriteContext(
+                now=now,
+                identity=identity,
+                timezone=self._plan.timezone,
+                charset=plan.charset,
+                environment=self._plan.environment,
+                options=plan.options,
+            )
+            fmt = format_named(plan.format)
+            try:
+                rendition = fmt.write(item, context)
+            except FormatError as refused:
+                yield _unwritable(destination, route.name, identity, fmt, f"cannot be written: {refused.message}")
+                continue
+            except Exception as defect:
+                detail = f"cannot be written: defect in the writer ({type(defect).__name__})"
+                yield _unwritable(destination, route.name, identity, fmt, detail)
+                continue
+            yield self._delivery(destination, route.name, identity, plan.format, rendition)
+
+    def _delivery(
+        self, destination: str, route: str, identity: str, format_name: str, rendition: Rendition
+    ) -> PreparedDelivery:
+        content = rendition.content
+        large = len(content) > LARGE
+        blob = self._store.blobs.put(content) if large else None
+        detail: dict[str, Any] = {}
+        if rendition.findings:
+            detail["findings"] = [finding.model_dump(mode="json") for finding in rendition.findings]
+        if rendition.attachments:
+            detail["attachments"] = {
+                name: base64.b64encode(data).decode() for name, data in rendition.attachments.items()
+            }
+        return PreparedDelivery(
+            destination=destination,
+            route=route,
+            identity=identity,
+            format=format_name,
+            media_type=rendition.media_type,
+            filename=rendition.filename[:160],
+            size=len(content),
+            sealed_content=None if large else self._sealer.seal(content, PARCEL_PLACE),
+            blob=blob,
+            sealed_detail=self._sealer.seal(orjson.dumps(detail), PARCEL_DETAIL_PLACE) if detail else None,
+            worst=max((WORST[finding.severity] for finding in rendition.findings), default=0),
+            content=content if len(content) <= HAND_OVER and not rendition.attachments else None,
+        )
+
+    def _lane(self, item: Item, decision: Decision) -> int:
+        if decision.patient is not None:
+            return self._sealer.token("lane", str(decision.patient.id))
+        identity = item.patient
+        if identity.ins is not None:
+            return self._sealer.token("lane", "ins", identity.ins.matricule)
+        if identity.identifiers:
+            first = identity.identifiers[0]
+            return self._sealer.token("lane", "id", first.system or "", first.value)
+        names = (identity.birth_name or identity.used_name or identity.family_name or "", identity.birth_date or "")
+        return self._sealer.token("lane", "traits", *names)
+
+    def _tokens(self, item: Item, decision: Decision) -> tuple[int, ...]:
+        values = _searchable(item)
+        tokens = {self._sealer.token("value", loose(value)) for value in values if value}
+        if decision.patient is None:
+            tokens |= _identity_tokens(self._sealer.token, item.patient)
+        return tuple(sorted(tokens))
+
+    # --- attachments --------------------------------------------------------------------------------------------
+
+    def _without_data(self, item: Item) -> Item:
+        """Move large attachments to the blob store; the Item then names them by their digest."""
+        content = item.content
+        if not isinstance(content, LabReport | Document) or not any(
+            attachment.data is not None and len(attachment.data) > LARGE for attachment in content.attachments
+        ):
+            return item
+        kept = tuple(self._stored(attachment) for attachment in content.attachments)
+        return item.model_copy(update={"content": content.model_copy(update={"attachments": kept})})
+
+    def _stored(self, attachment: Attachment) -> Attachment:
+        if attachment.data is None or len(attachment.data) <= LARGE:
+            return attachment
+        plain = base64.b64decode(attachment.data)
+        self._store.blobs.put(plain)
+        digest = hashlib.sha256(plain).hexdigest()
+        return attachment.model_copy(update={"data": None, "sha256": digest, "size": len(plain)})
+
+    def _blobs(self, item: Item) -> str | None:
+        content = item.content
+        if not isinstance(content, LabReport | Document):
+            return None
+        digests = [one.sha256 for one in content.attachments if one.data is None and one.sha256 is not None]
+        return " ".join(self._store.blobs.name_of(bytes.fromhex(digest)) for digest in digests) or None
+
+    def _with_data(self, item: Item) -> Item:
+        """Bring attachments back from the blob store, for a writer."""
+        content = item.content
+        if not isinstance(content, LabReport | Document) or all(
+            attachment.data is not None or attachment.sha256 is None for attachment in content.attachments
+        ):
+            return item
+        whole = tuple(self._loaded(attachment) for attachment in content.attachments)
+        return item.model_copy(update={"content": content.model_copy(update={"attachments": whole})})
+
+    def _loaded(self, attachment: Attachment) -> Attachment:
+        if attachment.data is not None or attachment.sha256 is None:
+            return attachment
+        plain = self._store.blobs.get(self._store.blobs.name_of(bytes.fromhex(attachment.sha256)))
+        return attachment.model_copy(update={"data": base64.b64encode(plain).decode()})
+
+
+def _merged(fmt: Format, parts: Sequence[bytes], context: ReadContext) -> Reading:
+    """Read a batch: the Items of all its messages; an unreadable part is a Finding and does not stop the others."""
+    items: list[Item] = []
+    findings: list[Finding] = []
+    unread: list[Unread] = []
+    for rank, part in enumerate(parts, start=1):
+        try:
+            reading = fmt.read(part, context)
+        except FormatError as refused:
+            where = f"message {rank} of the batch, {refused.where}"[:160]
+            findings.append(Finding(severity=Severity.ERROR, code=refused.code, where=where, message=refused.message))
+            continue
+        items += reading.items
+        findings += reading.findings
+        unread += reading.unread
+    return Reading(items=tuple(items), findings=tuple(findings), unread=tuple(unread))
+
+
+def _authority(item: Item) -> str:
+    """Give the URI of the authority of identifiers that the sender sent without one: the sender itself."""
+    if item.sender is None:
+        return ""
+    for identifier in item.sender.identifiers:
+        return f"urn:x-sender:{identifier.value}"
+    return f"urn:x-sender:{item.sender.name}" if item.sender.name else ""
+
+
+def _searchable(item: Item) -> list[str | None]:
+    content = item.content
+    if isinstance(content, LabReport):
+        return [content.report_id, content.order_id, content.visit.value if content.visit is not None else None]
+    if isinstance(content, Stay):
+        return [one.value for one in (content.visit, content.account) if one is not None]
+    if isinstance(content, Document):
+        return [content.document_id, content.report_id]
+    return []
+
+
+def _identity_tokens(token: Any, identity: PatientIdentity) -> set[int]:
+    values = [one.value for one in identity.identifiers]
+    if identity.ins is not None:
+        values.append(identity.ins.matricule)
+    names = [identity.birth_name, identity.used_name, identity.family_name]
+    return {token("value", loose(value)) for value in values} | {token("name", loose(name)) for name in names if name}
+
+
+def _report(reading: Reading) -> bytes:
+    return orjson.dumps(
+        {
+            "findings": [finding.model_dump(mode="json") for finding in reading.findings],
+            "unread": [[one.where, one.text] for one in reading.unread],
+            "charset": reading.charset,
+        }
+    )
+
+
+def _unwritable(destination: str, route: str, identity: str, fmt: Format, detail: str) -> PreparedDelivery:
+    return PreparedDelivery(
+        destination=destination,
+        route=route,
+        identity=identity,
+        format=fmt.name,
+        media_type=fmt.media_type,
+        filename="",
+        size=0,
+        sealed_content=None,
+        blob=None,
+        sealed_detail=None,
+        worst=WORST[Severity.ERROR],
+        state=DeliveryState.DEAD,
+        detail=detail[:400],
+    )
+
+
+def _defect(code: str, defect: Exception) -> Finding:
+    message = f"a defect of Passerelle ({type(defect).__name__}) kept this message from being read; please report it"
+    return Finding(severity=Severity.ERROR, code=code, where="reader", message=message)

@@ -1,0 +1,149 @@
+"""Patients known to the coordination dossier: registration, blind tokens, look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from router.journal import tables
+from router.journal.operations import IDENTITY_PLACE, Change
+from router.journal.sealing import Sealer, loose
+from router.journal.unit import Unit
+from schemas.coding import Identifier
+from schemas.identifiers import NOT_AN_INS
+from schemas.identity import PatientIdentity
+
+_FIND = select(tables.patient_token.c.token, tables.patient_token.c.patient_id, tables.patient_token.c.kind).where(
+    tables.patient_token.c.token.in_(bindparam("tokens", expanding=True))
+)
+_LOAD = select(tables.patient.c.id, tables.patient.c.in_coordination, tables.patient.c.sealed_identity).where(
+    tables.patient.c.id.in_(bindparam("ids", expanding=True))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A person known to the dossier."""
+
+    id: int
+    in_coordination: bool
+    identity: PatientIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a registration did: the patient's number, and whether it is new.
+
+    `conflict` is true when the identity's numbers belong to several known patients: nothing was then changed.
+    """
+
+    patient_id: int
+    created: bool
+    conflict: bool = False
+
+
+def normal_value(value: str) -> str:
+    """Fold an identifier for comparison: no blanks at its ends, upper case."""
+    return value.strip().upper()
+
+
+def identifier_token(sealer: Sealer, system: str, value: str) -> int:
+    """Make the token of (assigning authority, identifier)."""
+    return sealer.token("identifier", system, normal_value(value))
+
+
+def ins_token(sealer: Sealer, matricule: str) -> int:
+    """Make the token of an INS matricule."""
+    return sealer.token("ins", matricule)
+
+
+def matching_identifiers(identity: PatientIdentity) -> list[tuple[str, str]]:
+    """Give the (authority, value) pairs that may recognise a person: never a billing or insured number."""
+    return [
+        (identifier.system, identifier.value)
+        for identifier in identity.identifiers
+        if identifier.system and identifier.value and _recognises(identifier)
+    ]
+
+
+def _recognises(identifier: Identifier) -> bool:
+    # A stay's number, a billing number or a received but unusable INS say nothing certain of the person.
+    return identifier.type not in NOT_AN_INS and identifier.type not in {"INS", "AN", "VN"}
+
+
+def patient_tokens(sealer: Sealer, identity: PatientIdentity) -> dict[int, str]:
+    """Give the blind index of a patient: token to kind."""
+    found = {identifier_token(sealer, *pair): "identifier" for pair in matching_identifiers(identity)}
+    for identifier in identity.identifiers:
+        found.setdefault(sealer.token("value", loose(identifier.value)), "value")
+    if identity.ins is not None:
+        found[ins_token(sealer, identity.ins.matricule)] = "ins"
+        found[sealer.token("value", loose(identity.ins.matricule))] = "value"
+    for name in {identity.birth_name, identity.used_name, identity.family_name} - {None, ""}:
+        found[sealer.token("name", loose(name or ""))] = "name"
+    return found
+
+
+def search_tokens(sealer: Sealer, text: str) -> list[int]:
+    """Give the tokens under which a text typed by a person may be found: a name, an identifier, a report's number."""
+    folded = loose(text)
+    if not folded:
+        return []
+    return [sealer.token("value", folded), sealer.token("name", folded)]
+
+
+def register(identity: PatientIdentity, *, in_coordination: bool, now: int) -> Change[Registration]:
+    """Register a person, or update the one who has the same (authority, identifier) or INS."""
+
+    def change(unit: Unit) -> Registration:
+        sealer = unit.sealer
+        connection = unit.connection
+        tokens = patient_tokens(sealer, identity)
+        strong = [token for token, kind in tokens.items() if kind in {"identifier", "ins"}]
+        known = sorted({row.patient_id for row in connection.execute(_FIND, {"tokens": strong})}) if strong else []
+        if len(known) > 1:
+            return Registration(known[0], created=False, conflict=True)
+        values = {
+            "updated_at": now,
+            "in_coordination": in_coordination,
+            "sealed_identity": sealer.seal(identity.model_dump_json().encode(), IDENTITY_PLACE),
+        }
+        if known:
+            number = known[0]
+            connection.execute(update(tables.patient).where(tables.patient.c.id == number).values(values))
+            connection.execute(delete(tables.patient_token).where(tables.patient_token.c.patient_id == number))
+        else:
+            added = insert(tables.patient).values(created_at=now, **values).returning(tables.patient.c.id)
+            number = connection.execute(added).scalar_one()
+        rows = [{"token": token, "patient_id": number, "kind": kind} for token, kind in tokens.items()]
+        if rows:
+            connection.execute(insert(tables.patient_token), rows)
+        return Registration(number, created=not known)
+
+    return Change(change, note="register patient")
+
+
+def find_by_tokens(connection: Connection, tokens: Sequence[int]) -> dict[int, set[int]]:
+    """Look tokens up: token to the patients that have it."""
+    found: dict[int, set[int]] = {}
+    if tokens:
+        for row in connection.execute(_FIND, {"tokens": list(tokens)}):
+            found.setdefault(row.token, set()).add(row.patient_id)
+    return found
+
+
+def load_patients(connection: Connection, sealer: Sealer, ids: Iterable[int]) -> dict[int, Patient]:
+    """Load patients by their numbers."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
+    return {
+        row.id: Patient(
+            row.id,
+            bool(row.in_coordination),
+            PatientIdentity.model_validate_json(sealer.open(row.sealed_identity, IDENTITY_PLACE)),
+        )
+        for row in connection.execute(_LOAD, {"ids": wanted})
+    }
