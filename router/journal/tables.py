@@ -95,6 +95,7 @@ message = Table(
     Column("replays", Integer, nullable=False, server_default="0"),
     Index("ux_message_identity", "identity", unique=True),
     Index("ix_message_received", "received_at", "source"),
+    Index("ix_message_control_id", "control_id"),
     Index(
         "ix_message_open",
         "state",

@@ -64,6 +64,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_message'))
     )
     with op.batch_alter_table('message', schema=None) as batch_op:
+        batch_op.create_index('ix_message_control_id', ['control_id'], unique=False)
         batch_op.create_index('ix_message_open', ['state', 'id'], unique=False, sqlite_where=sa.text("state <> 'processed'"), postgresql_where=sa.text("state <> 'processed'"))
         batch_op.create_index('ix_message_received', ['received_at', 'source'], unique=False)
         batch_op.create_index('ux_message_identity', ['identity'], unique=True)
@@ -250,6 +251,7 @@ def downgrade() -> None:
     with op.batch_alter_table('message', schema=None) as batch_op:
         batch_op.drop_index('ux_message_identity')
         batch_op.drop_index('ix_message_received')
+        batch_op.drop_index('ix_message_control_id')
         batch_op.drop_index('ix_message_open', sqlite_where=sa.text("state <> 'processed'"), postgresql_where=sa.text("state <> 'processed'"))
 
     op.drop_table('message')
