@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol, TypeVar
+from zoneinfo import ZoneInfo
 
+from mappings.contracts import PARIS
 from router.journal.operations import Operation
 from router.journal.store import Store
 from schemas.identity import PatientIdentity
@@ -43,6 +45,16 @@ class FlowStatus:
     figures: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class RouteStatus:
+    """A route as it is configured today: its condition (CEL), the sources that it looks at (none: all), its ends."""
+
+    name: str
+    when: str
+    to: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+
 class Submit(Protocol):
     """The journal's writer: apply an operation, and give its result once it is committed."""
 
@@ -67,10 +79,10 @@ def _now_utc() -> datetime:
 class WebContext:
     """Everything that the dashboard needs and does not own.
 
-    `flows` gives the live state of every source and destination, in the configuration's order; it is called from worker
-    threads and must not block. `wake` tells the engine that rows changed (after a replay, a cancellation, new
-    patients); it is called in the event loop. `read_patients` understands uploads other than our own JSON. `stopping`
-    ends the live streams, so that the server can stop at once.
+    `flows` gives the live state of every source and destination, and `routes` the routes, in the configuration's
+    order; both are called from worker threads and must not block. `wake` tells the engine that rows changed (after a
+    replay, a cancellation, new patients); it is called in the event loop. `read_patients` understands uploads other
+    than our own JSON. `stopping` ends the live streams, so that the server can stop at once.
     """
 
     store: Store
@@ -79,10 +91,14 @@ class WebContext:
     wake: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = _now_utc
     read_patients: ReadPatients | None = None
+    routes: Callable[[], Sequence[RouteStatus]] = tuple
     stopping: asyncio.Event | None = None
     version: str = ""
-    title: str = "Passerelle"
+    title: str = ""
     """Shown beside the product's name: which router this is (`demo`, `CH de Beaumont`)."""
+
+    timezone: ZoneInfo = PARIS
+    """The zone of the times that are shown, unless the browser says its own."""
 
     idle_minutes: int = 30
     """A session ends after this long without an action of its user; live refreshes are not actions."""

@@ -1,0 +1,161 @@
+"""Rates and the day's curve: messages received and Deliveries ended, counted by minute.
+
+Every count comes from the journal. A minute that is over is kept in memory, and counted anew now and then: a Delivery
+that a person reopens leaves the minute in which it had ended.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Column, literal_column, select, text
+from sqlalchemy import func as sql
+
+from router.journal import tables
+from router.journal.view import View
+
+MINUTE = 60_000_000
+"""Microseconds."""
+
+DAY_MINUTES = 24 * 60
+SLICE = 60
+"""Minutes counted by one statement when the past is filled in."""
+
+OPEN_MINUTES = 2
+"""The last minutes are counted at each refresh: commits may come a little after the time that they bear."""
+
+STALE_SECONDS = 600.0
+BUDGET = 0.25
+
+RECEIVED, ENDED, DEAD, CANCELLED = "received", "ended", "dead", "cancelled"
+_FAILED = text("delivery.state IN ('retrying', 'held', 'dead', 'cancelled')")
+_SERIES = (RECEIVED, ENDED, DEAD, CANCELLED)
+
+_Minutes = dict[int, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """A stretch of the curve: its start (microseconds) and what happened in it."""
+
+    start: int
+    minutes: int
+    received: int
+    delivered: int
+    failed: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts by minute of the last 24 hours. Not shared between threads without a lock."""
+
+    clock: Callable[[], float] = time.monotonic
+    counted: dict[str, _Minutes] = field(default_factory=lambda: {name: {} for name in _SERIES})
+    _slices: dict[int, float] = field(default_factory=dict)
+    _open_from: int | None = None
+
+    def refresh(self, view: View, now: int, *, budget: float = BUDGET) -> bool:
+        """Bring the counts up to date, for at most about `budget` seconds; True once the whole day is known."""
+        deadline = self.clock() + budget
+        minute = now // MINUTE
+        first = minute - DAY_MINUTES
+        self._forget_before(first)
+        start = self._open_from if self._open_from is not None else minute - OPEN_MINUTES
+        self._count(view, max(first, min(start, minute - OPEN_MINUTES)), minute + 2)
+        self._open_from = minute - OPEN_MINUTES
+        wanted = range(first // SLICE, self._open_from // SLICE + 1)
+        missing = [number for number in reversed(wanted) if number not in self._slices]
+        oldest = min(self._slices, key=lambda number: self._slices[number], default=None)
+        if not missing and oldest is not None and self.clock() - self._slices[oldest] > STALE_SECONDS:
+            missing = [oldest]
+        for number in missing:
+            if self.clock() >= deadline:
+                break
+            self._count(view, max(first, number * SLICE), min((number + 1) * SLICE, self._open_from))
+            self._slices[number] = self.clock()
+        return all(number in self._slices for number in wanted)
+
+    def forget(self) -> None:
+        """Count everything anew at the next refreshes: rows of the past were changed."""
+        for number in self._slices:
+            self._slices[number] = float("-inf")
+
+    def per_minute(self, series: str, name: str, now: int, minutes: int) -> float:
+        """Give the mean rate over the last minutes, the present one included as far as it has come."""
+        last = now // MINUTE
+        total = sum(self._of(series, minute, name) for minute in range(last - minutes + 1, last + 1))
+        elapsed = (minutes - 1) + (now % MINUTE) / MINUTE
+        return total / max(elapsed, 1 / 60)
+
+    def total(self, series: str, name: str, now: int, minutes: int) -> int:
+        """Count what happened in the last minutes."""
+        last = now // MINUTE
+        return sum(self._of(series, minute, name) for minute in range(last - minutes + 1, last + 1))
+
+    def curve(self, series: str, name: str, now: int, minutes: int) -> list[int]:
+        """Give the counts of the last minutes, one by one."""
+        last = now // MINUTE
+        return [self._of(series, minute, name) for minute in range(last - minutes + 1, last + 1)]
+
+    def names(self, series: str) -> set[str]:
+        """Give the sources (or destinations) that appear in the day."""
+        return {name for counts in self.counted[series].values() for name in counts}
+
+    def bins(self, now: int, minutes: int = 15) -> list[Bin]:
+        """Give the day as stretches of so many minutes, oldest first. What was cancelled counts for nothing."""
+        last = now // MINUTE
+        first = (last - DAY_MINUTES) // minutes * minutes + minutes
+        found = []
+        for start in range(first, last + 1, minutes):
+            received, ended, dead, cancelled = (self._sum(series, start, minutes) for series in _SERIES)
+            found.append(Bin(start * MINUTE, minutes, received, max(0, ended - dead - cancelled), dead))
+        return found
+
+    def _of(self, series: str, minute: int, name: str) -> int:
+        return self.counted[series].get(minute, {}).get(name, 0)
+
+    def _sum(self, series: str, start: int, minutes: int) -> int:
+        counted = self.counted[series]
+        return sum(sum(counted[minute].values()) for minute in range(start, start + minutes) if minute in counted)
+
+    def _forget_before(self, first: int) -> None:
+        for minutes in self.counted.values():
+            for minute in [minute for minute in minutes if minute < first]:
+                del minutes[minute]
+        for number in [number for number in self._slices if (number + 1) * SLICE <= first]:
+            del self._slices[number]
+
+    def _count(self, view: View, start: int, end: int) -> None:
+        """Count the minutes from `start` up to and without `end` anew."""
+        if start >= end:
+            return
+        message, delivery = tables.message.c, tables.delivery.c
+        self._replace(view, RECEIVED, start, end, message.received_at, message.source)
+        self._replace(view, ENDED, start, end, delivery.ended_at, delivery.destination)
+        # Those that ended without being sent have a partial index: the many that were sent are not looked at.
+        for series in (DEAD, CANCELLED):
+            state = delivery.state == literal_column(f"'{series}'")
+            self._replace(view, series, start, end, delivery.ended_at, delivery.destination, state, _FAILED)
+
+    def _replace(
+        self, view: View, series: str, start: int, end: int, moment: Column[Any], name: Column[Any], *conditions: Any
+    ) -> None:
+        minute = _minute(moment)
+        statement = (
+            select(minute, name, sql.count())
+            .where(moment >= start * MINUTE, moment < end * MINUTE, *conditions)
+            .group_by(minute, name)
+        )
+        counted = self.counted[series]
+        for number in range(start, end):
+            counted.pop(number, None)
+        for number, owner, found in view.connection.execute(statement):
+            counted.setdefault(number, {})[owner] = found
+
+
+def _minute(moment: Column[Any]) -> Any:
+    # Integer division on both databases; SQLAlchemy's own `/` would make it a division of reals.
+    return (moment // literal_column(str(MINUTE))).label("minute")
