@@ -3,6 +3,7 @@
 Each part works alone, for the demonstration, the tests and an integrator's bench:
 
     people, analyses, reports     fictitious patients and plausible French results, the same for the same seed
+    registration                  the files that register them as patients of the dossier
     oru, adt, hprim               the same facts as HL7v2 ORU and ADT (IHE PAM France), HPRIM Médecin and Santé
     mllp                          a sender that waits for its acknowledgement, as a real one does
     laboratory, hospital          who sends all this: `await run(...)`

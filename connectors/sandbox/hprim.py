@@ -17,11 +17,12 @@ _FORBIDDEN = str.maketrans({"|": "/", "~": "-", "^": "-", "\\": "/", "&": "+", "
 def hprim_medecin(report: Report, *, charset: str = "cp1252") -> bytes:
     """Write a report as one HPRIM Médecin 3.0 file: 12 header lines, the readable text, the coded lines; CRLF.
 
-    Line 1 is the patient's IPP, line 8 stays blank (a billing number is no INS), line 9 the report's identity.
+    Line 1 is the patient's number at the laboratory, line 8 stays blank (a billing number is no INS), line 9 is
+    the report's identity.
     """
     person = report.person
     header = (
-        person.ipp,
+        person.laboratory_number,
         person.daily_name,
         person.given_name,
         f"{person.address:<30}",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -15,20 +12,6 @@ INS_TEST_OID = "1.2.250.1.213.1.4.10"
 HOSPITAL_NAME = "CH-FICTIF"
 HOSPITAL_OID = "1.2.250.1.999.35.1"
 """The invented hospital that assigns the IPP of everybody here."""
-
-IMPORT_COLUMNS = (
-    "ipp_authority",
-    "ipp",
-    "ins",
-    "ins_oid",
-    "birth_name",
-    "birth_given_names",
-    "used_name",
-    "birth_date",
-    "sex",
-    "birth_place",
-)
-"""The header that `passerelle patients import` reads."""
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -102,6 +85,11 @@ class Person:
     address: str
     phone: str
     used_name: str | None = None
+
+    @property
+    def laboratory_number(self) -> str:
+        """The patient's number at the sandbox's laboratory, which knows nothing of the hospital's IPP."""
+        return f"PAT{self.ipp[-6:]}"
 
     @property
     def given_name(self) -> str:
@@ -188,26 +176,3 @@ def population(count: int, seed: int = 1) -> tuple[Person, ...]:
 def _village(draw: random.Random) -> tuple[str, str, str]:
     department = draw.choice([number for number in range(1, 96) if number != 20])
     return f"{department:02d}{draw.randrange(1, 900):03d}", f"{department:02d}000", "VILLE-TEST"
-
-
-def import_file(people: Iterable[Person], authority: str = f"urn:oid:{HOSPITAL_OID}") -> str:
-    """Write the CSV that `passerelle patients import` reads, one line a person, with its header."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(IMPORT_COLUMNS)
-    for person in people:
-        writer.writerow(
-            (
-                authority,
-                person.ipp,
-                person.matricule,
-                INS_TEST_OID,
-                person.birth_name,
-                " ".join(person.birth_given_names),
-                person.used_name or "",
-                person.birth_date.isoformat(),
-                person.sex,
-                person.birth_place,
-            )
-        )
-    return lines.getvalue()

@@ -13,6 +13,8 @@ from connectors.sandbox.people import Person
 
 LABORATORY_CODE = "LABFIC"
 LABORATORY_NAME = "LABORATOIRE FICTIF DES ESSAIS"
+LABORATORY_AUTHORITY = f"urn:x-authority:{LABORATORY_CODE}"
+"""What the laboratory assigns, as a canonical identifier names an authority known by its code alone."""
 
 
 @dataclass(frozen=True, slots=True)

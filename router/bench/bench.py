@@ -55,7 +55,7 @@ def run_bench(options: BenchOptions, say: Callable[[str], None] = lambda _: None
             say(f"floor: {COMPARED} connections, {options.closed_seconds:.0f} s")
             floor = _floor(options, generator, Path(scratch))
             say(f"a fresh router with {options.patients:,} patients")
-            make_folder(folder, configuration(options, receiver.url))
+            make_folder(folder, configuration(options, receiver.url), url=options.url)
             register(folder, population(options.patients, options.seed))
             if options.preload:
                 say(f"filling the journal with {options.preload:,} messages")

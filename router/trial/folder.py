@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from connectors.sandbox.people import Person, import_file
+from connectors.sandbox.people import Person
+from connectors.sandbox.registration import import_file
 from router.trial.process import run_command
 
 
-def make_folder(folder: Path, configuration: str) -> str:
-    """Make a fresh folder with its key and administrator, and put the configuration in place; gives what init said."""
-    said = run_command("init", str(folder))
+def make_folder(folder: Path, configuration: str, *, url: str = "", password: str | None = None) -> None:
+    """Make a fresh folder with its key and administrator (`admin`), and put the configuration in place.
+
+    `url` is the journal's database, when it is not the embedded one. Raises TrialFault when `init` refuses.
+    """
+    # By the environment: a command line can be read by every account of the machine.
+    extra = {} if password is None else {"PASSERELLE_ADMIN_PASSWORD": password}
+    run_command("init", str(folder), *(("--url", url) if url else ()), environment=extra)
     (folder / "passerelle.toml").write_text(configuration, encoding="utf-8")
-    return said
 
 
 def register(folder: Path, people: Sequence[Person]) -> None:

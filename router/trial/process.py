@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -34,10 +35,19 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "router.cli", *arguments]
 
 
-def run_command(*arguments: str, timeout: float = 120.0) -> str:
-    """Run one command of Passerelle to its end and give what it printed; raises TrialFault when it fails."""
+def run_command(*arguments: str, timeout: float = 120.0, environment: Mapping[str, str] | None = None) -> str:
+    """Run one command of Passerelle to its end and give what it printed; raises TrialFault when it fails.
+
+    `environment` is added to ours.
+    """
     done = subprocess.run(  # noqa: S603 - our own command, under our own interpreter
-        command(*arguments), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        command(*arguments),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env={**os.environ, **(environment or {})},
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()[-_TAIL:]
@@ -95,6 +105,11 @@ class RouterProcess:
 
     def start(self) -> Listening:
         """Start the router and wait until it listens; raises RouterDidNotStart."""
+        self.launch()
+        return self.listening()
+
+    def launch(self) -> None:
+        """Start the router without waiting."""
         self._ready_file.unlink(missing_ok=True)
         arguments = command(
             "serve", "--config", str(self._folder / "passerelle.toml"), "--ready-file", str(self._ready_file)
@@ -104,6 +119,11 @@ class RouterProcess:
                 arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         self.starts += 1
+
+    def listening(self) -> Listening:
+        """Wait until the router that was launched listens; raises RouterDidNotStart."""
+        if self._process is None:
+            raise TrialFault("the router was not started")
         deadline = time.monotonic() + self._timeout
         while not self._ready_file.exists():
             if self._process.poll() is not None:

@@ -103,7 +103,7 @@ def test_the_withdrawal_of_an_ins_is_an_explicit_null() -> None:
 def test_hprim_medecin_has_twelve_header_lines_a_blank_and_its_tags() -> None:
     drawn = report()
     lines = hprim_medecin(drawn).decode("cp1252").split("\r\n")
-    assert lines[:3] == [ROSE.ipp, "TESTROSE", "ROSE"]
+    assert lines[:3] == [ROSE.laboratory_number, "TESTROSE", "ROSE"]
     assert (lines[6], lines[8], lines[9], lines[12]) == ("12/05/1938", drawn.report_id, "05/03/2026", "")
     assert lines[-3:] == ["****FIN****", "****FINFICHIER****", ""]
     results = [line.split("|") for line in lines if line.startswith("RES|")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import random
 from datetime import datetime
 
@@ -13,14 +14,13 @@ from connectors.sandbox.analyses import NFS, PANELS
 from connectors.sandbox.laboratory import PARIS
 from connectors.sandbox.people import (
     BIOLOGIST,
-    IMPORT_COLUMNS,
     PRESCRIBER,
     ROSE,
     STRANGER,
-    import_file,
     ins_key,
     population,
 )
+from connectors.sandbox.registration import IMPORT_COLUMNS, import_bundle, import_file
 from connectors.sandbox.reports import draw_report
 from schemas.identifiers import MatriculeVerdict, NumberVerdict, check_matricule, check_rpps
 from schemas.units import ucum_of
@@ -63,6 +63,16 @@ def test_import_file_has_the_header_and_one_line_a_person() -> None:
     assert tuple(rows[0]) == IMPORT_COLUMNS
     assert [row["ipp"] for row in rows] == [f"IPP{number:06d}" for number in range(1, 6)]
     assert rows[0]["birth_given_names"] == "ROSE MARIE"
+
+
+def test_import_bundle_gives_each_patient_its_three_numbers() -> None:
+    bundle = import_bundle(population(3), "urn:x-authority:LABFIC")
+    entries = bundle["entry"]
+    assert isinstance(entries, list)
+    patient = entries[0]["resource"]
+    assert [number["value"] for number in patient["identifier"]] == [ROSE.matricule, ROSE.ipp, ROSE.laboratory_number]
+    assert (patient["birthDate"], patient["gender"]) == ("1938-05-12", "female")
+    json.dumps(bundle)
 
 
 def test_every_unit_of_the_catalogue_is_one_that_laboratories_write() -> None:
