@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from mappings.contracts import Format, FormatError
 
@@ -12,19 +12,27 @@ SURE_ENOUGH = 0.2
 
 
 @cache
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="passerelle.formats")}
+
+
+@cache
+def _loaded(name: str) -> Format:
+    found: Format = _entries()[name].load()
+    return found
+
+
 def formats() -> dict[str, Format]:
     """Load every registered format, by name, in alphabetical order."""
-    found = sorted(entry_points(group="passerelle.formats"), key=lambda entry: entry.name)
-    return {entry.name: entry.load() for entry in found}
+    return {name: _loaded(name) for name in sorted(_entries())}
 
 
 def format_named(name: str) -> Format:
     """Give one format by its name; raises FormatError with the names that exist when there is none."""
-    try:
-        return formats()[name]
-    except KeyError:
-        known = ", ".join(formats())
-        raise FormatError("format.unknown", "", f"there is no format named {name!r}; installed: {known}") from None
+    if name not in _entries():
+        known = ", ".join(sorted(_entries()))
+        raise FormatError("format.unknown", "", f"there is no format named {name!r}; installed: {known}")
+    return _loaded(name)
 
 
 def detect(content: bytes) -> Format:

@@ -67,7 +67,7 @@ class Sealer:
         version = sealed[:1]
         try:
             packed = self._aead.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], place + version)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: shorter than its own nonce
             raise KeyFault(
                 "a value of the journal does not open with this key: wrong key file or damaged row"
             ) from None

@@ -1,0 +1,252 @@
+"""`passerelle messages`, `deliveries`, `dead-letters`, `replay`, `audit`: the journal from the terminal.
+
+Patients' names stay out of these lists: the terminal keeps what it showed. They work beside a running router.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Select, func, select
+
+from router.cli.base import config_file, config_option
+from router.engine.clock import micros, moment
+from router.journal import tables
+from router.journal.store import Store
+
+_LIMIT = click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Rows to show.")
+_STATE_HELP = "Only those in this state (repeatable)."
+
+
+@contextmanager
+def _opened(config: Path) -> Iterator[Store]:
+    from router.config.load import load
+    from router.journal.store import open_store
+
+    store = open_store(load(config_file(config)).place)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _rows(store: Store, statement: Select[Any]) -> Sequence[Any]:
+    with store.reading() as connection:
+        return connection.execute(statement).all()
+
+
+def _print(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*titles, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console().print(table)
+
+
+def _time(at: int | None) -> str:
+    return moment(at).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at is not None else ""
+
+
+@click.command("messages")
+@config_option
+@_LIMIT
+@click.option("--state", "states", multiple=True, help=_STATE_HELP)
+@click.option("--source", help="Only those of this source.")
+@click.option("--control-id", help="Only the one with this control id.")
+@click.option("--counts", is_flag=True, help="Only count them, by state.")
+def command_messages(
+    config: Path, limit: int, states: tuple[str, ...], source: str | None, control_id: str | None, counts: bool
+) -> None:
+    """List messages, the newest first.
+
+    \b
+    Examples:
+      passerelle messages --config my-router
+      passerelle messages --state held --state rejected
+      passerelle messages --counts
+    """
+    column = tables.message.c
+    with _opened(config) as store:
+        if counts:
+            found = _rows(store, select(column.state, func.count()).group_by(column.state).order_by(column.state))
+            _print(("state", "messages"), [tuple(row) for row in found])
+            return
+        statement = select(tables.message).order_by(column.id.desc()).limit(limit)
+        if states:
+            statement = statement.where(column.state.in_(states))
+        if source:
+            statement = statement.where(column.source == source)
+        if control_id:
+            statement = statement.where(column.control_id == control_id)
+        _print(
+            ("id", "received", "source", "type", "format", "control id", "state", "bytes", "duplicates"),
+            [
+                (
+                    row.id,
+                    _time(row.received_at),
+                    row.source,
+                    row.message_type,
+                    row.format,
+                    row.control_id,
+                    row.state,
+                    row.size,
+                    row.duplicates,
+                )
+                for row in _rows(store, statement)
+            ],
+        )
+
+
+@click.command("deliveries")
+@config_option
+@_LIMIT
+@click.option("--state", "states", multiple=True, help=_STATE_HELP)
+@click.option("--destination", help="Only those to this destination.")
+@click.option("--message", type=int, help="Only those of this message.")
+@click.option("--counts", is_flag=True, help="Only count them, by destination and state.")
+def command_deliveries(
+    config: Path, limit: int, states: tuple[str, ...], destination: str | None, message: int | None, counts: bool
+) -> None:
+    """List deliveries, the newest first.
+
+    \b
+    Examples:
+      passerelle deliveries --state dead --destination coordination
+      passerelle deliveries --counts
+    """
+    column = tables.delivery.c
+    with _opened(config) as store:
+        if counts:
+            grouped = select(column.destination, column.state, func.count()).group_by(column.destination, column.state)
+            found = _rows(store, grouped.order_by(column.destination, column.state))
+            _print(("destination", "state", "deliveries"), [tuple(row) for row in found])
+            return
+        statement = select(tables.delivery).order_by(column.id.desc()).limit(limit)
+        if states:
+            statement = statement.where(column.state.in_(states))
+        if destination:
+            statement = statement.where(column.destination == destination)
+        if message is not None:
+            statement = statement.where(column.message_id == message)
+        _print(
+            ("id", "message", "destination", "state", "attempts", "created", "ended", "next attempt", "detail"),
+            [
+                (
+                    row.id,
+                    row.message_id,
+                    row.destination,
+                    row.state,
+                    row.attempts,
+                    _time(row.created_at),
+                    _time(row.ended_at),
+                    _time(row.next_attempt_at),
+                    row.detail,
+                )
+                for row in _rows(store, statement)
+            ],
+        )
+
+
+@click.command("dead-letters")
+@config_option
+def command_dead_letters(config: Path) -> None:
+    """List what could not be delivered, by destination and cause, with the age of the oldest.
+
+    \b
+    Examples:
+      passerelle dead-letters --config my-router
+      passerelle replay --dead coordination --config my-router
+    """
+    column = tables.delivery.c
+    statement = (
+        select(column.destination, column.detail, func.count(), func.min(column.created_at), func.max(column.id))
+        .where(column.state == tables.DeliveryState.DEAD.value)
+        .group_by(column.destination, column.detail)
+        .order_by(func.count().desc())
+    )
+    with _opened(config) as store:
+        found = _rows(store, statement)
+    if not found:
+        click.echo("Nothing is dead: everything was delivered, waits, or was set aside by a person.")
+        return
+    _print(
+        ("destination", "cause", "deliveries", "oldest", "e.g."),
+        [(name, detail, count, _time(oldest), example) for name, detail, count, oldest, example in found],
+    )
+
+
+@click.command("replay")
+@config_option
+@click.option("--message", "messages", type=int, multiple=True, help="Read this message again (repeatable).")
+@click.option("--delivery", "deliveries", type=int, multiple=True, help="Send this delivery again (repeatable).")
+@click.option("--dead", metavar="DESTINATION", help="Send again all that is dead for this destination.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command_replay(
+    config: Path, messages: tuple[int, ...], deliveries: tuple[int, ...], dead: str | None, yes: bool
+) -> int:
+    """Read messages again with today's configuration, or send deliveries again. The count is shown first.
+
+    \b
+    Examples:
+      passerelle replay --message 1042
+      passerelle replay --dead coordination --yes
+    """
+    from router.journal.actions import replay_deliveries, replay_messages
+    from router.journal.operations import Change
+    from router.journal.unit import Unit
+
+    actor = f"{getpass.getuser()} (command line)"
+    with _opened(config) as store:
+        chosen = list(deliveries)
+        if dead:
+            column = tables.delivery.c
+            wanted = select(column.id).where(
+                column.state == tables.DeliveryState.DEAD.value, column.destination == dead
+            )
+            chosen += [row.id for row in _rows(store, wanted)]
+        if not messages and not chosen:
+            click.echo("Nothing to replay.")
+            return 1
+        sentence = f"{len(messages)} message(s) to read again, {len(chosen)} delivery(ies) to send again."
+        if yes:
+            click.echo(sentence)
+        elif not click.confirm(f"{sentence} Go on?"):
+            return 1
+        now = micros(datetime.now(UTC))
+        changes: list[Change[int]] = []
+        if messages:
+            changes.append(replay_messages(messages, actor=actor, now=now))
+        changes += [
+            replay_deliveries(chosen[at : at + 500], actor=actor, now=now) for at in range(0, len(chosen), 500)
+        ]
+        done = 0
+        for change in changes:
+            with store.writing() as connection:
+                unit = Unit(connection, store.sealer)
+                done += change.apply(unit)
+                unit.flush()
+    click.echo(f"{done} will go again; a running router takes them up at once, else at its next start.")
+    return 0
+
+
+@click.command("audit")
+@config_option
+@_LIMIT
+def command_audit(config: Path, limit: int) -> None:
+    """List who did or saw what, the newest first."""
+    column = tables.audit.c
+    with _opened(config) as store:
+        found = _rows(store, select(tables.audit).order_by(column.id.desc()).limit(limit))
+    _print(
+        ("when", "who", "what", "on", "detail"),
+        [(_time(row.at), row.actor, row.action, row.target, row.detail) for row in found],
+    )

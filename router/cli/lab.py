@@ -1,0 +1,125 @@
+"""`passerelle demo`, `bench`, `prove-no-loss`: the router at work, measured, and put to the test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from router.cli.base import Failed
+
+
+@click.command("demo")
+@click.option("--once", is_flag=True, help="Play the story once, print what arrived where, exit 0 if all of it did.")
+@click.option("--port", default=8080, show_default=True, help="Port of the dashboard; a free one if it is taken.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the router's folder here.")
+def command_demo(once: bool, port: int, folder: Path | None) -> int:
+    """Play the story of Mme Rose with a real router between a simulated hospital, laboratory and coordination tool.
+
+    Everything runs on this machine, with fictitious people, and nothing has to be installed or configured first.
+
+    \b
+    Examples:
+      passerelle demo
+      passerelle demo --once
+    """
+    from router.demo import run_demo
+
+    return run_demo(once=once, port=port, folder=folder, say=click.echo)
+
+
+@click.command("bench")
+@click.option("--seconds", default=60.0, show_default=True, help="Length of the paced load.")
+@click.option("--rate", default=1000.0, show_default=True, help="Messages a second of the paced load.")
+@click.option("--closed-seconds", default=4.0, show_default=True, help="Length of the floor and of each closed loop.")
+@click.option("--patients", default=1000, show_default=True, help="Registered patients that the messages are about.")
+@click.option("--workers", default=1, show_default=True, help="Worker processes of the router.")
+@click.option("--concurrency", default=8, show_default=True, help="Deliveries under way at once.")
+@click.option("--preload", default=0, show_default=True, help="Messages put into the journal first.")
+@click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command_bench(
+    seconds: float,
+    rate: float,
+    closed_seconds: float,
+    patients: int,
+    workers: int,
+    concurrency: int,
+    preload: int,
+    url: str,
+    as_json: bool,
+) -> int:
+    """Load a real `passerelle serve` over MLLP and measure it, beside the floor of this machine in the same run.
+
+    \b
+    Exit status: 0 measured, 1 measured but not everything arrived.
+    \b
+    Examples:
+      passerelle bench
+      passerelle bench --seconds 10 --json
+      passerelle bench --preload 1000000
+    """
+    import orjson
+    from rich.console import Console
+
+    from router.bench.bench import BenchOptions, run_bench
+    from router.bench.figures import print_figures
+    from router.trial.process import TrialFault
+
+    options = BenchOptions(
+        seconds=seconds,
+        rate=rate,
+        closed_seconds=closed_seconds,
+        patients=patients,
+        workers=workers,
+        concurrency=concurrency,
+        preload=preload,
+        url=url,
+    )
+    try:
+        figures = run_bench(options, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    if as_json:
+        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_figures(figures, Console())
+    return 0 if figures.sound else 1
+
+
+@click.command("prove-no-loss")
+@click.option("--kills", default=10, show_default=True, help="How often the router is killed.")
+@click.option("--connections", default=8, show_default=True, help="Senders at work at once.")
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same choices.")
+@click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the router's folder here.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command_prove_no_loss(
+    kills: int, connections: int, seed: int, url: str, folder: Path | None, as_json: bool
+) -> int:
+    """Kill a loaded router with SIGKILL at random moments, restart it, and compare acknowledged with delivered.
+
+    \b
+    Exit status: 0 nothing was lost and the order held, 1 otherwise.
+    \b
+    Examples:
+      passerelle prove-no-loss
+      passerelle prove-no-loss --kills 50 --seed 7
+    """
+    import orjson
+    from rich.console import Console
+
+    from router.prove.proof import ProofOptions, prove
+    from router.prove.verdict import print_verdict
+    from router.trial.process import TrialFault
+
+    options = ProofOptions(kills=kills, connections=connections, seed=seed, url=url, folder=folder)
+    try:
+        verdict = prove(options, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    if as_json:
+        click.echo(orjson.dumps(verdict.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_verdict(verdict, Console())
+    return 0 if verdict.holds else 1

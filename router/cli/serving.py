@@ -1,0 +1,38 @@
+"""`passerelle serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from router.cli.base import config_file, config_option
+
+
+@click.command("serve")
+@config_option
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the addresses (JSON) here once everything listens.",
+)
+def command_serve(config: Path, ready_file: Path | None) -> None:
+    """Run the router until Ctrl-C or SIGTERM, which stop it gracefully.
+
+    \b
+    Examples:
+      passerelle serve --config my-router
+      passerelle serve --config my-router --ready-file /run/passerelle.ready
+    """
+    from router.config.load import load
+    from router.engine.serve import Ready, serve
+
+    loaded = load(config_file(config))
+
+    def ready(where: Ready) -> None:
+        click.echo(f"Dashboard  {where.web}")
+        for name, address in where.sources.items():
+            click.echo(f"Source     {name}  {address or 'not listening (see the dashboard)'}")
+        click.echo("Ready. Ctrl-C stops gracefully.")
+
+    serve(loaded, ready=ready, ready_file=ready_file)

@@ -1,0 +1,126 @@
+"""`passerelle init`, `check`, `reference`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import click
+
+from router.cli.base import Failed, config_file, config_option
+
+TEMPLATE = """\
+# Passerelle: what comes in, what goes out, and by which rules. `passerelle check` reads it back to you;
+# `passerelle reference` lists every key.
+
+[journal]
+data = "data"                 # the journal, its key and its large contents
+# url = "postgresql+psycopg://passerelle@localhost/passerelle"     # instead of the embedded SQLite
+
+[web]
+listen = "127.0.0.1:8080"     # dashboard and API
+
+[identity]
+environment = "test"          # "production" on a real one: test and real INS never mix
+
+[sources.laboratory]
+connector = "mllp"
+listen = "127.0.0.1:2575"
+format = "hl7v2"
+
+[sources.inbox]
+connector = "directory"
+path = "in"                   # HPRIM files are put here; what was read goes to `archive`, the rest to `error`
+
+[destinations.outbox]
+connector = "directory"
+path = "out"
+format = "fhir"
+
+[[routes]]
+name = "laboratory results and stays to the coordination dossier"
+when = "item.kind in ['lab_report', 'stay', 'document'] && patient.in_coordination"
+to = ["outbox"]
+"""
+
+
+@click.command("init")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--admin", default="admin", show_default=True, help="Name of the administrator's account.")
+@click.option("--password", envvar="PASSERELLE_ADMIN_PASSWORD", help="Its password. Unset: one is made and shown once.")
+@click.option("--url", default="", help="Database URL of the journal. Unset: SQLite in the folder.")
+def command_init(folder: Path, admin: str, password: str | None, url: str) -> None:
+    """Make a router's folder: a configuration to adapt, the journal with its key, an administrator.
+
+    \b
+    Examples:
+      passerelle init my-router
+      passerelle serve --config my-router
+    """
+    from router.journal.sealing import make_key_file
+    from router.journal.store import JournalPlace, open_store
+    from router.web.accounts import add_account
+
+    configuration = folder / "passerelle.toml"
+    if configuration.exists():
+        raise Failed(f"{configuration} exists already; choose another folder, or remove it first")
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    data.chmod(0o700)
+    for name in ("in", "out"):
+        (folder / name).mkdir(exist_ok=True)
+    place = JournalPlace.at(data.resolve(), url)
+    if not place.key_file.exists():
+        make_key_file(place.key_file)
+    store = open_store(place)
+    chosen = password or secrets.token_urlsafe(12)
+    add_account(store, admin, chosen)
+    store.close()
+    text = TEMPLATE
+    if url:
+        text = text.replace('data = "data"  ', f'url = "{url}"\ndata = "data"  ', 1)
+    descriptor = os.open(configuration, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        handle.write(text)
+    click.echo(f"Made {configuration} and the journal in {data}.")
+    click.echo(f"Administrator: {admin}")
+    if password is None:
+        click.echo(f"Password:      {chosen}   (shown this once)")
+    click.echo(f"Keep a copy of {place.key_file} in a safe place: without it the journal cannot be read.")
+    click.echo(f"Next: passerelle serve --config {folder}")
+
+
+@click.command("check")
+@config_option
+def command_check(config: Path) -> None:
+    """Check a configuration and say what it would do.
+
+    \b
+    Examples:
+      passerelle check --config my-router
+    """
+    from router.config.load import load
+
+    loaded = load(config_file(config))
+    click.echo(f"{loaded.path} is valid.")
+    for source in loaded.sources:
+        wanted = source.section.format or "recognised by its content"
+        click.echo(f"  source       {source.name}: {source.section.connector}, {wanted}")
+    for destination in loaded.destinations:
+        click.echo(f"  destination  {destination.name}: {destination.section.connector}, {destination.format}")
+    for route in loaded.configuration.routes:
+        click.echo(f"  route        {route.name}: {', '.join(route.sources) or 'every source'} → {', '.join(route.to)}")
+        click.echo(f"               when {route.when}")
+    reached = {name for route in loaded.configuration.routes for name in route.to}
+    for destination in loaded.destinations:
+        if destination.name not in reached:
+            click.echo(f"  note         no route leads to {destination.name}")
+
+
+@click.command("reference")
+def command_reference() -> None:
+    """Print the reference of every configuration key, as Markdown."""
+    from router.config.reference import reference
+
+    click.echo(reference())

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import func, select
+
+from router.journal import tables
+from router.journal.actions import record_audit
+from router.journal.operations import AppendMessage, Change, Notice
+from router.journal.sealing import KeyFault
+from router.journal.store import JournalFault, JournalPlace, Store, open_store
+from router.journal.unit import Unit
+from router.journal.writer import Writer
+
+
+def message(store: Store, text: str, control_id: str = "1") -> AppendMessage:
+    content = text.encode()
+    return AppendMessage(
+        store.sealer.digest(control_id.encode(), content),
+        1,
+        "labo",
+        control_id,
+        "ORU^R01",
+        "",
+        len(content),
+        content,
+        None,
+    )
+
+
+async def test_concurrent_submissions_share_commits_and_number_in_order(store: Store) -> None:
+    writer = Writer(store)
+    writer.start()
+    appended = await asyncio.gather(*(writer.submit(message(store, f"m{n}", str(n))) for n in range(200)))
+    await writer.stop()
+    assert [one.message_id for one in appended] == list(range(1, 201))
+    assert writer.commits < 100
+
+
+async def test_a_resend_is_recognised_and_counted_not_doubled(store: Store) -> None:
+    writer = Writer(store)
+    writer.start()
+    first, same, other = await asyncio.gather(
+        *(writer.submit(message(store, text)) for text in ("hello", "hello", "hello there"))
+    )
+    again = await writer.submit(message(store, "hello"))
+    await writer.stop()
+    assert (first.duplicate, same.duplicate, other.duplicate, again.duplicate) == (False, True, False, True)
+    assert first.message_id == same.message_id == again.message_id != other.message_id
+    with store.reading() as connection:
+        rows = connection.execute(select(tables.message.c.id, tables.message.c.duplicates)).all()
+    assert {row.id: row.duplicates for row in rows} == {first.message_id: 2, other.message_id: 0}
+
+
+async def test_one_bad_operation_does_not_take_its_neighbours_along(store: Store) -> None:
+    def explode(unit: Unit) -> None:
+        raise ValueError("a defect")
+
+    writer = Writer(store)
+    writer.start()
+    results = await asyncio.gather(
+        writer.submit(message(store, "one", "1")),
+        writer.submit(Change(explode)),
+        writer.submit(message(store, "two", "2")),
+        return_exceptions=True,
+    )
+    await writer.stop()
+    assert isinstance(results[1], ValueError)
+    with store.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.message)).scalar() == 2
+
+
+async def test_a_stopped_writer_takes_nothing_more(store: Store) -> None:
+    writer = Writer(store)
+    writer.start()
+    kept = writer.submit(Notice(1, "x", "info", "c", "w", "m"))
+    await writer.stop()
+    await kept
+    with pytest.raises(JournalFault, match="closing"):
+        writer.submit(Notice(1, "x", "info", "c", "w", "m"))
+
+
+async def test_another_process_may_write_between_two_commits(store: Store, reopen: Callable[[], Store]) -> None:
+    writer = Writer(store)
+    writer.start()
+    await writer.submit(message(store, "ours", "1"))
+    beside = reopen()
+    with beside.writing() as connection:
+        unit = Unit(connection, beside.sealer)
+        message(beside, "theirs", "2").apply(unit)
+        record_audit("someone", "test", "message 2", now=1).apply(unit)
+        unit.flush()
+    beside.close()
+    third = await writer.submit(message(store, "ours again", "3"))
+    await writer.stop()
+    assert third.message_id == 3
+
+
+def test_the_wrong_key_is_told_at_once(store: Store, place: JournalPlace) -> None:
+    with pytest.raises(KeyFault, match="not the one that the journal was made with"):
+        open_store(place, master=bytes(32))
+
+
+def test_migrations_give_exactly_the_tables_of_the_code(store: Store) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
