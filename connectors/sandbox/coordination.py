@@ -72,6 +72,7 @@ class Coordination:
                 web.get(base + "/metadata", self._metadata),
                 web.get(base + "/{kind}", self._search),
                 web.get(base + "/{kind}/{id}", self._read),
+                web.get(base + "/{kind}/{id}/_history", self._history),
                 web.put("/mood/{mood}", self._change_mood),
             ]
         )
@@ -139,6 +140,11 @@ class Coordination:
         if resource is None:
             return _outcome(404, "not-found", "there is no such resource")
         return _json(resource)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        versions = self.store.history.get((request.match_info["kind"], request.match_info["id"]), ())
+        entries: list[Json] = [{"resource": version} for version in reversed(versions)]
+        return _json({"resourceType": "Bundle", "type": "history", "total": len(entries), "entry": entries})
 
     async def _metadata(self, _: web.Request) -> web.Response:
         return _json(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -9,6 +11,11 @@ from urllib.parse import parse_qsl
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 Resource: TypeAlias = "dict[str, Json]"
+
+
+_BARE_BAR = re.compile(r"(?<!\\)\|")
+_ESCAPED = re.compile(r"\\([\\,|$])")
+_KEPT_VERSIONS = 20
 
 
 class BadTransaction(Exception):
@@ -27,9 +34,10 @@ class _Step:
 
 @dataclass(slots=True)
 class FhirStore:
-    """Resources by (type, id). `versions` counts the writes of each one."""
+    """Resources by (type, id). `versions` counts the writes of each one, `history` holds the last of them."""
 
     resources: dict[tuple[str, str], Resource] = field(default_factory=dict)
+    history: dict[tuple[str, str], deque[Resource]] = field(default_factory=dict)
     versions: dict[tuple[str, str], int] = field(default_factory=dict)
     _by_identifier: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _number: int = 0
@@ -56,6 +64,11 @@ class FhirStore:
     def read(self, kind: str, identifier: str) -> Resource | None:
         """Give one resource, or None."""
         return self.resources.get((kind, identifier))
+
+    def known_by(self, kind: str, value: str) -> list[Resource]:
+        """Give the kept versions, oldest first, of the resource of a type that has an identifier of this value."""
+        found = self._by_identifier.get((kind, "", value), "")
+        return list(self.history.get((kind, found), ()))
 
     def search(self, kind: str, parameters: Mapping[str, str]) -> list[Resource]:
         """Find resources of one type by `identifier`, `patient`, `subject` or `_id`.
@@ -108,8 +121,7 @@ class FhirStore:
             parameters = dict(parse_qsl(query, keep_blank_values=True))
             if set(parameters) != {"identifier"}:
                 raise BadTransaction("this server knows only conditions on identifier")
-            system, _, value = parameters["identifier"].rpartition("|")
-            return kind, self._by_identifier.get((kind, system, value), "")
+            return kind, self._by_identifier.get((kind, *_token(parameters["identifier"])), "")
         return kind, identifier
 
     def _rewritten(self, resource: Resource, known: Mapping[str, str]) -> Resource:
@@ -155,6 +167,7 @@ class FhirStore:
             stored: Resource = {**resource, "id": step.identifier}
             stored["meta"] = {**(meta if isinstance(meta, dict) else {}), "versionId": str(version)}
             self.resources[key] = stored
+            self.history.setdefault(key, deque(maxlen=_KEPT_VERSIONS)).append(stored)
             for system, value in _identifiers(stored):
                 self._by_identifier[(step.kind, system, value)] = step.identifier
                 self._by_identifier.setdefault((step.kind, "", value), step.identifier)
@@ -178,11 +191,15 @@ def _identifiers(resource: Resource) -> Iterator[tuple[str, str]]:
             yield system if isinstance(system, str) else "", str(identifier["value"])
 
 
+def _token(criterion: str) -> tuple[str, str]:
+    """Read `system|value` or `value` (FHIR R4 §3.1.1.4.10): the delimiters inside are escaped with a backslash."""
+    *systems, value = _BARE_BAR.split(criterion)
+    return "|".join(_ESCAPED.sub(r"\1", system) for system in systems), _ESCAPED.sub(r"\1", value)
+
+
 def _matches(resource: Resource, wanted: str) -> bool:
-    system, bar, value = wanted.rpartition("|")
-    return any(
-        value == its_value and (not bar or system == its_system) for its_system, its_value in _identifiers(resource)
-    )
+    system, value = _token(wanted)
+    return any(value == its_value and system in {"", its_system} for its_system, its_value in _identifiers(resource))
 
 
 def _references_at_top(resource: Resource) -> Iterator[str]:

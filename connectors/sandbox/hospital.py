@@ -103,10 +103,14 @@ class Hospital:
 
 @dataclass(frozen=True, slots=True)
 class HospitalSettings:
-    """What a hospital that runs by itself needs: `mllp` is `HOST:PORT`, `every` the mean seconds between events."""
+    """What a hospital that runs by itself needs.
+
+    `mllp` is `HOST:PORT`, `every` the mean seconds between events, `rhythm` what they are multiplied by at each moment.
+    """
 
     mllp: str
     every: float = 8.0
+    rhythm: Callable[[], float] = lambda: 1.0
     seed: int = 1
     prefix: str = "ADT"
     people: Sequence[Person] = field(default_factory=lambda: population(20))
@@ -119,7 +123,7 @@ async def run(settings: HospitalSettings, *, now: Callable[[], datetime] = paris
     async with MllpSender.to(settings.mllp) as sender:
         hospital = Hospital(sender, prefix=settings.prefix, now=now)
         while True:
-            await asyncio.sleep(draw.expovariate(1 / settings.every))
+            await asyncio.sleep(settings.rhythm() * draw.expovariate(1 / settings.every))
             person = draw.choice(settings.people)
             try:
                 await _next_event(hospital, draw, present, person)

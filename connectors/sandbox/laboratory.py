@@ -113,12 +113,13 @@ class LaboratorySettings:
     """What a laboratory that runs by itself needs.
 
     `mllp` is `HOST:PORT`; without it only files are dropped. `every` is the mean interval in seconds between two
-    reports; `people` the patients it draws from.
+    reports, `rhythm` what it is multiplied by at each moment; `people` the patients it draws from.
     """
 
     mllp: str | None = None
     folder: Path | None = None
     every: float = 5.0
+    rhythm: Callable[[], float] = lambda: 1.0
     seed: int = 1
     prefix: str = "LABO"
     people: Sequence[Person] = field(default_factory=lambda: population(20))
@@ -134,7 +135,7 @@ async def run(settings: LaboratorySettings, *, now: Callable[[], datetime] = par
     laboratory = Laboratory(sender=sender, folder=settings.folder, seed=settings.seed, prefix=settings.prefix, now=now)
     try:
         while True:
-            await asyncio.sleep(draw.expovariate(1 / settings.every))
+            await asyncio.sleep(settings.rhythm() * draw.expovariate(1 / settings.every))
             report = laboratory.report(draw.choice(settings.people))
             if sender is not None and (settings.folder is None or draw.random() < 0.6):
                 await _until_answered(laboratory, laboratory.oru(report))

@@ -88,6 +88,10 @@ async def test_a_correction_updates_the_same_report(base: str, client: aiohttp.C
         listed = await found.json(content_type=None)
     assert [entry["resource"]["status"] for entry in listed["entry"]] == ["corrected"]
     assert listed["entry"][0]["resource"]["meta"]["versionId"] == "2"
+    identifier = listed["entry"][0]["resource"]["id"]
+    async with client.get(f"{base}/DiagnosticReport/{identifier}/_history") as found:
+        history = await found.json(content_type=None)
+    assert [entry["resource"]["status"] for entry in history["entry"]] == ["corrected", "final"]
 
 
 async def test_the_same_key_is_applied_once_and_answered_alike(
@@ -230,3 +234,25 @@ def test_conditional_create_keeps_what_exists_and_delete_removes() -> None:
 def test_entries_that_cannot_be_applied(entry: Resource) -> None:
     with pytest.raises(BadTransaction):
         FhirStore().apply({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+
+
+def test_criteria_are_decoded_and_unescaped() -> None:
+    store = FhirStore()
+    bundle_: Resource = {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "resource": {"resourceType": "Location", "identifier": [{"system": "urn:x a", "value": "1|2$"}]},
+                "request": {"method": "PUT", "url": "Location?identifier=urn:x%20a|1%5C%7C2%5C$"},
+            }
+        ],
+    }
+    store.apply(bundle_)
+    store.apply(bundle_)
+    assert [version["meta"] for version in store.known_by("Location", "1|2$")] == [
+        {"versionId": "1"},
+        {"versionId": "2"},
+    ]
+    assert len(store.search("Location", {"identifier": "1\\|2\\$"})) == 1
+    assert store.search("Location", {"identifier": "urn:other|1\\|2\\$"}) == []

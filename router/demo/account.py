@@ -1,0 +1,116 @@
+"""What arrived where, compared with the story, from three places: the journal, the tool, the practitioner's folder."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, select
+
+from router.demo.stage import Stage
+from router.demo.story import Scene
+from router.journal import tables
+from router.journal.store import JournalPlace, connect
+
+_POLL = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one scene: the Message's state, what the tool has, whether the copy is there, and the verdict."""
+
+    scene: Scene
+    state: str
+    at_tool: str
+    copied: bool
+
+    @property
+    def as_told(self) -> bool:
+        """True when everything that the story promised, and nothing else, came of it."""
+        resource = self.scene.resource if self.scene.state == "processed" else None
+        promised = f"{resource[0]}, {resource[2]}" if resource else ""
+        return self.state == self.scene.state and self.at_tool == promised and self.copied == self.scene.copied
+
+
+async def settled(stage: Stage, scenes: Sequence[Scene], seconds: float = 60.0) -> list[Outcome]:
+    """Wait until every scene came out as told, or time is up; gives what is there then."""
+    until = time.monotonic() + seconds
+    while True:
+        outcomes = await asyncio.to_thread(outcomes_of, stage, scenes)
+        if all(outcome.as_told for outcome in outcomes) or time.monotonic() > until or not stage.router.running:
+            return outcomes
+        await asyncio.sleep(_POLL)
+
+
+def outcomes_of(stage: Stage, scenes: Sequence[Scene]) -> list[Outcome]:
+    """Look in the three places."""
+    states = _states(stage.folder / "data")
+    copies = _copies(stage.practitioner)
+    return [
+        Outcome(
+            scene,
+            state=states.get((scene.source, scene.control_id), "absent"),
+            at_tool=_at_tool(stage, scene),
+            copied=_copied(scene, copies),
+        )
+        for scene in scenes
+    ]
+
+
+def _states(data: Path) -> dict[tuple[str, str], str]:
+    engine: Engine = connect(JournalPlace.at(data))
+    try:
+        with engine.connect() as connection:
+            columns = (tables.message.c.source, tables.message.c.control_id, tables.message.c.state)
+            return {(row.source, row.control_id): str(row.state) for row in connection.execute(select(*columns))}
+    finally:
+        engine.dispose()
+
+
+def _at_tool(stage: Stage, scene: Scene) -> str:
+    """Say what the tool has of a scene: the wanted status if it had it at any moment, else the last one."""
+    if scene.resource is None:
+        return ""
+    kind, identifier, wanted = scene.resource
+    statuses = [str(version.get("status")) for version in stage.tool.store.known_by(kind, identifier)]
+    if not statuses:
+        return ""
+    return f"{kind}, {wanted if wanted in statuses else statuses[-1]}"
+
+
+def _copied(scene: Scene, copies: Sequence[str]) -> bool:
+    if scene.resource is None or scene.resource[0] != "DiagnosticReport":
+        return False
+    return any(scene.resource[1] in copy for copy in copies)
+
+
+def _copies(folder: Path) -> list[str]:
+    """Read the practitioner's files: the report's number is on line 9 of an HPRIM Médecin header."""
+    return [path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+
+
+def print_account(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Print the table of what arrived where."""
+    table = Table(title="What arrived where", title_justify="left")
+    for heading in ("When", "From", "What", "Answer", "In the router", "At the coordination tool", "Practitioner", ""):
+        table.add_column(heading)
+    for outcome in outcomes:
+        scene = outcome.scene
+        table.add_row(
+            f"{scene.at:%a %d %b %H:%M}",
+            scene.who,
+            scene.what,
+            scene.answer,
+            outcome.state,
+            outcome.at_tool or "nothing",
+            "HPRIM copy" if outcome.copied else "",
+            "[green]as told[/green]" if outcome.as_told else "[bold red]not as told[/bold red]",
+        )
+    console.print(table)
+    good = sum(outcome.as_told for outcome in outcomes)
+    console.print(f"{good} of {len(outcomes)} scenes came out as told.")

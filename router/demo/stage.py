@@ -1,0 +1,142 @@
+"""The stage of the demonstration: a hospital, a laboratory, a coordination tool, and a real router between them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from connectors.sandbox.coordination import Coordination, serving
+from connectors.sandbox.mllp import MllpSender
+from connectors.sandbox.people import Person, population
+from connectors.sandbox.registration import import_bundle
+from connectors.sandbox.reports import LABORATORY_AUTHORITY
+from router.trial.folder import make_folder
+from router.trial.process import Listening, RouterProcess, run_command
+
+ADMINISTRATOR = "admin"
+FOLLOWED = 12
+"""How many people the coordination dossier follows, Mme Rose among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that plays: where the router listens, the folders, the tool and the people that it follows."""
+
+    folder: Path
+    router: RouterProcess
+    listening: Listening
+    tool: Coordination
+    password: str
+    people: tuple[Person, ...] = field(default_factory=lambda: population(FOLLOWED))
+
+    @property
+    def inbox(self) -> Path:
+        """Where the laboratory drops its files."""
+        return self.folder / "in"
+
+    @property
+    def practitioner(self) -> Path:
+        """Where the general practitioner's copies arrive."""
+        return self.folder / "practitioner"
+
+    def sender(self, source: str) -> MllpSender:
+        """Make a connection to one of the router's MLLP sources."""
+        return MllpSender.to(self.listening.sources[source])
+
+
+def configuration(fhir_url: str, web_port: int) -> str:
+    """Write the demonstration's configuration, as an administrator could."""
+    return f"""\
+# The demonstration: a hospital and a laboratory on one side, a coordination tool and a practitioner on the other.
+
+[journal]
+data = "data"
+
+[web]
+listen = "127.0.0.1:{web_port}"
+
+[identity]
+environment = "test"
+
+[sources.hopital]
+connector = "mllp"
+listen = "127.0.0.1:0"
+format = "hl7v2"
+
+[sources.laboratoire]
+connector = "mllp"
+listen = "127.0.0.1:0"
+format = "hl7v2"
+
+[sources.depot]
+connector = "directory"       # HPRIM Médecin and Santé, recognised by their content
+folder = "in"
+every = 0.5
+settle_seconds = 0            # the sandbox's laboratory renames its files into the folder, whole
+
+[destinations.coordination]
+connector = "fhir"
+url = "{fhir_url}"
+retry = {{ first_delay = 1.0, max_delay = 30.0 }}
+
+[destinations.medecin-traitant]
+connector = "directory"
+folder = "practitioner"
+format = "hprim-medecin"
+
+[[routes]]
+name = "Résultats et séjours vers le dossier de coordination"
+when = "item.kind in ['lab_report', 'stay'] && patient.in_coordination"
+to = ["coordination"]
+
+[[routes]]
+name = "Copie des résultats au médecin traitant"
+when = "item.kind == 'lab_report' && patient.in_coordination"
+to = ["medecin-traitant"]
+"""
+
+
+@asynccontextmanager
+async def staged(folder: Path, port: int) -> AsyncIterator[Stage]:
+    """Set the stage in a fresh folder, and take it down at the end: the router first, gracefully, then the tool.
+
+    `port` is the dashboard's; a free one is taken when it is not free. Raises TrialFault when the router does not run.
+    """
+    tool = Coordination()
+    password = secrets.token_urlsafe(9)
+    people = population(FOLLOWED)
+    async with serving(tool) as url:
+        await asyncio.to_thread(_prepare, folder, configuration(url, free_or_any(port)), password, people)
+        router = RouterProcess(folder)
+        try:
+            listening = await asyncio.to_thread(router.start)
+            yield Stage(folder, router, listening, tool, password, people)
+        finally:
+            # Shielded: a Ctrl-C while it stops must not leave a router behind.
+            await asyncio.shield(asyncio.to_thread(router.__exit__))
+
+
+def _prepare(folder: Path, text: str, password: str, people: tuple[Person, ...]) -> None:
+    make_folder(folder, text, password=password)
+    for name in ("in", "practitioner"):
+        (folder / name).mkdir(exist_ok=True)
+    listed = folder / "patients.json"
+    listed.write_text(json.dumps(import_bundle(people, LABORATORY_AUTHORITY)), encoding="utf-8")
+    run_command("patients", "import", str(listed), "--config", str(folder / "passerelle.toml"))
+
+
+def free_or_any(port: int) -> int:
+    """Give the port when nobody listens there, else 0, which takes a free one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port

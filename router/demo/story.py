@@ -1,0 +1,158 @@
+"""The story of Mme Rose: admitted on a Thursday, followed by her laboratory, discharged on the Monday after."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from connectors.sandbox.adt import CARDIOLOGY, EMERGENCIES
+from connectors.sandbox.analyses import HEART, INFLAMMATION, IONOGRAM, KIDNEY, NFS, Panel
+from connectors.sandbox.hospital import Hospital
+from connectors.sandbox.laboratory import Laboratory
+from connectors.sandbox.mllp import control_id_of
+from connectors.sandbox.people import ROSE, STRANGER, Person
+from connectors.sandbox.reports import Report, draw_report
+from router.demo.stage import Stage
+
+_THURSDAY = 3
+_UNREADABLE = b"RESULTATS ILLISIBLES\r\nce fichier n'est d'aucun format connu\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One thing that happened, and what must come of it.
+
+    `source` and `control_id` find its Message; `answer` is what the sender was told. `state` is the Message's end;
+    `resource` the (type, identifier, status) that the coordination tool must have had at some moment, and must never
+    have unless the Message was processed; `copied` says that the general practitioner gets an HPRIM copy.
+    """
+
+    at: datetime
+    who: str
+    what: str
+    source: str
+    control_id: str
+    answer: str
+    state: str = "processed"
+    resource: tuple[str, str, str] | None = None
+    copied: bool = False
+
+
+def last_thursday(now: datetime) -> datetime:
+    """Give midnight of the last Thursday that lies at least five days back: the whole story is then in the past."""
+    day = (now - timedelta(days=5)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day - timedelta(days=(day.weekday() - _THURSDAY) % 7)
+
+
+class Story:
+    """Plays the scenes one after the other, each sent over a real connection or dropped as a real file."""
+
+    def __init__(self, stage: Stage, thursday: datetime, seed: int = 1) -> None:
+        self._stage = stage
+        self._thursday = thursday
+        self._moment = thursday
+        self._draw = random.Random(seed)
+        self._number = 0
+
+    async def play(self) -> AsyncGenerator[Scene, None]:
+        """Play; each scene is given once its sender was answered."""
+        async with AsyncExitStack() as stack:
+            hospital_link = await stack.enter_async_context(self._stage.sender("hopital"))
+            laboratory_link = await stack.enter_async_context(self._stage.sender("laboratoire"))
+            hospital = Hospital(hospital_link, now=lambda: self._moment)
+            laboratory = Laboratory(
+                sender=laboratory_link, folder=self._stage.inbox, prefix="LABO", now=lambda: self._moment
+            )
+
+            self._clock(-1, 8, 20)
+            report = self._report(ROSE, (NFS, INFLAMMATION))
+            yield self._dropped("a blood count, as an HPRIM Médecin file", laboratory.drop_medecin, report)
+
+            self._clock(0, 10, 40)
+            stay, ack = await hospital.admit(ROSE, EMERGENCIES)
+            yield self._moved(
+                "admission to the emergency department (A01)", ack.control_id, ack.code, stay.visit.number
+            )
+
+            self._clock(0, 12, 5)
+            report = self._report(ROSE, (IONOGRAM, KIDNEY, INFLAMMATION))
+            ionogram = report
+            yield await self._sent("ionogram, kidney function, CRP (ORU)", laboratory, report, stay.visit.number)
+
+            self._clock(0, 16, 30)
+            stay, ack = await hospital.transfer(stay, CARDIOLOGY)
+            yield self._moved("transfer to cardiology (A02)", ack.control_id, ack.code, stay.visit.number)
+
+            self._clock(1, 7, 45)
+            report = self._report(ROSE, (HEART, KIDNEY))
+            yield self._dropped("NT-proBNP, kidney function, as an HPRIM Santé file", laboratory.drop_sante, report)
+
+            self._clock(1, 9, 15)
+            corrected = ionogram.corrected(
+                "K", "5.6", issued_at=self._moment, comment="Résultat contrôlé, corrige 1re édition"
+            )
+            yield await self._sent(
+                "the ionogram's potassium, corrected (ORU)", laboratory, corrected, stay.visit.number
+            )
+
+            self._clock(4, 14, 0)
+            stay, ack = await hospital.discharge(stay)
+            yield self._moved("discharge, back home (A03)", ack.control_id, ack.code, stay.visit.number, "finished")
+
+            self._clock(4, 15, 10)
+            report = self._report(STRANGER, (INFLAMMATION,))
+            scene = await self._sent("a CRP for somebody the dossier does not know", laboratory, report)
+            yield replace(scene, state="held", copied=False)
+
+            self._clock(4, 15, 30)
+            path = laboratory.drop_bytes("ILLISIBLE.HPR", _UNREADABLE)
+            yield self._scene(
+                "Laboratory", "a file that nobody can read", "depot", path.name, "taken", state="rejected"
+            )
+
+    def _clock(self, days: int, hour: int, minute: int) -> None:
+        self._moment = self._thursday + timedelta(days=days, hours=hour, minutes=minute)
+
+    def _report(self, person: Person, panels: tuple[Panel, ...]) -> Report:
+        self._number += 1
+        return draw_report(self._draw, person, self._number, self._moment, panels=panels)
+
+    def _dropped(self, what: str, drop: Callable[[Report], Path], report: Report) -> Scene:
+        path = drop(report)
+        resource = ("DiagnosticReport", report.report_id, "final")
+        return self._scene("Laboratory", what, "depot", path.name, "taken", resource=resource, copied=True)
+
+    async def _sent(self, what: str, laboratory: Laboratory, report: Report, visit: str = "") -> Scene:
+        message = laboratory.oru(report, visit=visit)
+        ack = await laboratory.send(message)
+        status = "corrected" if report.status == "C" else "final"
+        return self._scene(
+            "Laboratory",
+            what,
+            "laboratoire",
+            control_id_of(message),
+            ack.code,
+            resource=("DiagnosticReport", report.report_id, status),
+            copied=True,
+        )
+
+    def _moved(self, what: str, control_id: str, answer: str, visit: str, status: str = "in-progress") -> Scene:
+        return self._scene("Hospital", what, "hopital", control_id, answer, resource=("Encounter", visit, status))
+
+    def _scene(
+        self,
+        who: str,
+        what: str,
+        source: str,
+        control_id: str,
+        answer: str,
+        *,
+        state: str = "processed",
+        resource: tuple[str, str, str] | None = None,
+        copied: bool = False,
+    ) -> Scene:
+        return Scene(self._moment, who, what, source, control_id, answer, state, resource, copied)

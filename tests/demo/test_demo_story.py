@@ -1,0 +1,115 @@
+"""The story is told as hospitals and laboratories would send it, and its account sees what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from connectors.sandbox.coordination import Coordination
+from connectors.sandbox.laboratory import PARIS
+from connectors.sandbox.mllp import control_id_of
+from router.demo.account import Outcome, print_account
+from router.demo.gentle import DAY_SECONDS, rhythm
+from router.demo.stage import Stage, configuration, free_or_any
+from router.demo.story import Scene, Story, last_thursday
+from router.trial.process import Listening, RouterProcess
+
+THURSDAY = datetime(2026, 3, 5, tzinfo=PARIS)
+SCENE = Scene(
+    THURSDAY,
+    "Laboratory",
+    "results",
+    "laboratoire",
+    "LABO-1",
+    "AA",
+    resource=("DiagnosticReport", "LAB1", "final"),
+    copied=True,
+)
+GOOD = Outcome(SCENE, "processed", "DiagnosticReport, final", copied=True)
+
+
+@given(st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)))  # noqa: DTZ001 - the zone is added below
+def test_thursday_is_the_last_whose_monday_is_past(moment: datetime) -> None:
+    now = moment.replace(tzinfo=PARIS)
+    thursday = last_thursday(now)
+    assert thursday.weekday() == 3
+    assert timedelta(days=4, hours=22) <= now - thursday <= timedelta(days=12, hours=2)
+
+
+async def test_every_scene_is_sent_for_real(tmp_path: Path) -> None:
+    messages: list[bytes] = []
+
+    async def acknowledge(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while frame := await reader.readuntil(b"\x1c\r"):
+                messages.append(frame[1:-2])
+                writer.write(f"\x0bMSH|^~\\&|\rMSA|AA|{control_id_of(frame[1:-2])}\r\x1c\r".encode())
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    server = await asyncio.start_server(acknowledge, "127.0.0.1", 0)
+    async with server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        sources = {"hopital": address, "laboratoire": address}
+        stage = Stage(tmp_path, RouterProcess(tmp_path), Listening(1, "", sources), Coordination(), "secret")
+        scenes = [scene async for scene in Story(stage, THURSDAY).play()]
+
+    assert [scene.at for scene in scenes] == sorted(scene.at for scene in scenes)
+    kinds = [message.split(b"|")[8].split(b"^")[1].decode() for message in messages]
+    assert kinds == ["A01", "R01", "A02", "R01", "A03", "R01"]
+    by_mllp = [scene.control_id for scene in scenes if scene.source != "depot"]
+    assert by_mllp == [control_id_of(message) for message in messages]
+    dropped = {scene.control_id for scene in scenes if scene.source == "depot"}
+    assert dropped == {path.name for path in stage.inbox.iterdir()}
+    assert [scene.state for scene in scenes].count("processed") == 7
+    assert {scene.state for scene in scenes} == {"processed", "held", "rejected"}
+    reports = [scene.resource[1] for scene in scenes if scene.copied and scene.resource]
+    assert len(reports) == 4
+    assert len(set(reports)) == 3  # the correction is the same report again
+
+
+@pytest.mark.parametrize(
+    "changes", [{"state": "held"}, {"at_tool": ""}, {"at_tool": "DiagnosticReport, corrected"}, {"copied": False}]
+)
+def test_an_outcome_is_as_told_only_when_nothing_is_missing(changes: dict[str, object]) -> None:
+    assert GOOD.as_told
+    flawed = replace(GOOD, **changes)  # type: ignore[arg-type]  # each case names fields of the dataclass
+    assert not flawed.as_told
+    out = io.StringIO()
+    print_account([GOOD, flawed], Console(file=out, width=200))
+    assert "1 of 2 scenes" in out.getvalue()
+    assert "not as told" in out.getvalue()
+
+
+def test_nothing_may_leave_for_what_is_held() -> None:
+    held = replace(SCENE, state="held", copied=False)
+    assert Outcome(held, "held", "", copied=False).as_told
+    assert not Outcome(held, "held", "DiagnosticReport, final", copied=False).as_told
+
+
+def test_nights_are_quiet() -> None:
+    assert rhythm(0) == pytest.approx(1)
+    assert rhythm(DAY_SECONDS / 2) == pytest.approx(4)
+    assert rhythm(DAY_SECONDS) == pytest.approx(1)
+
+
+def test_a_taken_port_is_replaced_by_any() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert free_or_any(port) == 0
+    assert free_or_any(port) == port
+
+
+def test_the_configuration_is_what_an_administrator_could_write() -> None:
+    text = configuration("http://127.0.0.1:9/fhir", 8080)
+    assert 'listen = "127.0.0.1:8080"' in text
+    assert text.count("[[routes]]") == 2
