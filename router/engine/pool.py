@@ -23,6 +23,9 @@ from router.journal.tables import MessageState
 
 R = TypeVar("R")
 
+TRIES = 2
+"""How often a batch is given to a worker before it is split, and a message alone before it is set aside."""
+
 _worker: Worker | None = None
 
 
@@ -87,12 +90,19 @@ class WorkerPool:
         return list(processes)
 
     async def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
-        """Prepare a batch; never raises for what a message did."""
-        try:
-            return await self._run(_process, raws, now)
-        except (BrokenProcessPool, TimeoutError) as ending:
-            if len(raws) == 1:
-                return [self._reject(raws[0], hung=isinstance(ending, TimeoutError))]
+        """Prepare a batch; never raises for what a message did.
+
+        A worker may die of its own (an administrator's kill, memory): the batch is tried once more before it is split,
+        and a message alone is tried twice before it is held responsible.
+        """
+        hung = False
+        for _ in range(TRIES):
+            try:
+                return await self._run(_process, raws, now)
+            except (BrokenProcessPool, TimeoutError) as ending:
+                hung = isinstance(ending, TimeoutError)
+        if len(raws) == 1:
+            return [self._reject(raws[0], hung=hung)]
         prepared: list[PreparedMessage] = []
         for raw in raws:
             prepared += await self.process([raw], now)
@@ -141,7 +151,14 @@ class WorkerPool:
 
     def close(self) -> None:
         """End the workers; batches under way are finished."""
+        if self.workers == 0:
+            self._executor.submit(_end_in_process).result()
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_in_process() -> None:
+    if _worker is not None:
+        _worker.close()
 
 
 def _start_in_process(plan: Plan) -> None:

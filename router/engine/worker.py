@@ -102,6 +102,10 @@ class Worker:
         self._sealer = self._store.sealer.clone()
         self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
 
+    def close(self) -> None:
+        """Close the worker's own connections to the journal."""
+        self._store.close()
+
     def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
         """Prepare messages, in their order."""
         drafts = [self._read(raw) for raw in raws]

@@ -1,0 +1,134 @@
+"""`passerelle serve`: the engine and the dashboard in one process, until a signal asks them to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from connectors.address import parse_address
+from router.config.load import Loaded
+from router.engine.clock import utc_now
+from router.engine.engine import Engine
+from router.journal.locking import router_lock
+from router.journal.store import open_store
+from router.web.app import create_app
+from router.web.context import WebContext
+
+
+class CannotServe(Exception):
+    """The router cannot start: one sentence, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Where a started router is reached."""
+
+    web: str
+    sources: dict[str, str]
+
+
+def serve(loaded: Loaded, *, ready: Callable[[Ready], None], ready_file: Path | None = None) -> None:
+    """Run until SIGINT or SIGTERM. `ready` is called once everything listens; `ready_file` then gets the same as JSON."""
+    store = open_store(loaded.place)
+    try:
+        with router_lock(store.engine, loaded.place.data):
+            run = _serve(loaded, Engine(loaded, store), ready, ready_file)
+            try:
+                import uvloop
+            except ImportError:  # pragma: no cover - where uvloop does not exist, the standard loop does
+                asyncio.run(run)
+            else:
+                uvloop.run(run)
+    finally:
+        store.close()
+
+
+async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None], ready_file: Path | None) -> None:
+    web = loaded.configuration.web
+    listener = _bind(web.listen)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    app = create_app(
+        WebContext(
+            store=engine.store,
+            submit=engine.submit,
+            flows=engine.flows,
+            wake=engine.wake,
+            now=utc_now,
+            stopping=engine.stopping,
+            version=importlib.metadata.version("passerelle"),
+        )
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ssl_certfile=_beside(loaded, web.certificate),
+            ssl_keyfile=_beside(loaded, web.private_key),
+            timeout_graceful_shutdown=3,
+            server_header=False,
+        )
+    )
+    await engine.start()
+    serving = asyncio.create_task(_web(server, listener), name="web")
+    host, port = listener.getsockname()[:2]
+    shown = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104 - a comparison, not a binding
+    address = f"{'https' if web.certificate else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"
+    announced = Ready(address, engine.addresses)
+    ready(announced)
+    if ready_file is not None:
+        _announce(ready_file, announced)
+    await stop.wait()
+    engine.stopping.set()
+    server.should_exit = True
+    await engine.stop()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+async def _web(server: uvicorn.Server, listener: socket.socket) -> None:
+    # Signals are the router's: uvicorn would take them over and stop the pages before the engine.
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup(sockets=[listener])
+    await server.main_loop()
+    await server.shutdown(sockets=[listener])
+
+
+def _bind(listen: str) -> socket.socket:
+    host, port = parse_address(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as problem:
+        listener.close()
+        reason = problem.strerror or type(problem).__name__
+        raise CannotServe(f"the dashboard cannot listen on {listen} ({reason}); change [web] listen") from None
+    listener.listen(128)
+    return listener
+
+
+def _beside(loaded: Loaded, path: str | None) -> str | None:
+    return None if path is None else str(loaded.folder / path)
+
+
+def _announce(path: Path, announced: Ready) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps({"pid": os.getpid(), "web": announced.web, "sources": announced.sources}))
+    temporary.replace(path)
