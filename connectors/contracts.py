@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +22,9 @@ class Settings(BaseModel):
     """Base of a connector's settings: frozen, unknown keys refused, so that a typing mistake in the file is seen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    own_base: ClassVar[frozenset[str]] = frozenset()
+    """Fields of type Path whose relative values do not start from the configuration file's folder, as others do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,20 @@ def _loaded(name: str) -> Format:
     return found
 
 
+def format_names() -> list[str]:
+    """List the registered formats' names, without loading any."""
+    return sorted(_entries())
+
+
 def formats() -> dict[str, Format]:
     """Load every registered format, by name, in alphabetical order."""
-    return {name: _loaded(name) for name in sorted(_entries())}
+    return {name: _loaded(name) for name in format_names()}
 
 
 def format_named(name: str) -> Format:
     """Give one format by its name; raises FormatError with the names that exist when there is none."""
     if name not in _entries():
-        known = ", ".join(sorted(_entries()))
+        known = ", ".join(format_names())
         raise FormatError("format.unknown", "", f"there is no format named {name!r}; installed: {known}")
     return _loaded(name)
 

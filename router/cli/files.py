@@ -231,4 +231,3 @@ def _print_findings(path: Path, findings: Sequence[Finding], *, stream_is_error:
         where = f" {finding.where}" if finding.where else ""
         line = f"{_shown(path)}: {finding.severity.value} {finding.code}{where}: {finding.message}"
         click.echo(line, err=stream_is_error)
-

@@ -225,9 +225,7 @@ def command_replay(
         changes: list[Change[int]] = []
         if messages:
             changes.append(replay_messages(messages, actor=actor, now=now))
-        changes += [
-            replay_deliveries(chosen[at : at + 500], actor=actor, now=now) for at in range(0, len(chosen), 500)
-        ]
+        changes += [replay_deliveries(chosen[at : at + 500], actor=actor, now=now) for at in range(0, len(chosen), 500)]
         done = 0
         for change in changes:
             with store.writing() as connection:

@@ -94,9 +94,7 @@ def command_bench(
 @click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
 @click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the router's folder here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command_prove_no_loss(
-    kills: int, connections: int, seed: int, url: str, folder: Path | None, as_json: bool
-) -> int:
+def command_prove_no_loss(kills: int, connections: int, seed: int, url: str, folder: Path | None, as_json: bool) -> int:
     """Kill a loaded router with SIGKILL at random moments, restart it, and compare acknowledged with delivered.
 
     \b

@@ -31,11 +31,11 @@ format = "hl7v2"
 
 [sources.inbox]
 connector = "directory"
-path = "in"                   # HPRIM files are put here; what was read goes to `archive`, the rest to `error`
+folder = "in"                 # HPRIM files are put here; what was read goes to `archive`, the rest to `error`
 
 [destinations.outbox]
 connector = "directory"
-path = "out"
+folder = "out"
 format = "fhir"
 
 [[routes]]

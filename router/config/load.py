@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from connectors.contracts import Connector, Settings
 from connectors.registry import connectors
-from mappings.registry import formats
+from mappings.registry import format_names
 from router.config.model import Configuration, ResolvedDestination, ResolvedSource
 from router.engine.conditions import ConditionFault, compile_condition
 from router.journal.store import JournalPlace
@@ -116,7 +116,7 @@ def _destinations(configuration: Configuration, lines: _Lines, problems: list[st
             continue
         format_name = section.format or connector.format
         if format_name is None:
-            problems.append(f"{lines.at(at)}say which `format` to write; installed: {', '.join(formats())}")
+            problems.append(f"{lines.at(at)}say which `format` to write; installed: {', '.join(format_names())}")
             continue
         _check_format(format_name, (*at, "format"), lines, problems)
         raw = section.connector_settings
@@ -136,8 +136,8 @@ def _connector(name: str, at: tuple[str, ...], lines: _Lines, problems: list[str
 
 
 def _check_format(name: str | None, at: tuple[str, ...], lines: _Lines, problems: list[str]) -> None:
-    if name is not None and name not in formats():
-        problems.append(f"{lines.at(at)}no format {name!r}; installed: {', '.join(formats())}")
+    if name is not None and name not in format_names():
+        problems.append(f"{lines.at(at)}no format {name!r}; installed: {', '.join(format_names())}")
 
 
 def _settings(
@@ -150,7 +150,11 @@ def _settings(
         return None
     # A relative path of the file starts from the file's folder, wherever the router was started.
     paths = {name: getattr(settings, name) for name in model.model_fields}
-    moved = {name: lines.folder / path for name, path in paths.items() if isinstance(path, Path)}
+    moved = {
+        name: lines.folder / path
+        for name, path in paths.items()
+        if isinstance(path, Path) and name not in model.own_base
+    }
     return settings.model_copy(update=moved) if moved else settings
 
 
