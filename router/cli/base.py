@@ -133,15 +133,9 @@ def run(arguments: list[str] | None = None) -> int:
 def known_sentence(problem: Exception) -> str | None:
     """Give the sentence of an error that was made to be read, None for any other."""
     from mappings.contracts import FormatError
-    from router.config.load import ConfigurationFault
-    from router.engine.serve import CannotServe
-    from router.journal.locking import AlreadyRunning
-    from router.journal.sealing import KeyFault
-    from router.journal.store import JournalFault
+    from router.faults import Fault
 
-    if isinstance(problem, ConfigurationFault):
-        return f"{problem.path} cannot be used:\n" + "\n".join(f"  {one}" for one in problem.problems)
-    if isinstance(problem, FormatError | JournalFault | KeyFault | AlreadyRunning | CannotServe):
+    if isinstance(problem, Fault | FormatError):
         return str(problem)
     if isinstance(problem, OSError):
         return f"{problem.filename or 'a file'}: {problem.strerror or type(problem).__name__}"

@@ -21,6 +21,9 @@ from router.journal import tables
 from router.journal.store import Store
 
 _LIMIT = click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Rows to show.")
+WIDE = 200
+"""Columns used when the output goes to a file or another program, where nothing should be cut."""
+
 _STATE_HELP = "Only those in this state (repeatable)."
 
 
@@ -49,7 +52,10 @@ def _print(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     table = Table(*titles, box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table)
 
 
 def _time(at: int | None) -> str:

@@ -20,6 +20,7 @@ from connectors.registry import connectors
 from mappings.registry import format_names
 from router.config.model import Configuration, ResolvedDestination, ResolvedSource
 from router.engine.conditions import ConditionFault, compile_condition
+from router.faults import Fault
 from router.journal.store import JournalPlace
 
 _REFERENCE = re.compile(r"\$\{(file:)?([^}]+)\}")
@@ -27,13 +28,13 @@ _HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_\-\"']+)\s*=")
 
 
-class ConfigurationFault(Exception):
+class ConfigurationFault(Fault):
     """The configuration cannot be used; each problem is one sentence with its line and key."""
 
     def __init__(self, path: Path, problems: Sequence[str]) -> None:
         self.path = path
         self.problems = tuple(problems)
-        super().__init__(f"{path}: " + "; ".join(self.problems))
+        super().__init__(f"{path} cannot be used:\n" + "\n".join(f"  {one}" for one in self.problems))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,13 @@ from typing import Any
 
 import cel
 
+from router.faults import Fault
+
 VARIABLES = frozenset({"item", "patient", "source", "message"})
 """Names that a condition may use."""
 
 
-class ConditionFault(Exception):
+class ConditionFault(Fault):
     """A condition that is not CEL, uses an unknown name, or does not give true or false."""
 
 

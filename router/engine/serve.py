@@ -19,13 +19,14 @@ from connectors.address import parse_address
 from router.config.load import Loaded
 from router.engine.clock import utc_now
 from router.engine.engine import Engine
+from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
 from router.web.app import create_app
 from router.web.context import WebContext
 
 
-class CannotServe(Exception):
+class CannotServe(Fault):
     """The router cannot start: one sentence, what to do."""
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 
+from router.faults import Fault
+
 ROUTER_LOCK = 0x7061_7374
 """Key of the PostgreSQL advisory lock that the one router of a journal holds."""
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(Fault):
     """Another router works on this journal."""
 
 

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from router.faults import Fault
+
 KEY_BYTES = 32
 NONCE_BYTES = 12
 PLAIN, COMPRESSED = b"\x01", b"\x02"
@@ -29,7 +31,7 @@ MAX_PLAIN = 256 * 1024 * 1024
 """No sealed value is larger than this once opened, whatever its header says."""
 
 
-class KeyFault(Exception):
+class KeyFault(Fault):
     """The key is missing, malformed, or not the one that this journal was sealed with."""
 
 

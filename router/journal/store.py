@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from router.faults import Fault
 from router.journal import tables
 from router.journal.blobs import BlobStore
 from router.journal.sealing import KeyFault, Sealer, read_key_file
@@ -32,7 +33,7 @@ BUSY_SECONDS = 15
 CHECK_PLACE = b"setting.check"
 
 
-class JournalFault(Exception):
+class JournalFault(Fault):
     """The journal cannot be opened or used."""
 
 

@@ -1,0 +1,19 @@
+"""Errors that are made to be read: one sentence that says what, where and what to do. The command line prints them as
+they are; anything else that reaches it is a defect of ours.
+
+    Fault
+      ConfigurationFault    passerelle.toml cannot be used (router.config.load)
+      ConditionFault        a route's condition is wrong or fails (router.engine.conditions)
+      CannotServe           the router cannot start (router.engine.serve)
+      KeyFault              the journal's key is missing or wrong, or a value was damaged (router.journal.sealing)
+      JournalFault          the journal cannot be opened or used (router.journal.store)
+        JournalFull           no room: nothing was committed
+        JournalBusy           another process holds it for too long
+      AlreadyRunning        another router works on the journal (router.journal.locking)
+"""
+
+from __future__ import annotations
+
+
+class Fault(Exception):
+    """An error whose text is for a person; it holds no health data."""
