@@ -1,5 +1,6 @@
-"""Errors that are made to be read: one sentence that says what, where and what to do. The command line prints them as
-they are; anything else that reaches it is a defect of ours.
+"""Errors that are made to be read: one sentence that says what, where and what to do.
+
+The command line prints them as they are; anything else that reaches it is a defect of ours.
 
     Fault
       ConfigurationFault    passerelle.toml cannot be used (router.config.load)

@@ -39,7 +39,7 @@ class Ready:
 
 
 def serve(loaded: Loaded, *, ready: Callable[[Ready], None], ready_file: Path | None = None) -> None:
-    """Run until SIGINT or SIGTERM. `ready` is called once everything listens; `ready_file` then gets the same as JSON."""
+    """Run until SIGINT or SIGTERM. `ready` is called once everything listens; `ready_file` then gets it as JSON."""
     store = open_store(loaded.place)
     try:
         with router_lock(store.engine, loaded.place.data):
