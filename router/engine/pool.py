@@ -26,6 +26,9 @@ R = TypeVar("R")
 TRIES = 2
 """How often a batch is given to a worker before it is split, and a message alone before it is set aside."""
 
+WORKER_NICE = 10
+"""How much less urgent workers are than the process that acknowledges (POSIX nice)."""
+
 _worker: Worker | None = None
 
 
@@ -35,6 +38,8 @@ def _start_worker(plan: Plan, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _follow(parent)
+    # When there are not enough processors for all, acknowledging goes first: reading can catch up, a sender cannot wait.
+    os.nice(WORKER_NICE)
     _worker = Worker(plan)
 
 

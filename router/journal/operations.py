@@ -66,9 +66,6 @@ class AppendMessage:
         return append_messages(unit, [self])[0]
 
 
-_FIND_IDENTITY = select(tables.message.c.identity, tables.message.c.id).where(
-    tables.message.c.identity.in_(bindparam("identities", expanding=True))
-)
 _COUNT_DUPLICATE = (
     update(tables.message)
     .where(tables.message.c.id == bindparam("b_id"))
@@ -79,10 +76,7 @@ _COUNT_DUPLICATE = (
 def append_messages(unit: Unit, operations: Sequence[AppendMessage]) -> list[Appended]:
     """Append messages with one look-up for duplicates, among the journal's and among themselves."""
     identities = [operation.identity for operation in operations]
-    known: dict[bytes, int] = {
-        bytes(identity): number
-        for identity, number in unit.connection.execute(_FIND_IDENTITY, {"identities": identities})
-    }
+    known = unit.known_identities(identities)
     results: list[Appended] = []
     fresh: set[int] = set()
     repeated: list[dict[str, int]] = []

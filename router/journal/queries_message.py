@@ -22,6 +22,7 @@ from router.journal.operations import (
     REPORT_PLACE,
 )
 from router.journal.queries_lines import ItemLine, MessageLine, item_lines, message_line
+from router.journal.store import JournalFault
 from router.journal.tables import DeliveryState, ItemState
 from router.journal.view import Json, View
 from schemas.finding import Finding, Unread
@@ -303,7 +304,10 @@ def _delivery_line(row: Row[Any], attempts: tuple[AttemptLine, ...]) -> Delivery
 
 def _bytes(view: View, sealed: bytes | None, blob: str | None, place: bytes) -> bytes:
     if blob is not None:
-        return view.blobs.get(blob)
+        try:
+            return view.blobs.get(blob)
+        except FileNotFoundError:
+            raise JournalFault("this content is no longer in the blob store; restore the blobs from a backup") from None
     return b"" if sealed is None else view.sealer.open(sealed, place)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from typing import Any, TypeVar, cast
 
@@ -16,6 +17,13 @@ from router.journal.store import JournalFault, Store
 from router.journal.unit import Unit
 
 R = TypeVar("R")
+
+ACTIVE_SECONDS = 0.05
+"""Messages are arriving when one was appended within this time."""
+
+LINGER_SECONDS = 0.01
+"""While messages arrive, what nobody waits for at the other end (readings, outcomes) waits this long at most to share
+their sync: an acknowledgement then never waits for a transaction that has none of them."""
 
 GROUP = 512
 """Operations in one transaction at most: bounds the time that the first of them waits."""
@@ -34,6 +42,8 @@ class Writer:
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self._appends = 0
+        self._last_append = 0.0
         self.commits = 0
         self.operations = 0
 
@@ -61,6 +71,8 @@ class Writer:
         future: asyncio.Future[R] = self._loop.create_future()
         with self._wake:
             self._queue.append((operation, cast("asyncio.Future[Any]", future)))
+            if isinstance(operation, AppendMessage):
+                self._appends += 1
             self._wake.notify()
         return future
 
@@ -71,8 +83,25 @@ class Writer:
                     self._wake.wait()
                 if not self._queue:
                     return
+                self._linger()
                 group = [self._queue.popleft() for _ in range(min(GROUP, len(self._queue)))]
+                appends = sum(1 for operation, _ in group if isinstance(operation, AppendMessage))
+                self._appends -= appends
+            if appends:
+                self._last_append = time.monotonic()
             self._settle(group)
+
+    def _linger(self) -> None:
+        """Wait a little for a message to share the transaction with, while messages are arriving."""
+        start = time.monotonic()
+        if start - self._last_append > ACTIVE_SECONDS:
+            return
+        deadline = start + LINGER_SECONDS
+        while not self._appends and not self._stopping and len(self._queue) < GROUP:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            self._wake.wait(left)
 
     def _settle(self, group: list[_Entry]) -> None:
         try:
