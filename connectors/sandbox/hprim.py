@@ -84,13 +84,15 @@ def _res(measure: Measure) -> str:
 def hprim_sante(report: Report, filename: str, *, processing: str = "T", charset: str = "latin-1") -> bytes:
     """Write a report as one HPRIM Santé H2.5 ORU: an OBR a panel, an OBX a result, C for comments; CR.
 
-    `filename` is H.2. P.11 carries the test INS with its OID, P.38 the status VALI; long segments go on in A lines.
+    `filename` is H.2. P.2 is the practice's number for the patient, P.3 the laboratory's, P.11 the test INS
+    with its OID, P.38 the status VALI. Long segments go on in A lines.
     """
     person = report.person
     births = " ".join(person.birth_given_names)
     patient = {
         1: "1",
-        2: person.ipp,
+        2: f"CAB{person.ipp[-6:]}",
+        3: person.laboratory_number,
         5: f"{person.daily_name}~{person.given_name}~~~{person.civility}",
         6: f"{person.birth_name}~{person.given_name}~{births}",
         7: f"{person.birth_date:%Y%m%d}",

@@ -94,23 +94,38 @@ def _copies(folder: Path) -> list[str]:
     return [path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
 
 
-def print_account(outcomes: Sequence[Outcome], console: Console) -> None:
-    """Print the table of what arrived where."""
-    table = Table(title="What arrived where", title_justify="left")
-    for heading in ("When", "From", "What", "Answer", "In the router", "At the coordination tool", "Practitioner", ""):
+def patients_at_tool(stage: Stage, outcomes: Sequence[Outcome]) -> int:
+    """Count the Patients that Mme Rose's reports and stays belong to at the tool: anything but 1 is a mix-up."""
+    subjects = set()
+    for outcome in outcomes:
+        if outcome.at_tool and outcome.scene.resource is not None:
+            kind, identifier, _ = outcome.scene.resource
+            for version in stage.tool.store.known_by(kind, identifier):
+                subject = version.get("subject")
+                subjects.add(str(subject.get("reference")) if isinstance(subject, dict) else "")
+    return len(subjects)
+
+
+def print_account(outcomes: Sequence[Outcome], patients: int, console: Console) -> None:
+    """Print the table of what arrived where, and how many patients Mme Rose has become at the tool."""
+    table = Table(title="What arrived where", title_justify="left", pad_edge=False)
+    for heading in ("When", "What", "Answer", "Router", "Coordination tool", "GP", ""):
         table.add_column(heading)
     for outcome in outcomes:
         scene = outcome.scene
         table.add_row(
-            f"{scene.at:%a %d %b %H:%M}",
-            scene.who,
+            f"{scene.at:%a %H:%M}",
             scene.what,
             scene.answer,
             outcome.state,
-            outcome.at_tool or "nothing",
-            "HPRIM copy" if outcome.copied else "",
-            "[green]as told[/green]" if outcome.as_told else "[bold red]not as told[/bold red]",
+            outcome.at_tool.replace("DiagnosticReport", "report").replace("Encounter", "stay") or "nothing",
+            "copy" if outcome.copied else "",
+            "[green]✓[/green]" if outcome.as_told else "[bold red]not as told[/bold red]",
         )
     console.print(table)
     good = sum(outcome.as_told for outcome in outcomes)
     console.print(f"{good} of {len(outcomes)} scenes came out as told.")
+    if patients == 1:
+        console.print("Hospital and laboratory know Mme Rose by different numbers; at the tool she is one patient.")
+    else:
+        console.print(f"Mme Rose has become {patients} patients at the coordination tool.", style="bold red")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from connectors.sandbox.laboratory import paris_now
 from connectors.sandbox.mllp import NoAnswer
-from router.demo.account import print_account, settled
+from router.demo.account import patients_at_tool, print_account, settled
 from router.demo.gentle import traffic
 from router.demo.stage import ADMINISTRATOR, Stage, staged
 from router.demo.story import Scene, Story, last_thursday
@@ -41,9 +41,10 @@ async def _run(*, once: bool, port: int, folder: Path, say: Callable[[str], None
             _welcome(stage, say)
         scenes = await _play(stage, say)
         outcomes = await settled(stage, scenes)
-        print_account(outcomes, Console())
+        patients = patients_at_tool(stage, outcomes)
+        print_account(outcomes, patients, Console())
         if once:
-            return 0 if all(outcome.as_told for outcome in outcomes) else 1
+            return 0 if patients == 1 and all(outcome.as_told for outcome in outcomes) else 1
         return await _live(stage, say)
 
 

@@ -70,48 +70,44 @@ class Story:
 
             self._clock(-1, 8, 20)
             report = self._report(ROSE, (NFS, INFLAMMATION))
-            yield self._dropped("a blood count, as an HPRIM Médecin file", laboratory.drop_medecin, report)
+            yield self._dropped("Blood count (HPRIM Médecin file)", laboratory.drop_medecin, report)
 
             self._clock(0, 10, 40)
             stay, ack = await hospital.admit(ROSE, EMERGENCIES)
-            yield self._moved(
-                "admission to the emergency department (A01)", ack.control_id, ack.code, stay.visit.number
-            )
+            yield self._moved("Admission, emergencies (A01)", ack.control_id, ack.code, stay.visit.number)
 
             self._clock(0, 12, 5)
             report = self._report(ROSE, (IONOGRAM, KIDNEY, INFLAMMATION))
             ionogram = report
-            yield await self._sent("ionogram, kidney function, CRP (ORU)", laboratory, report, stay.visit.number)
+            yield await self._sent("Ionogram, kidney, CRP (ORU)", laboratory, report, stay.visit.number)
 
             self._clock(0, 16, 30)
             stay, ack = await hospital.transfer(stay, CARDIOLOGY)
-            yield self._moved("transfer to cardiology (A02)", ack.control_id, ack.code, stay.visit.number)
+            yield self._moved("Transfer to cardiology (A02)", ack.control_id, ack.code, stay.visit.number)
 
             self._clock(1, 7, 45)
             report = self._report(ROSE, (HEART, KIDNEY))
-            yield self._dropped("NT-proBNP, kidney function, as an HPRIM Santé file", laboratory.drop_sante, report)
+            yield self._dropped("NT-proBNP (HPRIM Santé file)", laboratory.drop_sante, report)
 
             self._clock(1, 9, 15)
             corrected = ionogram.corrected(
                 "K", "5.6", issued_at=self._moment, comment="Résultat contrôlé, corrige 1re édition"
             )
-            yield await self._sent(
-                "the ionogram's potassium, corrected (ORU)", laboratory, corrected, stay.visit.number
-            )
+            yield await self._sent("Potassium, corrected (ORU)", laboratory, corrected, stay.visit.number)
 
             self._clock(4, 14, 0)
             stay, ack = await hospital.discharge(stay)
-            yield self._moved("discharge, back home (A03)", ack.control_id, ack.code, stay.visit.number, "finished")
+            yield self._moved("Discharge, home (A03)", ack.control_id, ack.code, stay.visit.number, "finished")
 
             self._clock(4, 15, 10)
             report = self._report(STRANGER, (INFLAMMATION,))
-            scene = await self._sent("a CRP for somebody the dossier does not know", laboratory, report)
+            scene = await self._sent("CRP of an unknown person (ORU)", laboratory, report)
             yield replace(scene, state="held", copied=False)
 
             self._clock(4, 15, 30)
             path = laboratory.drop_bytes("ILLISIBLE.HPR", _UNREADABLE)
             yield self._scene(
-                "Laboratory", "a file that nobody can read", "depot", path.name, "taken", state="rejected"
+                "Laboratory", "A file that nobody can read", "depot", path.name, "taken", state="rejected"
             )
 
     def _clock(self, days: int, hour: int, minute: int) -> None:

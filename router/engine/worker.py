@@ -21,6 +21,7 @@ from mappings.registry import detect, format_named
 from router.engine.conditions import ConditionFault, holds
 from router.engine.plan import Plan, RoutePlan
 from router.engine.summary import summarise
+from router.identity.attached import attached
 from router.identity.matching import Decision, HoldReason, Sought, decide, sought
 from router.identity.patients import find_by_tokens, load_patients
 from router.journal.blobs import LARGE
@@ -200,7 +201,8 @@ class Worker:
 
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
         verdicts, routes = self._routes(draft, item, decision)
-        deliveries = tuple(self._deliveries(draft, item, ordinal, routes, now))
+        leaving = item if decision.patient is None else attached(item, decision.patient.identity)
+        deliveries = tuple(self._deliveries(draft, leaving, ordinal, routes, now))
         if deliveries:
             state = ItemState.ROUTED
         elif decision.patient is None:

@@ -104,7 +104,11 @@ class _Proof:
             router = RouterProcess(self._folder)
             stack.push_async_callback(asyncio.to_thread, router.__exit__)
             self._target.address = (await asyncio.to_thread(router.start)).sources["labo"]
-            await self._load_and_kill(router)
+            try:
+                await self._load_and_kill(router)
+            except* TrialFault as faults:
+                # A task group gives its faults in a bundle; the first one is the sentence.
+                raise faults.exceptions[0] from None
             self._receiver.calm()
             self._say("settling")
             await self._settle(router)

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from connectors.sandbox.coordination import Coordination
+from connectors.sandbox.fhir_store import Resource
 from connectors.sandbox.laboratory import PARIS
 from connectors.sandbox.mllp import control_id_of
-from router.demo.account import Outcome, print_account
+from router.demo.account import Outcome, patients_at_tool, print_account
 from router.demo.gentle import DAY_SECONDS, rhythm
 from router.demo.stage import Stage, configuration, free_or_any
 from router.demo.story import Scene, Story, last_thursday
@@ -85,9 +86,33 @@ def test_an_outcome_is_as_told_only_when_nothing_is_missing(changes: dict[str, o
     flawed = replace(GOOD, **changes)  # type: ignore[arg-type]  # each case names fields of the dataclass
     assert not flawed.as_told
     out = io.StringIO()
-    print_account([GOOD, flawed], Console(file=out, width=200))
+    print_account([GOOD, flawed], 2, Console(file=out, width=200))
     assert "1 of 2 scenes" in out.getvalue()
     assert "not as told" in out.getvalue()
+    assert "2 patients" in out.getvalue()
+
+
+@pytest.mark.parametrize(("second", "patients"), [("IPP1", 1), ("IPP2", 2)])
+def test_patients_at_the_tool_are_counted(second: str, patients: int, tmp_path: Path) -> None:
+    tool = Coordination()
+    outcomes = []
+    for number, (report, ipp) in enumerate((("LAB1", "IPP1"), ("LAB2", second))):
+        patient = {"resourceType": "Patient", "identifier": [{"value": ipp}]}
+        found = {
+            "resourceType": "DiagnosticReport",
+            "status": "final",
+            "identifier": [{"value": report}],
+            "subject": {"reference": f"Patient?identifier={ipp}"},
+        }
+        for kind, resource in (("Patient", patient), ("DiagnosticReport", found)):
+            value = ipp if kind == "Patient" else report
+            entry = {"resource": resource, "request": {"method": "PUT", "url": f"{kind}?identifier={value}"}}
+            bundle: Resource = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}  # type: ignore[list-item]  # dict is invariant; the JSON is what it says
+            tool.store.apply(bundle)
+        scene = replace(SCENE, control_id=str(number), resource=("DiagnosticReport", report, "final"))
+        outcomes.append(replace(GOOD, scene=scene))
+    stage = Stage(tmp_path, RouterProcess(tmp_path), Listening(1, "", {}), tool, "secret")
+    assert patients_at_tool(stage, outcomes) == patients
 
 
 def test_nothing_may_leave_for_what_is_held() -> None:
