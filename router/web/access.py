@@ -1,0 +1,111 @@
+"""Who may pass: sessions for pages, sessions or keys for the API, and a proof that a form is one of ours."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, replace
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.datastructures import UploadFile
+
+from router.journal.view import View
+from router.web.accounts import find_api_key
+from router.web.desk import Desk, desk_of
+from router.web.faults import NotAllowed, NotSignedIn
+from router.web.sessions import Session, find_session, touch_session
+from router.web.visits import LIVE_HEADER, SESSION_COOKIE, Visit, visit_of
+
+CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
+
+
+Office = Annotated[Desk, Depends(desk_of)]
+
+
+def visitor(request: Request, desk: Office) -> Visit:
+    """Let anybody pass."""
+    return visit_of(request, now=desk.now(), zone=desk.context.timezone)
+
+
+async def signed_in(request: Request, desk: Office) -> Visit:
+    """Let pass who has a session. Raises NotSignedIn."""
+    session = await _session(request, desk)
+    if session is None:
+        raise NotSignedIn
+    return visit_of(request, now=desk.now(), zone=desk.context.timezone, session=session)
+
+
+async def posted(request: Request, desk: Office) -> Visit:
+    """Let pass a form of somebody who has a session, with its fields. Raises NotSignedIn or NotAllowed."""
+    visit = await signed_in(request, desk)
+    form = await form_of(request)
+    brought = (form.get(CSRF_FIELD) or [request.headers.get(CSRF_HEADER, "")])[0]
+    if not comes_from_here(request) or not hmac.compare_digest(brought.encode(), visit.csrf.encode()):
+        raise NotAllowed
+    return replace(visit, form=form)
+
+
+async def form_of(request: Request) -> dict[str, list[str]]:
+    """Read a form's fields; files are left out."""
+    fields: dict[str, list[str]] = {}
+    async with request.form(max_files=0, max_fields=2_000) as form:
+        for name, value in form.multi_items():
+            if not isinstance(value, UploadFile):
+                fields.setdefault(name, []).append(value)
+    return fields
+
+
+def comes_from_here(request: Request) -> bool:
+    """Say whether a form was sent by a page of this very site, as far as the browser tells."""
+    said = request.headers.get("Sec-Fetch-Site")
+    if said is not None:
+        return said in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("Host", "")
+
+
+async def _session(request: Request, desk: Desk) -> Session | None:
+    token = request.cookies.get(SESSION_COOKIE, "")
+    if not token:
+        return None
+    now = desk.now()
+
+    def find(view: View) -> Session | None:
+        return find_session(view.connection, token, now=now, rules=desk.rules)
+
+    session = await desk.look(find)
+    if session is not None and session.is_stale(now) and LIVE_HEADER not in request.headers:
+        await desk.submit(touch_session(session.key, now=now))
+    return session
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who uses the API: `key:<name>` or an account's name."""
+
+    name: str
+
+
+async def caller(request: Request, desk: Office) -> Caller:
+    """Let pass an API key (`Authorization: Bearer`), or a session whose changes carry its CSRF token."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key:
+        name = await desk.look(lambda view: find_api_key(view.connection, key.strip()))
+        if name is None:
+            raise NotSignedIn
+        return Caller(f"key:{name}")
+    session = await _session(request, desk)
+    if session is None:
+        raise NotSignedIn
+    if request.method not in {"GET", "HEAD"}:
+        brought = request.headers.get(CSRF_HEADER, "")
+        if not comes_from_here(request) or not hmac.compare_digest(brought.encode(), session.csrf.encode()):
+            raise NotAllowed
+    return Caller(session.account)
+
+
+Anybody = Annotated[Visit, Depends(visitor)]
+Signed = Annotated[Visit, Depends(signed_in)]
+Posted = Annotated[Visit, Depends(posted)]
+Called = Annotated[Caller, Depends(caller)]

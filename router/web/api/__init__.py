@@ -1,0 +1,15 @@
+"""The HTTP API, under `/api/v1`: the same journal, for programs, in JSON; refusals are `application/problem+json`."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from router.web.api import deliveries, flows, messages, patients
+
+PREFIX = "/api/v1"
+
+
+def mount_api(app: FastAPI) -> None:
+    """Add the API to an application."""
+    for module in (messages, deliveries, patients, flows):
+        app.include_router(module.router, prefix=PREFIX)

@@ -1,0 +1,123 @@
+"""The web application: pages, live stream, files, API, and what is answered when something is not right."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from router.journal.sealing import KeyFault
+from router.journal.store import JournalFault
+from router.web import assets
+from router.web.access import Office, Signed
+from router.web.answers import go, plain
+from router.web.api import mount_api
+from router.web.api.problems import Refused, problem
+from router.web.context import WebContext
+from router.web.desk import Desk, desk_of
+from router.web.faults import NotAllowed, NotSignedIn, NotThere
+from router.web.guard import Guard
+from router.web.pages import bulk, deliveries, downloads, login, message, messages, overview, records
+from router.web.visits import visit_of
+
+
+def create_app(context: WebContext) -> FastAPI:
+    """Make the application for a router. It starts nothing until it is asked, and needs no lifespan events."""
+    app = FastAPI(
+        title="Passerelle",
+        version=context.version or "0",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        redirect_slashes=False,
+    )
+    desk = Desk(context)
+    app.state.desk = desk
+    for module in (assets, login, overview, messages, message, downloads, deliveries, bulk, records):
+        app.include_router(module.router, include_in_schema=False)
+    app.add_api_route("/events", events, include_in_schema=False)
+    mount_api(app)
+    for kind, handler in (
+        (NotSignedIn, _not_signed_in),
+        (NotAllowed, _not_allowed),
+        (NotThere, _not_there),
+        (Refused, _refused),
+        (HTTPException, _http),
+        (RequestValidationError, _invalid),
+        (JournalFault, _journal),
+        (KeyFault, _journal),
+    ):
+        app.add_exception_handler(kind, handler)
+    app.add_middleware(Guard, report=desk.report)
+    return app
+
+
+async def events(desk: Office, _visit: Signed) -> Response:
+    """Tell a page, as server-sent events, when something changed."""
+    if desk.live.is_full:
+        return PlainTextResponse("Too many live pages.", 503, headers={"Retry-After": "30"})
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(desk.live.stream(), media_type="text/event-stream", headers=headers)
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+async def _not_signed_in(request: Request, _fault: Exception) -> Response:
+    if _is_api(request):
+        answer = problem(401, "Send a valid API key as `Authorization: Bearer …`, or sign in.")
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        return answer
+    if request.headers.get("HX-Request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": "/login"})
+    if request.method != "GET" or request.url.path == "/events":
+        return Response(status_code=401) if request.url.path == "/events" else go("/login")
+    onward = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return go("/login" if onward == "/" else f"/login?next={quote(onward, safe='/')}")
+
+
+async def _not_allowed(request: Request, _fault: Exception) -> Response:
+    if _is_api(request):
+        return problem(403, "A session must send its CSRF token as `X-CSRF-Token`; use an API key instead.")
+    return await _page(request, 403, "problem.forbidden")
+
+
+async def _not_there(request: Request, _fault: Exception) -> Response:
+    if _is_api(request):
+        return problem(404, "There is no such thing.")
+    return await _page(request, 404, "problem.missing")
+
+
+async def _refused(_request: Request, fault: Exception) -> Response:
+    return problem(fault.status, fault.sentence) if isinstance(fault, Refused) else problem(500, "Refused.")
+
+
+async def _http(request: Request, fault: Exception) -> Response:
+    status = fault.status_code if isinstance(fault, HTTPException) else 500
+    if _is_api(request):
+        return problem(status, "There is no such thing." if status == 404 else "This cannot be asked in that way.")
+    return await _page(request, status, "problem.missing" if status == 404 else "problem.method")
+
+
+async def _invalid(request: Request, fault: Exception) -> Response:
+    if _is_api(request):
+        # Only where and which rule: what was sent may be health data.
+        places = {".".join(str(part) for part in error["loc"]) for error in getattr(fault, "errors", list)()}
+        return problem(422, f"These fields are missing or malformed: {', '.join(sorted(places))}.")
+    return await _page(request, 404, "problem.missing")
+
+
+async def _journal(request: Request, fault: Exception) -> Response:
+    if _is_api(request):
+        return problem(503, f"{fault}.")
+    return await _page(request, 503, "problem.journal", str(fault))
+
+
+async def _page(request: Request, status: int, key: str, detail: str = "") -> Response:
+    desk = desk_of(request)
+    visit = visit_of(request, now=desk.now(), zone=desk.context.timezone)
+    return await plain(desk, visit, "problem.html", {"key": key, "detail": detail, "status": status}, status=status)

@@ -1,0 +1,222 @@
+"""The overview's figures, asked of the journal at most once a second however many people look."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, func, select, text
+
+from router.journal import tables
+from router.journal.queries_overview import Backlog, Situation, Waiting, situation
+from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally
+from router.journal.store import JournalPlace
+from router.journal.view import View
+from router.web.context import FlowStatus, WebContext
+
+LEAST_AGE = 1.0
+"""Seconds for which figures are good."""
+
+SHARE = 10
+"""Figures that cost much are asked less often: at most a tenth of the time goes into them."""
+
+STORAGE_SECONDS = 60.0
+DAY, HOUR = 86_400_000_000, 3_600_000_000
+NO_BACKLOG = Backlog(Waiting(), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLine:
+    """A source or destination with what the journal knows of it.
+
+    `per_minute` is the mean of the last five minutes, `hour` the count of the last hour and `curve` the same by minute.
+    `failures` are messages rejected in a day, or Deliveries that are dead.
+    """
+
+    status: FlowStatus
+    last_at: int | None
+    per_minute: float
+    hour: int
+    curve: tuple[int, ...]
+    backlog: Backlog
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How much room the journal takes, in bytes, and how much is left beside it."""
+
+    tables: int
+    blobs: int
+    free: int
+    total: int
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the disk is nearly full: under 5 % or 1 GB."""
+        return self.total > 0 and (self.free < self.total // 20 or self.free < 1_000_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything that the overview shows. `complete` once the whole day has been counted."""
+
+    at: int
+    situation: Situation
+    sources: tuple[FlowLine, ...]
+    destinations: tuple[FlowLine, ...]
+    bins: tuple[Bin, ...]
+    complete: bool
+    storage: Storage
+    last_at: int | None
+    last_source: str
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A value, when it was asked for, and what that cost in seconds."""
+
+    value: Any = None
+    asked: float = float("-inf")
+    cost: float = 0.0
+
+
+@dataclass(slots=True)
+class Boards:
+    """Makes boards and situations, and keeps them for a moment. Safe to use from several threads."""
+
+    context: WebContext
+    clock: Callable[[], float] = time.monotonic
+    tally: Tally = field(default_factory=Tally)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _kept: dict[str, _Kept] = field(default_factory=dict)
+    _last: dict[tuple[str, str], int | None] = field(default_factory=dict)
+
+    def board(self, view: View, now: int) -> Board:
+        """Give the overview's figures."""
+        found: Board = self._fresh("board", LEAST_AGE, lambda: self._board(view, now))
+        return found
+
+    def situation(self, view: View, now: int) -> Situation:
+        """Give what is wrong and what waits, for the menu of every page."""
+        found: Situation = self._fresh("situation", LEAST_AGE, lambda: self._situation(view, now))
+        return found
+
+    def storage(self, view: View) -> Storage:
+        """Give the room that is taken and left."""
+        found: Storage = self._fresh("storage", STORAGE_SECONDS, lambda: storage_of(view, self.context.store.place))
+        return found
+
+    def forget(self) -> None:
+        """Ask anew: a person changed rows."""
+        with self._lock:
+            self._kept.clear()
+            self.tally.forget()
+
+    def _fresh(self, name: str, seconds: float, ask: Callable[[], Any]) -> Any:
+        with self._lock:
+            kept = self._kept.setdefault(name, _Kept())
+            started = self.clock()
+            if started - kept.asked >= max(seconds, SHARE * kept.cost):
+                kept.value = ask()
+                kept.asked = started
+                kept.cost = self.clock() - started
+            return kept.value
+
+    def _situation(self, view: View, now: int) -> Situation:
+        names = [status.name for status in self.context.flows() if status.side == "destination"]
+        return situation(view, names, since=now - DAY, troubles_since=now - HOUR)
+
+    def _board(self, view: View, now: int) -> Board:
+        complete = self.tally.refresh(view, now)
+        found = self.situation(view, now)
+        flows = _with_former(self.context.flows(), self.tally)
+        failing: dict[str, int] = {}
+        for group in found.failures.groups:
+            failing[group.destination] = failing.get(group.destination, 0) + group.count
+        sources, destinations = [], []
+        for status in flows:
+            if status.side == "source":
+                last = self._last_at(view, now, status.name, RECEIVED, tables.message.c.received_at)
+                rejected = found.rejected_by_source.get(status.name, 0)
+                sources.append(self._line(now, status, RECEIVED, last, NO_BACKLOG, rejected))
+            else:
+                last = self._last_at(view, now, status.name, ENDED, tables.delivery.c.ended_at)
+                waits = found.backlog.get(status.name, NO_BACKLOG)
+                destinations.append(self._line(now, status, ENDED, last, waits, failing.get(status.name, 0)))
+        newest = max(sources, key=lambda line: line.last_at or 0, default=None)
+        return Board(
+            now,
+            found,
+            tuple(sources),
+            tuple(destinations),
+            tuple(self.tally.bins(now)),
+            complete,
+            self.storage(view),
+            newest.last_at if newest is not None else None,
+            newest.status.name if newest is not None else "",
+        )
+
+    def _line(
+        self, now: int, status: FlowStatus, series: str, last: int | None, backlog: Backlog, failures: int
+    ) -> FlowLine:
+        return FlowLine(
+            status,
+            last,
+            self.tally.per_minute(series, status.name, now, 5),
+            self.tally.total(series, status.name, now, 60),
+            tuple(self.tally.curve(series, status.name, now, 60)),
+            backlog,
+            failures,
+        )
+
+    def _last_at(self, view: View, now: int, name: str, series: str, moment: Column[Any]) -> int | None:
+        """Say when something last happened; the minute is known from the counts, so that the look is short."""
+        owner = tables.message.c.source if series == RECEIVED else tables.delivery.c.destination
+        active = max((minute for minute, counts in self.tally.counted[series].items() if name in counts), default=None)
+        if active is None and (series, name) in self._last:
+            return self._last[series, name]
+        statement = select(moment).where(owner == name, moment.is_not(None)).order_by(moment.desc()).limit(1)
+        if active is not None:
+            statement = statement.where(moment >= active * MINUTE)
+        found = view.connection.execute(statement).scalar()
+        if found is None and active is not None:
+            return self._last.get((series, name))
+        self._last[series, name] = found
+        return found
+
+
+def _with_former(flows: Sequence[FlowStatus], tally: Tally) -> list[FlowStatus]:
+    """Add what was active today and is no longer configured: its traffic must not vanish from the page."""
+    known = {(status.side, status.name) for status in flows}
+    received, ended = sorted(tally.names(RECEIVED)), sorted(tally.names(ENDED))
+    former = [FlowStatus(name, "source", "", "removed") for name in received if ("source", name) not in known]
+    former += [FlowStatus(name, "destination", "", "removed") for name in ended if ("destination", name) not in known]
+    return [*flows, *former]
+
+
+def storage_of(view: View, place: JournalPlace) -> Storage:
+    """Measure the journal's tables and blobs, and the disk that they are on."""
+    if place.is_sqlite:
+        file = Path(place.url.removeprefix("sqlite:///"))
+        taken = sum(_size(file.with_name(file.name + suffix)) for suffix in ("", "-wal"))
+    else:
+        taken = view.connection.execute(select(func.pg_database_size(text("current_database()")))).scalar() or 0
+    blobs = sum(_size(path) for path in (place.data / "blobs").glob("*/*"))
+    try:
+        disk = shutil.disk_usage(place.data)
+    except OSError:
+        return Storage(taken, blobs, 0, 0)
+    return Storage(taken, blobs, disk.free, disk.total)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

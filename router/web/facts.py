@@ -1,0 +1,170 @@
+"""A canonical Item as named facts: the patient, the report, the stay, the document, without what was not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from router.web.formatting import Formats
+from schemas.actors import Organization, Professional
+from schemas.coding import Coding, Identifier
+from schemas.document import Document
+from schemas.identity import PatientIdentity
+from schemas.identity_event import IdentityEvent
+from schemas.item import Item
+from schemas.lab import LabReport
+from schemas.stay import Stay
+
+Fact = tuple[str, str]
+"""The key of a label (`fact.<key>`) and what to show."""
+
+
+def patient_facts(patient: PatientIdentity, formats: Formats) -> list[Fact]:
+    """Give who it is about."""
+    word = formats.texts.word
+    given = patient.first_given_name or patient.used_given_name or patient.given_name
+    facts: list[tuple[str, str | None]] = [
+        ("birth_name", patient.birth_name),
+        ("used_name", patient.used_name),
+        ("family_name", patient.family_name),
+        ("given_names", " ".join(patient.birth_given_names) or given),
+        ("birth_date", formats.partial(patient.birth_date)),
+        ("sex", str(word("sex", patient.sex.value)) if patient.sex is not None else None),
+        ("birth_place", " ".join(part for part in (patient.birth_place_name, patient.birth_place) if part)),
+        ("ins", f"{patient.ins.matricule} ({patient.ins.oid})" if patient.ins is not None else None),
+        ("identity_status", str(word("identity_status", patient.status.value)) if patient.status is not None else None),
+        ("identity_attributes", ", ".join(str(word("identity_attribute", one.value)) for one in patient.attributes)),
+        ("identifiers", ", ".join(identifier(one) for one in patient.identifiers)),
+        ("deceased", formats.partial(patient.deceased_at) or ("✓" if patient.deceased else None)),
+        ("telecoms", ", ".join(telecom.value for telecom in patient.telecoms)),
+        ("addresses", " / ".join(" ".join((*one.lines, one.postal_code or "", one.city or "")).strip()
+                                 for one in patient.addresses)),
+        ("general_practitioner", professional(patient.general_practitioner)),
+    ]  # fmt: skip
+    return [(key, value) for key, value in facts if value]
+
+
+def item_facts(item: Item, formats: Formats) -> list[Fact]:
+    """Give what the Item is, whatever its kind, then what its kind adds."""
+    facts: list[tuple[str, str | None]] = [
+        ("occurred_at", formats.partial(item.occurred_at)),
+        ("sender", organization(item.sender)),
+        ("author", professional(item.author)),
+        ("recipients", ", ".join(
+            professional(one.professional) or organization(one.organization) for one in item.recipients
+        )),
+        ("replaces", item.replaces),
+        ("where", item.source.where),
+    ]  # fmt: skip
+    facts += _content(item, formats)
+    return [(key, value) for key, value in facts if value]
+
+
+def _content(item: Item, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    content = item.content
+    if isinstance(content, LabReport):
+        yield from _report(content, formats)
+    elif isinstance(content, Stay):
+        yield from _stay(content, formats)
+    elif isinstance(content, IdentityEvent):
+        yield from _identity(content, formats)
+    else:
+        yield from _document(content, formats)
+
+
+def _report(report: LabReport, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    yield "report_id", report.report_id
+    yield "order_id", report.order_id
+    yield "status", str(formats.texts.word("result_status", report.status.value))
+    yield "collected_at", formats.partial(report.collected_at)
+    yield "received_at", formats.partial(report.received_at)
+    yield "issued_at", formats.partial(report.issued_at)
+    yield "laboratory", organization(report.laboratory)
+    yield "prescriber", professional(report.prescriber)
+    yield "validated_by", professional(report.validated_by)
+    yield "visit", identifier(report.visit)
+    yield "clinical_information", report.clinical_information
+    yield "comment", report.comment
+    specimens = (specimen.text or coding(specimen.type) or specimen.id for specimen in report.specimens)
+    yield "specimens", ", ".join(specimens)
+
+
+def _stay(stay: Stay, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    word = formats.texts.word
+    yield "event", f"{word('event', stay.event)} ({stay.trigger})"
+    yield "status", str(word("stay_status", stay.status.value))
+    yield "visit", identifier(stay.visit)
+    yield "patient_class", str(word("patient_class", stay.patient_class)) if stay.patient_class else None
+    if stay.location is not None:
+        place = stay.location
+        yield "location", " · ".join(part for part in (place.unit, place.room, place.bed) if part)
+    if stay.prior_location is not None:
+        place = stay.prior_location
+        yield "prior_location", " · ".join(part for part in (place.unit, place.room, place.bed) if part)
+    yield "admitted_at", formats.partial(stay.admitted_at)
+    yield "discharged_at", formats.partial(stay.discharged_at)
+    yield "expected_admission_at", formats.partial(stay.expected_admission_at)
+    yield "expected_discharge_at", formats.partial(stay.expected_discharge_at)
+    for movement in stay.movements:
+        unit = organization(movement.medical_unit) or organization(movement.care_unit)
+        parts = (movement.action, formats.partial(movement.start), unit, movement.nature)
+        yield "movement", " · ".join(part for part in parts if part)
+    yield "reason", coding(stay.reason)
+    yield "attending", professional(stay.attending)
+    yield "hospital", organization(stay.hospital)
+    for contact in stay.contacts:
+        name = " ".join(part for part in (contact.given_name, contact.family_name) if part)
+        yield "contact", " · ".join(part for part in (name, coding(contact.role), coding(contact.relation)) if part)
+
+
+def _identity(event: IdentityEvent, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    yield "event", f"{formats.texts.word('event', event.event)} ({event.trigger})"
+    yield "absorbed", ", ".join(identifier(one) for one in event.absorbed)
+    yield "ins_removed", "✓" if event.ins_removed else None
+
+
+def _document(document: Document, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    yield "title", document.title
+    yield "document_type", coding(document.type)
+    yield "operation", str(formats.texts.word("document_operation", document.operation.value))
+    yield "status", document.status
+    yield "document_id", document.document_id
+    yield "replaces", document.replaces_id
+    yield "created_at", formats.partial(document.created_at)
+    yield "author", professional(document.author) or organization(document.author_organization)
+    yield "visit", identifier(document.visit)
+    yield "confidentiality", ", ".join(coding(one) for one in document.confidentiality)
+    yield "comment", document.comment
+
+
+def identifier(found: Identifier | None) -> str:
+    """Write an identifier with its type and who assigned it."""
+    if found is None:
+        return ""
+    owner = found.assigner or found.system
+    extra = " ".join(part for part in (found.type, owner) if part)
+    return f"{found.value} ({extra})" if extra else found.value
+
+
+def coding(found: Coding | None) -> str:
+    """Write a code with its label."""
+    if found is None:
+        return ""
+    return f"{found.display} ({found.code})" if found.display and found.display != found.code else found.code
+
+
+def organization(found: Organization | None) -> str:
+    """Write an organisation: its name, else its first number."""
+    if found is None:
+        return ""
+    return found.name or next((one.value for one in found.identifiers), "")
+
+
+def professional(found: Professional | None) -> str:
+    """Write a professional: name, and the number that identifies it."""
+    if found is None:
+        return ""
+    name = found.name or " ".join(part for part in (found.civility, found.given_name, found.family_name) if part)
+    number = next((f"{one.type or ''} {one.value}".strip() for one in found.identifiers), "")
+    if name and number:
+        return f"{name} ({number})"
+    return name or number or organization(found.organization)

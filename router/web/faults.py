@@ -1,0 +1,20 @@
+"""What a page answers instead of itself.
+
+NotSignedIn              nobody, or somebody whose session is over
+NotAllowed               a form that does not prove where it comes from
+NotThere                 what was asked for does not exist
+"""
+
+from __future__ import annotations
+
+
+class NotSignedIn(Exception):
+    """There is no valid session or key."""
+
+
+class NotAllowed(Exception):
+    """The request does not prove that it comes from one of our pages."""
+
+
+class NotThere(Exception):
+    """There is no such thing."""

@@ -1,0 +1,191 @@
+"""One message: its life, the original, what was understood, what was sent, why, and what was noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import ValidationError
+
+from router.journal.actions import replay_messages
+from router.journal.queries_lines import ItemLine
+from router.journal.queries_message import (
+    MessageDetail,
+    attempt_answer,
+    delivery_content,
+    item_body,
+    load_message,
+    message_content,
+)
+from router.journal.tables import MessageState
+from router.journal.view import View
+from router.web.access import Office, Posted, Signed
+from router.web.answers import Values, go, page
+from router.web.attachments import Shown, attachments_of
+from router.web.desk import Desk
+from router.web.facts import Fact, item_facts, patient_facts
+from router.web.faults import NotThere
+from router.web.formatting import Formats
+from router.web.previews import Preview, preview
+from router.web.reports import Row, rows
+from router.web.timeline import headline, timeline
+from router.web.visits import Visit
+from schemas.item import ITEM
+from schemas.lab import LabReport
+
+router = APIRouter()
+
+TABS = ("understood", "original", "sent", "why", "findings")
+CONTENT_TABS = frozenset({"understood", "original", "sent"})
+"""Tabs that show what a message says: opening one is noted in the audit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """One Item as it is read on the page; `problem` when its canonical form no longer fits today's model."""
+
+    line: ItemLine
+    patient: list[Fact]
+    facts: list[Fact]
+    rows: list[Row]
+    conclusion: str
+    text: str
+    attachments: tuple[Shown, ...]
+    problem: Preview | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What one Delivery carries, and what its last attempt was answered."""
+
+    content: Preview
+    files: tuple[tuple[int, str, int], ...]
+    answers: dict[int, Preview]
+    findings: tuple[object, ...]
+
+
+@router.get("/messages/{number}")
+async def message(number: int, desk: Office, visit: Signed) -> Response:
+    """Show a message on the tab that says most about it."""
+    return await _show(desk, visit, number, "")
+
+
+@router.get("/messages/{number}/{tab}")
+async def message_tab(number: int, tab: str, request: Request, desk: Office, visit: Signed) -> Response:
+    """Show one tab of a message."""
+    if tab not in TABS:
+        raise NotThere
+    return await _show(desk, visit, number, tab, raw=request.query_params.get("raw") == "1")
+
+
+@router.post("/messages/{number}/replay")
+async def replay(number: int, desk: Office, visit: Posted) -> Response:
+    """Read a message again with today's mappings and routes."""
+    await desk.submit(replay_messages([number], actor=visit.account, now=desk.now()))
+    desk.changed()
+    return go(f"/messages/{number}")
+
+
+async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, raw: bool = False) -> Response:
+    detail = await desk.look(lambda view: load_message(view, number))
+    if detail is None:
+        raise NotThere
+    chosen = tab or _telling(detail)
+    if chosen in CONTENT_TABS and not visit.partial:
+        await desk.audit(visit.account, "read message", f"message {number}", chosen)
+
+    def ask(view: View) -> Values:
+        formats = Formats(visit.texts, visit.zone, visit.now)
+        values: dict[str, object] = {
+            "message": detail,
+            "tab": chosen,
+            "tabs": TABS,
+            "headline": headline(detail, formats),
+            "timeline": timeline(detail, formats),
+            "routes": {route.name: route for route in desk.context.routes()},
+            "raw": raw,
+        }
+        if not visit.partial:
+            values |= _PANELS[chosen](view, detail, formats, raw)
+        return values
+
+    return await page(desk, visit, "message.html", ask)
+
+
+def _telling(detail: MessageDetail) -> str:
+    """Choose the tab that answers first: what was understood, or why nothing was."""
+    if detail.current:
+        return "understood"
+    return "findings" if detail.line.state is MessageState.REJECTED and detail.findings else "original"
+
+
+def _understood(view: View, detail: MessageDetail, formats: Formats, raw: bool) -> dict[str, object]:
+    return {"understood": [_item(view, item.line, formats, raw) for item in detail.current]}
+
+
+def _item(view: View, line: ItemLine, formats: Formats, raw: bool) -> Understood:
+    body = item_body(view, line.id) or b""
+    if raw:
+        return Understood(line, [], [], [], "", "", (), preview(body, media_type="application/json"))
+    try:
+        item = ITEM.validate_json(body)
+    except ValidationError:
+        # Kept under an older model: shown as it is kept.
+        return Understood(line, [], [], [], "", "", (), preview(body, media_type="application/json"))
+    content = item.content
+    report = content if isinstance(content, LabReport) else None
+    return Understood(
+        line,
+        patient_facts(item.patient, formats),
+        item_facts(item, formats),
+        rows(report, formats) if report is not None else [],
+        (report.conclusion or "") if report is not None else "",
+        (report.text or "") if report is not None else "",
+        attachments_of(item),
+    )
+
+
+def _original(view: View, detail: MessageDetail, _formats: Formats, raw: bool) -> dict[str, object]:
+    found = message_content(view, detail.line.id)
+    content = found.content if found is not None else b""
+    beside = found.beside if found is not None else {}
+    return {
+        "original": preview(content, detail.line.format, raw=raw),
+        "filename": found.filename if found is not None else "",
+        "beside": [(rank, name, len(data)) for rank, (name, data) in enumerate(beside.items())],
+    }
+
+
+def _sent(view: View, detail: MessageDetail, _formats: Formats, raw: bool) -> dict[str, object]:
+    sent: dict[int, Sent] = {}
+    for delivery in detail.deliveries:
+        found = delivery_content(view, delivery.id)
+        if found is None:
+            continue
+        answers = {}
+        for attempt in [one for one in delivery.attempts if one.answered][-3:]:
+            answer = attempt_answer(view, delivery.id, attempt.number)
+            if answer:
+                answers[attempt.number] = preview(answer, raw=raw)
+        sent[delivery.id] = Sent(
+            preview(found.content, delivery.format, found.media_type, raw=raw),
+            tuple((rank, name, len(data)) for rank, (name, data) in enumerate(found.beside.items())),
+            answers,
+            found.findings,
+        )
+    return {"sent": sent}
+
+
+def _nothing(_view: View, _detail: MessageDetail, _formats: Formats, _raw: bool) -> dict[str, object]:
+    return {}
+
+
+_PANELS: dict[str, Callable[[View, MessageDetail, Formats, bool], dict[str, object]]] = {
+    "understood": _understood,
+    "original": _original,
+    "sent": _sent,
+    "why": _nothing,
+    "findings": _nothing,
+}

@@ -1,0 +1,32 @@
+"""Today: what is wrong, what is happening, what happened."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from router.journal.view import View
+from router.web.access import Office, Signed
+from router.web.answers import Values, page
+from router.web.charts import day_chart
+from router.web.formatting import Formats
+from router.web.troubles import troubles
+
+router = APIRouter()
+
+
+@router.get("/")
+async def overview(desk: Office, visit: Signed) -> Response:
+    """Show the overview."""
+
+    def ask(view: View) -> Values:
+        board = desk.boards.board(view, visit.now)
+        formats = Formats(visit.texts, visit.zone, visit.now)
+        return {
+            "board": board,
+            "troubles": troubles(board, formats),
+            "chart": day_chart(board.bins, formats),
+            "place": desk.context.store.place,
+        }
+
+    return await page(desk, visit, "overview.html", ask)

@@ -1,0 +1,103 @@
+"""What waits for a person, what the router noticed, who did what; and one patient's name, shown on request."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from router.journal import tables
+from router.journal.queries_lines import HELD_ITEMS, ItemLine, item_lines
+from router.journal.queries_overview import audit_lines, notices
+from router.journal.view import View
+from router.web.access import Office, Posted, Signed
+from router.web.answers import Values, page
+from router.web.faults import NotThere
+from router.web.filters import Query, query_of
+from router.web.masking import unmasked
+
+router = APIRouter()
+
+PAGE = 50
+SEVERITIES = ("error", "warning", "info")
+
+
+@router.get("/held")
+async def held(request: Request, desk: Office, visit: Signed) -> Response:
+    """Show what waits for an identity, the oldest first."""
+    after = _number(request.query_params.get("after", "")) or 0
+
+    def ask(view: View) -> Values:
+        column = tables.item.c
+        rows = list(item_lines(view, HELD_ITEMS, column.id > after, limit=PAGE + 1))
+        return {"rows": rows[:PAGE], "after": after, "following": rows[PAGE - 1].id if len(rows) > PAGE else None}
+
+    return await page(desk, visit, "held.html", ask)
+
+
+@router.post("/items/{number}/reveal")
+async def reveal(number: int, desk: Office, visit: Posted) -> Response:
+    """Show whose an Item is; noted in the audit first."""
+
+    def find(view: View) -> ItemLine | None:
+        return next(iter(item_lines(view, tables.item.c.id == number, replaced=True)), None)
+
+    line = await desk.look(find)
+    if line is None:
+        raise NotThere
+    await desk.audit(visit.account, "reveal patient", f"item {number}")
+    values = {"patient": line.patient, "names": unmasked(line.patient)}
+    return HTMLResponse(await desk.work(lambda: desk.pages.draw(visit, "revealed.html", values)))
+
+
+@router.get("/notices")
+async def notices_page(request: Request, desk: Office, visit: Signed) -> Response:
+    """Show what the router noticed beside messages, and how the journal is."""
+    query = query_of("/notices", request.query_params, ("severity",))
+    before = _number(request.query_params.get("before", ""))
+    severity = query.get("severity") if query.get("severity") in SEVERITIES else None
+
+    def ask(view: View) -> Values:
+        rows = notices(view, severity=severity, before=before, limit=PAGE + 1)
+        return {
+            **_page(query, rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None, before),
+            "severities": SEVERITIES,
+            "storage": desk.boards.storage(view),
+            "place": desk.context.store.place,
+            "flows": desk.context.flows(),
+        }
+
+    return await page(desk, visit, "notices.html", ask)
+
+
+@router.get("/audit")
+async def audit(request: Request, desk: Office, visit: Signed) -> Response:
+    """Show who did and saw what."""
+    query = query_of("/audit", request.query_params, ("actor",))
+    before = _number(request.query_params.get("before", ""))
+
+    def ask(view: View) -> Values:
+        rows = audit_lines(view, actor=query.get("actor") or None, before=before, limit=PAGE + 1)
+        return _page(query, rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None, before)
+
+    return await page(desk, visit, "audit.html", ask)
+
+
+@router.get("/api")
+async def api_page(request: Request, desk: Office, visit: Signed) -> Response:
+    """Explain the HTTP API, with examples for this very address."""
+    base = f"{request.url.scheme}://{request.headers.get('Host', 'localhost')}"
+    return await page(desk, visit, "api.html", lambda _view: {"base": base})
+
+
+def _page(query: Query, rows: object, following: int | None, before: int | None) -> dict[str, object]:
+    return {
+        "query": query,
+        "rows": rows,
+        "following": following,
+        "before": before,
+        "refresh": query.with_(before=str(before) if before is not None else None),
+    }
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -1,0 +1,59 @@
+"""Drawing pages: Jinja templates that escape everything, in the reader's language, whole or only their live part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from router.journal.queries_lines import PatientLine
+from router.web.assets import asset
+from router.web.charts import sparkline
+from router.web.context import WebContext
+from router.web.formatting import Formats
+from router.web.masking import masked, unmasked
+from router.web.states import mark
+from router.web.visits import Visit
+
+HERE = Path(__file__).parent
+LIVE = "live"
+"""The block of a page that is asked for again when something changed."""
+
+
+class Pages:
+    """Draws templates. Safe to use from several threads."""
+
+    def __init__(self, context: WebContext) -> None:
+        self._context = context
+        self._environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.globals.update(
+            asset=asset,
+            mark=mark,
+            sparkline=sparkline,
+            masked=masked,
+            unmasked=unmasked,
+            version=context.version,
+            router_title=context.title,
+            idle_minutes=context.idle_minutes,
+            Markup=Markup,
+        )
+        self._environment.tests["patient"] = lambda value: isinstance(value, PatientLine) and bool(value)
+
+    def draw(self, visit: Visit, template: str, values: Mapping[str, Any], *, block: str | None = None) -> str:
+        """Draw a template, or one block of it."""
+        formats = Formats(visit.texts, visit.zone, visit.now)
+        found = self._environment.get_template(template)
+        everything = {"visit": visit, "t": visit.texts.say, "word": visit.texts.word, "f": formats, **values}
+        if block is None:
+            return found.render(everything)
+        return "".join(found.blocks[block](found.new_context({**everything, "partial": True})))

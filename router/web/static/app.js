@@ -1,0 +1,138 @@
+// What HTML cannot do alone: live refresh, keys, dialogs, choosing rows, the chart's figures. No data is kept here.
+"use strict";
+(() => {
+  const page = document.body;
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // The reader's own zone, so that the server can write times in it.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && !document.cookie.includes(`passerelle_zone=${zone}`)) {
+    document.cookie = `passerelle_zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+  }
+
+  // Live: one stream while the page is seen; each change asks the page's live part again.
+  let stream = null;
+  const busy = () =>
+    document.hidden || document.querySelector("dialog[open], details.chip[open], [data-bulk] tbody input:checked");
+  const offline = (is) => {
+    const said = document.getElementById("offline");
+    if (said) said.hidden = !is;
+  };
+  const listen = () => {
+    if (stream || document.hidden || !page.hasAttribute("data-live")) return;
+    stream = new EventSource("/events");
+    stream.addEventListener("open", () => offline(false));
+    stream.addEventListener("changed", () => {
+      if (!busy()) page.dispatchEvent(new CustomEvent("live"));
+    });
+    stream.addEventListener("error", () => {
+      if (stream && stream.readyState === EventSource.CLOSED) {
+        stream = null;
+        location.reload(); // the session is over, or the router asks to come back: the server says which
+      } else {
+        offline(true);
+      }
+    });
+  };
+  const silence = () => {
+    if (stream) stream.close();
+    stream = null;
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return silence();
+    listen();
+    if (!busy()) page.dispatchEvent(new CustomEvent("live"));
+  });
+  addEventListener("pagehide", silence);
+  addEventListener("pageshow", listen);
+
+  // Dialogs, and chips that close when one looks elsewhere.
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (!target) return;
+    const opener = target.closest("[data-open]");
+    if (opener) document.getElementById(opener.dataset.open)?.showModal();
+    if (target.closest("[data-close]")) target.closest("dialog")?.close();
+    if (target instanceof HTMLDialogElement) target.close(); // the backdrop
+    for (const chip of all("details.chip[open]")) if (!chip.contains(target)) chip.open = false;
+    if (target.closest("[data-none]")) {
+      for (const box of all("input[type=checkbox]", target.closest("form"))) box.checked = false;
+      count(target.closest("form"));
+    }
+  });
+
+  // Choosing rows.
+  const count = (form) => {
+    const bar = form?.querySelector(".bulk");
+    if (!bar) return;
+    const chosen = all("tbody input:checked", form).length;
+    bar.hidden = chosen === 0;
+    const said = bar.querySelector("[data-count]");
+    said.dataset.label ??= said.textContent;
+    said.textContent = `${said.dataset.label} ${chosen}`;
+  };
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest?.("form[data-bulk]");
+    if (!form) return;
+    if (event.target.matches("[data-all]")) {
+      for (const box of all("tbody input[type=checkbox]", form)) box.checked = event.target.checked;
+    }
+    count(form);
+  });
+
+  // The chart: figures of the stretch under the pointer in place of the day's.
+  document.addEventListener("pointerover", (event) => {
+    const chart = event.target.closest?.(".chart");
+    if (!chart) return;
+    const readout = chart.querySelector("[data-readout]");
+    const figures = all("[data-figure], .period", readout);
+    for (const figure of figures) figure.dataset.day ??= figure.textContent;
+    const hit = event.target.closest(".hit");
+    for (const figure of figures) {
+      const name = figure.dataset.figure ?? "period";
+      figure.textContent = hit ? hit.dataset[name] : figure.dataset.day;
+    }
+  });
+
+  // Keys.
+  const places = { o: "/", m: "/messages", d: "/deliveries", h: "/held", n: "/notices", a: "/audit" };
+  let going = 0;
+  const step = (by) => {
+    const links = all(".rows td.what a");
+    if (!links.length) return;
+    const at = links.indexOf(document.activeElement);
+    const next = links[at < 0 ? 0 : Math.min(links.length - 1, Math.max(0, at + by))];
+    next.focus({ preventScroll: true });
+    next.closest("tr").scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !page.hasAttribute("data-live")) return;
+    const typing = event.target.matches?.("input:not([type=checkbox]), textarea, select");
+    if (event.key === "Escape") {
+      if (typing) event.target.blur();
+      for (const chip of all("details.chip[open]")) chip.open = false;
+      return;
+    }
+    if (typing || document.querySelector("dialog[open]")) return;
+    if (going && Date.now() - going < 1500 && places[event.key]) {
+      event.preventDefault();
+      location.href = places[event.key];
+      return;
+    }
+    going = event.key === "g" ? Date.now() : 0;
+    if (event.key === "/") {
+      event.preventDefault();
+      const field = document.querySelector("[data-search]");
+      if (field) field.select(), field.focus();
+      else location.href = "/messages#search";
+    } else if (event.key === "?") {
+      document.getElementById("keys")?.showModal();
+    } else if (event.key === "j") {
+      step(1);
+    } else if (event.key === "k") {
+      step(-1);
+    }
+  });
+  if (location.hash === "#search") document.getElementById("search")?.focus();
+  listen();
+})();

@@ -1,0 +1,195 @@
+"""What is wrong, as sentences: cause, effect, and what to press; the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+from router.journal.queries_deliveries import FailureGroup
+from router.web.boards import Board, FlowLine
+from router.web.formatting import Formats
+from router.web.states import DOWN
+
+MOST_CAUSES = 4
+"""Causes of failure told on the overview; the page of Deliveries tells them all."""
+
+SLOW = 30_000_000
+"""Microseconds after which messages that wait to be read are worth a sentence."""
+
+LATE = 300_000_000
+"""The same for Deliveries that wait to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Where to press."""
+
+    label: Markup
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One sentence. `tone` and `shape` are those of states; `weight` orders them, the heaviest first."""
+
+    weight: int
+    tone: str
+    shape: str
+    sentence: Markup
+    actions: tuple[Action, ...]
+
+
+def troubles(board: Board, formats: Formats) -> list[Trouble]:
+    """Say what is wrong, worst first; an empty list when all is well."""
+    found = [
+        *_sources(board, formats),
+        *_destinations(board, formats),
+        *_failures(board, formats),
+        *_people(board, formats),
+        *_pace(board, formats),
+        *_storage(board, formats),
+        *_notices(board, formats),
+    ]
+    return sorted(found, key=lambda trouble: -trouble.weight)
+
+
+def _sources(board: Board, formats: Formats) -> Iterator[Trouble]:
+    say = formats.texts.say
+    for line in board.sources:
+        if line.status.state in DOWN:
+            sentence = say("trouble.source_down", name=_name(line), detail=_detail(line, formats))
+            yield Trouble(90, "red", "square", sentence, (Action(say("trouble.see_notices"), "/notices"),))
+        elif line.status.paused:
+            yield Trouble(15, "grey", "pause", say("trouble.source_paused", name=_name(line)), ())
+
+
+def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
+    say = formats.texts.say
+    for line in board.destinations:
+        waiting = line.backlog.pending
+        see = Action(say("trouble.see_waiting"), _deliveries("retrying", line.status.name))
+        effect = say("trouble.waiting", count=waiting.count.count, shown=formats.capped(waiting.count))
+        if line.status.state in DOWN:
+            again = line.backlog.next_attempt_at
+            next_at = say("trouble.next_attempt", time=formats.time(again)) if again else Markup("")
+            since = say("trouble.since", time=formats.time(waiting.oldest_at)) if waiting.oldest_at else Markup("")
+            sentence = say(
+                "trouble.destination_down",
+                name=_name(line),
+                since=since,
+                detail=_detail(line, formats),
+                effect=effect if waiting else Markup(""),
+                next=next_at,
+            )
+            yield Trouble(100, "red", "square", sentence, (see,))
+        elif line.status.paused:
+            sentence = say("trouble.destination_paused", name=_name(line), effect=effect if waiting else Markup(""))
+            yield Trouble(50, "grey", "pause", sentence, (see,))
+        elif line.backlog.retrying:
+            sentence = say(
+                "trouble.retrying",
+                count=line.backlog.retrying,
+                shown=formats.number(line.backlog.retrying),
+                name=_name(line),
+                detail=_quoted(line.backlog.detail, formats),
+            )
+            yield Trouble(40, "amber", "again", sentence, (see,))
+        elif waiting.oldest_at is not None and board.at - waiting.oldest_at > LATE:
+            sentence = say("trouble.late", name=_name(line), effect=effect, time=formats.time(waiting.oldest_at))
+            see = Action(say("trouble.see_waiting"), _deliveries("pending", line.status.name))
+            yield Trouble(45, "amber", "quarter", sentence, (see,))
+
+
+def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
+    say = formats.texts.say
+    groups = board.situation.failures.groups
+    for rank, group in enumerate(groups[:MOST_CAUSES]):
+        sentence = say(
+            "trouble.dead",
+            count=group.count,
+            shown=formats.number(group.count),
+            name=Markup("<strong>{}</strong>").format(group.destination),
+            detail=_quoted(group.detail, formats),
+            time=formats.time(group.first_at),
+        )
+        yield Trouble(80 - rank, "red", "square", sentence, (Action(say("trouble.see_failures"), cause_href(group)),))
+    others = groups[MOST_CAUSES:]
+    if others:
+        sentence = say("trouble.other_causes", count=len(others), shown=formats.number(len(others)))
+        href = "/deliveries?" + urlencode({"state": "dead"})
+        yield Trouble(80 - MOST_CAUSES, "red", "square", sentence, (Action(say("trouble.see_failures"), href),))
+
+
+def _people(board: Board, formats: Formats) -> Iterator[Trouble]:
+    say, found = formats.texts.say, board.situation
+    if found.held:
+        sentence = say(
+            "trouble.held",
+            count=found.held.count.count,
+            shown=formats.capped(found.held.count),
+            time=formats.time(found.held.oldest_at),
+        )
+        yield Trouble(60, "violet", "diamond", sentence, (Action(say("trouble.see_held"), "/held"),))
+    if found.rejected.count:
+        sentence = say("trouble.rejected", count=found.rejected.count, shown=formats.capped(found.rejected))
+        href = "/messages?" + urlencode({"state": "rejected"})
+        yield Trouble(55, "red", "square", sentence, (Action(say("trouble.see_messages"), href),))
+
+
+def _pace(board: Board, formats: Formats) -> Iterator[Trouble]:
+    say, waiting = formats.texts.say, board.situation.unread
+    if waiting.oldest_at is not None and board.at - waiting.oldest_at > SLOW:
+        sentence = say(
+            "trouble.unread",
+            count=waiting.count.count,
+            shown=formats.capped(waiting.count),
+            time=formats.time(waiting.oldest_at),
+        )
+        href = "/messages?" + urlencode({"state": "received"})
+        yield Trouble(65, "amber", "quarter", sentence, (Action(say("trouble.see_messages"), href),))
+
+
+def _storage(board: Board, formats: Formats) -> Iterator[Trouble]:
+    if board.storage.is_short:
+        sentence = formats.texts.say("trouble.disk", free=formats.size(board.storage.free))
+        yield Trouble(95, "red", "square", sentence, ())
+
+
+def _notices(board: Board, formats: Formats) -> Iterator[Trouble]:
+    say, found = formats.texts.say, board.situation.troubles
+    if found:
+        last = found[0]
+        sentence = say(
+            "trouble.notices",
+            count=len(found),
+            shown=formats.number(len(found)),
+            component=last.component,
+            message=last.message,
+            time=formats.time(last.at),
+        )
+        yield Trouble(30, "amber", "triangle", sentence, (Action(say("trouble.see_notices"), "/notices"),))
+
+
+def cause_href(group: FailureGroup) -> str:
+    """Give the address of the Deliveries of one cause."""
+    query = {"state": group.state.value, "destination": group.destination, "cause": group.cause}
+    return "/deliveries?" + urlencode(query)
+
+
+def _deliveries(state: str, destination: str) -> str:
+    return "/deliveries?" + urlencode({"state": state, "destination": destination})
+
+
+def _name(line: FlowLine) -> Markup:
+    return Markup("<strong>{}</strong>").format(line.status.name)
+
+
+def _detail(line: FlowLine, formats: Formats) -> Markup:
+    return _quoted(line.status.detail or line.backlog.detail, formats)
+
+
+def _quoted(detail: str, formats: Formats) -> Markup:
+    return formats.texts.say("trouble.detail", detail=detail) if detail else Markup("")
