@@ -60,7 +60,7 @@ class Matricule:
 
 
 def check_matricule(raw: str) -> Matricule:
-    """Check the shape and key of a NIR or NIA, Corsica (2A, 2B) included (ins-identity A2)."""
+    """Check the shape and key of a NIR or NIA, Corsica (2A, 2B) included."""
     value = _SEPARATORS.sub("", raw).upper()
     if len(value) not in (13, 15):
         return Matricule(value, MatriculeVerdict.WRONG_LENGTH)
@@ -129,7 +129,7 @@ def ins_of(identifier: Identifier) -> Ins | None:
 
 
 def ins_is_at_home(oid: str, environment: InsEnvironment) -> bool:
-    """Tell whether an INS of this OID may be accepted there: real and test identities never meet (hl7v2-fr 3.4).
+    """Tell whether an INS of this OID may be accepted there: real and test identities never meet (IHE PAM France).
 
     Production takes production OIDs alone; test and demonstration take both non-production OIDs.
     """
@@ -204,7 +204,8 @@ def professional_identifier(value: str, type_: str | None = None, system: str | 
 
     Under the national authority (or typed RPPS, ADELI, IDNPS): 12 digits that begin with 8 and 11 digits are RPPS (11),
     10 that begin with 0 and 9 are ADELI (9). Their system becomes `urn:oid:1.2.250.1.71.4.2.1`. Anything else,
-    a local code above all, comes back as sent. (hl7v2-fr 3.5; hprim 3.5 for numbers without a type.)
+    a local code above all, comes back as sent. (HL7 v2.5 data types, French
+    constraints, XCN; HPRIM Santé, CNA, for numbers without a type.)
     """
     national = type_ in {"RPPS", "ADELI", "IDNPS"} or system == PROFESSIONALS
     text = _BLANKS.sub("", value) if national else value.strip()
@@ -228,7 +229,7 @@ def structure_identifier(value: str, type_: str | None = None, system: str | Non
 
     `1` + FINESS (10 characters) typed FINEG, FINEJ, FINESS or IDNST, or sent under the national authority, becomes the
     FINESS number itself; `3` + SIRET and `2` + SIREN likewise. What has another shape comes back as sent.
-    (hl7v2-fr 3.5, XON.)
+    (HL7 v2.5 data types, French constraints, XON.)
     """
     finess_types = {"FINEG", "FINEJ", "FINESS"}
     if type_ not in finess_types | {"IDNST", "SIREN", "SIRET"} and system != STRUCTURES:

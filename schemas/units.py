@@ -53,7 +53,7 @@ def ucum_of(raw: str) -> str | None:
 
     Case decides first (`G/L` is 10*9/L, `g/L` is grams per litre); a spelling in another case is accepted only when
     one meaning is left, and not when a capital `M` among small letters may say mega. Blanks, `µ`/`μ`, `²` and the
-    many ways to write a power of ten do not matter. (fr-terminology, UCUM versus French laboratory units.)
+    many ways to write a power of ten do not matter.
     """
     key = _key(raw)
     if not key:

@@ -1,0 +1,57 @@
+"""The format `fhir`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from mappings import json_positions
+from mappings.contracts import Format, Piece, Position, ReadContext, Reading, Rendition, WriteContext
+from mappings.fhir.reading.bundle import read_bundle
+from mappings.fhir.writing.item import write_item
+from schemas.item import Item, ItemKind
+
+_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
+_RESOURCE_TYPE = re.compile(rb'"resourceType"\s*:\s*"[A-Z][A-Za-z]+"')
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+class FhirFormat:
+    """FHIR R4 in JSON."""
+
+    name = "fhir"
+    media_type = "application/fhir+json"
+    extension = ".json"
+    reads = frozenset(ItemKind)
+    writes = frozenset(ItemKind)
+
+    def sniff(self, content: bytes) -> float:
+        """Recognise a JSON object that says its resource type."""
+        if not _START.match(content):
+            return 0.0
+        if _RESOURCE_TYPE.search(content, 0, 4096):
+            return 0.9
+        return 0.5 if _RESOURCE_TYPE.search(content) else 0.0
+
+    def read(self, content: bytes, context: ReadContext) -> Reading:
+        """Read a Bundle of any type, or a single resource."""
+        return read_bundle(content, context)
+
+    def write(self, item: Item, context: WriteContext) -> Rendition:
+        """Write a transaction Bundle in which a resend or a correction updates what was sent before."""
+        content, findings = write_item(item, context)
+        name = _UNSAFE.sub("-", context.identity)[:100] or "bundle"
+        return Rendition(
+            content=content, media_type=self.media_type, filename=f"{name}{self.extension}", findings=findings
+        )
+
+    def positions(self, content: bytes) -> Sequence[Position]:
+        """List the values with their JSON paths."""
+        return json_positions.positions(content)
+
+    def pieces(self, content: bytes) -> Sequence[Piece]:
+        """Show the content key by key."""
+        return json_positions.pieces(json_positions.load(content))
+
+
+FORMAT: Format = FhirFormat()

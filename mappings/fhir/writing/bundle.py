@@ -1,0 +1,165 @@
+"""The transaction Bundle under construction: entries, references, identities and what could not be carried."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import sha1
+from urllib.parse import quote
+from uuid import NAMESPACE_URL, uuid5
+
+import orjson
+
+from mappings.contracts import Environment, WriteContext
+from mappings.fhir import systems
+from schemas.finding import Finding, Severity
+
+Resource = dict[str, object]
+"""A FHIR resource or element as plain JSON; numbers that must keep their digits are `orjson.Fragment`s."""
+
+_NAMESPACE = uuid5(NAMESPACE_URL, "https://passerelle.example/fhir").bytes
+_VARIANT = {digit: f"{(int(digit, 16) & 3) | 8:x}" for digit in "0123456789abcdef"}
+_TOKEN_SPECIALS = re.compile(r"([\\,|$])")
+
+
+def name_uuid(name: str) -> str:
+    """Give the version 5 UUID of a name in Passerelle's namespace, as text (what `uuid5` gives, but faster)."""
+    text = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+
+
+def token(system: str, value: str) -> str:
+    """Write a search criterion on an identifier, escaped for FHIR and then for a URL."""
+    escaped = _TOKEN_SPECIALS.sub(r"\\\1", value)
+    return f"identifier={_quoted_system(system)}|{quote(escaped, safe=':/')}"
+
+
+@lru_cache(maxsize=256)
+def _quoted_system(system: str) -> str:
+    return quote(system, safe=":/")
+
+
+class BundleBuilder:
+    """Collects entries; every identity in it derives from content, so that the same Item gives the same bytes.
+
+    `sender` scopes what only the sender understands (`mappings.fhir.systems`).
+    """
+
+    __slots__ = (
+        "_contained",
+        "_known",
+        "context",
+        "entries",
+        "findings",
+        "local_codes",
+        "named",
+        "references",
+        "sender",
+        "tags",
+        "zone",
+    )
+
+    def __init__(self, context: WriteContext, sender: str) -> None:
+        self.context = context
+        self.sender = sender
+        self.zone = context.timezone
+        self.local_codes = context.options.get("local_codes")
+        self.entries: list[Resource] = []
+        self.findings: list[Finding] = []
+        self.tags: list[Resource] = []
+        self._known: dict[str, tuple[Resource, Resource]] = {}
+        self.references: dict[int, Resource] = {}
+        self.named: dict[str, Resource] = {}
+        self._contained = 0
+
+    def note(self, severity: Severity, code: str, where: str, message: str) -> None:
+        """Add a Finding."""
+        self.findings.append(Finding(severity=severity, code=code, where=where, message=message))
+
+    def not_carried(self, where: str, message: str) -> None:
+        """Say that FHIR has no place for a field of the Item."""
+        self.note(Severity.INFO, "fhir.not_carried", where, message)
+
+    def put(self, resource: Resource, name: str, criteria: str | None = None) -> Resource:
+        """Add a resource that this message owns: created, or updated when the receiver has it; gives its reference.
+
+        Without `criteria`, the name's UUID is the identity, and becomes an identifier of the resource.
+        """
+        return self._add(resource, name, criteria, update=True)
+
+    def post_once(self, resource: Resource, name: str, criteria: str | None = None) -> Resource:
+        """Add a resource that others may own: created only when the receiver does not have it; gives its reference."""
+        return self._add(resource, name, criteria, update=False)
+
+    def _add(self, resource: Resource, name: str, criteria: str | None, *, update: bool) -> Resource:
+        kind = resource["resourceType"]
+        url = f"urn:uuid:{name_uuid(name)}"
+        if criteria is None:
+            identity = {"system": systems.URI, "value": url}
+            identifiers = resource.get("identifier")
+            if isinstance(identifiers, list):
+                identifiers.append(identity)
+            else:
+                resource["identifier"] = [identity]
+            criteria = f"identifier={systems.URI}|{url}"
+        request: Resource = (
+            {"method": "PUT", "url": f"{kind}?{criteria}"}
+            if update
+            else {"method": "POST", "url": kind, "ifNoneExist": criteria}
+        )
+        self.entries.append({"fullUrl": url, "resource": resource, "request": request})
+        return {"reference": url}
+
+    def shared(self, resource: Resource, criteria: str) -> Resource:
+        """Add an actor once a Bundle: a second mention completes the first, and both have one reference."""
+        key = f"{resource['resourceType']}?{criteria}"
+        known = self._known.get(key)
+        if known is None:
+            reference = self.post_once(resource, key, criteria)
+            self._known[key] = (reference, resource)
+            return reference
+        reference, first = known
+        for field, value in resource.items():
+            first.setdefault(field, value)
+        return reference
+
+    def contain(self, container: Resource, resource: Resource) -> Resource:
+        """Put a resource without identity of its own inside the one that mentions it; gives its reference."""
+        self._contained += 1
+        resource["id"] = f"c{self._contained}"
+        inside = container.setdefault("contained", [])
+        if isinstance(inside, list):
+            inside.append(resource)
+        return {"reference": f"#{resource['id']}"}
+
+    def finish(self) -> bytes:
+        """Give the Bundle as JSON in UTF-8."""
+        tags = self.tags
+        if self.context.environment is Environment.TEST:
+            tags = [*tags, {"system": systems.ACT_REASON, "code": "HTEST"}]
+        bundle: Resource = {"resourceType": "Bundle"}
+        if tags:
+            bundle["meta"] = {"tag": tags}
+        bundle["identifier"] = {"system": systems.BUNDLE_IDS, "value": self.context.identity}
+        bundle["type"] = "transaction"
+        bundle["timestamp"] = self.context.now.astimezone(self.zone).isoformat(timespec="milliseconds")
+        bundle["entry"] = self.entries
+        content = orjson.dumps(bundle)
+        if b'""' in content or b"{}" in content or b"[]" in content:
+            bundle["entry"] = [_pruned(entry) for entry in self.entries]
+            content = orjson.dumps(bundle)
+        return content
+
+
+def _pruned(node: object) -> object:
+    """Leave out what is empty, which FHIR forbids, down to extensions that are left with their URL alone."""
+    if isinstance(node, dict):
+        kept = {key: inner for key, value in node.items() if not _empty(inner := _pruned(value))}
+        return {} if kept.keys() == {"url"} else kept
+    if isinstance(node, list):
+        return [inner for value in node if not _empty(inner := _pruned(value))]
+    return node
+
+
+def _empty(node: object) -> bool:
+    return isinstance(node, (str, dict, list)) and not node
