@@ -18,6 +18,7 @@ class Notes:
         self._known: set[tuple[str, str]] = set()
         self._counts: Counter[str] = Counter()
         self._unread: list[Unread] = []
+        self._left: set[tuple[str, str]] = set()
 
     def info(self, code: str, where: str, message: str) -> None:
         """Say something that needs no action."""
@@ -32,8 +33,10 @@ class Notes:
         self._add(Severity.ERROR, code, where, message)
 
     def leave(self, where: str, text: str) -> None:
-        """Say that a piece of the content is not used; blank pieces hold nothing and are not listed."""
-        if stripped := text.strip():
+        """Say that a piece of the content is not used; blank pieces hold nothing, and the same one is listed once."""
+        stripped = text.strip()
+        if stripped and (where, stripped) not in self._left:
+            self._left.add((where, stripped))
             self._unread.append(Unread(where=where, text=stripped))
 
     def _add(self, severity: Severity, code: str, where: str, message: str) -> None:

@@ -36,7 +36,7 @@ from schemas.lab import (
 CONTEXT = WriteContext(now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC), identity="essai-1")
 WITHOUT_VALUE = {ResultStatus.CANCELLED, ResultStatus.REGISTERED, ResultStatus.ENTERED_IN_ERROR}
 PATIENT = PatientIdentity(
-    identifiers=(Identifier(value="IPP1", type="PI"), Identifier(value="279039999999916", type="SB")),
+    identifiers=(Identifier(value="IPP1", type="PI"), Identifier(value="279039999999971", type="SB")),
     birth_name="TESTROSE",
     used_name="FICTIVE",
     first_given_name="MARIE",
@@ -101,7 +101,7 @@ def test_the_file_has_the_recommended_shape() -> None:
         "",
         "",
         "05/03/1979",
-        "2790399999999 16",
+        "2790399999999 71",
         "FICT1",
         "05/03/2026",
         "LABFIC     LABORATOIRE FICTIF",
@@ -196,7 +196,7 @@ def test_what_cannot_be_carried_is_said_by_kind() -> None:
     one = Observation(label="K", codes=codes, specimen="1", method=Coding(code="M"), flags=("H", "A"), sub_id="1")
     original = item(one, specimens=(Specimen(id="1"),), order_id="DEM1", title="Bilan")
     patient = PATIENT.model_copy(
-        update={"ins": Ins(matricule="279039999999916", oid="1.2.250.1.213.1.4.10"), "sex": Sex.FEMALE}
+        update={"ins": Ins(matricule="279039999999971", oid="1.2.250.1.213.1.4.10"), "sex": Sex.FEMALE}
     )
     original = original.model_copy(update={"patient": patient, "recipients": original.recipients * 2})
     assert kinds(original) == {
@@ -213,7 +213,7 @@ def test_what_cannot_be_carried_is_said_by_kind() -> None:
         "observation.flags",
         "observation.sub_id",
     }
-    assert b"279039999999916" not in FORMAT.write(original, CONTEXT).content.replace(b"2790399999999 16", b"")
+    assert b"279039999999971" not in FORMAT.write(original, CONTEXT).content.replace(b"2790399999999 71", b"")
 
 
 def test_a_code_that_is_only_loinc_is_written_and_said() -> None:
