@@ -58,7 +58,8 @@ class Stay(Frozen):
     """What a movement message says of a hospital visit.
 
     `event` is the canonical name (`stay.started`, `movement.added`…), `trigger` the HL7 event (`A01`).
-    `visit` is PV1-19 (else PID-18), `account` PID-18, `patient_class` PV1-2 as sent.
+    `visit` is PV1-19 (else PID-18), `account` PID-18, `patient_class` PV1-2 as sent. `moved_from` are the patient and
+    the account that held the stay before it was moved to this patient (A44).
     """
 
     event: str
@@ -91,3 +92,4 @@ class Stay(Frozen):
     protected: bool | None = None
     dmp_feeding: str | None = None
     dmp_consultation: str | None = None
+    moved_from: tuple[Identifier, ...] = ()

@@ -103,6 +103,8 @@ def decode(content: bytes, label: str, forced: str | None = None) -> Decoded:
         return Decoded(content.decode("ascii"), _ascii_compatible(declared), unknown)
     if forced is not None and declared is not None and (text := _strictly(content, declared)) is not None:
         return Decoded(text, declared, unknown)
+    if declared is None and content.startswith(codecs.BOM_UTF8) and (text := _strictly(content, "utf-8")) is not None:
+        return Decoded(text, "utf-8", unknown)
     codec, text = _best(content, declared)
     if forced is not None:
         note = (_said(Severity.WARNING, "mismatch", f"the configured character set does not fit; read as {codec}"),)

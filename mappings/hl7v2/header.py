@@ -145,7 +145,7 @@ def check_header(content: bytes, environment: Environment | None = None) -> Head
         if found is None:
             return _refused(HeaderCheck(), 100, "no_msh", "MSH", "there is no MSH segment")
         start = found.start(1)
-    end = _end_of_line(head, start)
+    end = end_of_line(head, start)
     line, codec = _text(head[start:end].rstrip(b"\x1c"))
     if len(line) < 8 or line[3].isalnum() or line[3].isspace():
         return _refused(HeaderCheck(), 100, "no_msh", "MSH", "the MSH segment is not readable")
@@ -232,7 +232,8 @@ def _error(code: str, where: str, message: str) -> Finding:
     return Finding(severity=Severity.ERROR, code=code, where=where, message=message)
 
 
-def _end_of_line(head: bytes, start: int) -> int:
+def end_of_line(head: bytes, start: int = 0) -> int:
+    """Find where the line that begins at `start` ends, whichever the line end."""
     end = head.find(b"\r", start)
     if end < 0:
         end = head.find(b"\n", start)

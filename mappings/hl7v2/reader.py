@@ -1,0 +1,287 @@
+"""Read HL7v2 messages into Items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mappings.contracts import ReadContext, Reading, item_id
+from mappings.hl7v2.datatypes import organization_of_authority
+from mappings.hl7v2.documents import is_document, read_document
+from mappings.hl7v2.er7 import Segment, parse, split
+from mappings.hl7v2.groups import Order, PatientGroup, group
+from mappings.hl7v2.identities import people_of, read_events
+from mappings.hl7v2.lab_reports import by_report, read_report
+from mappings.hl7v2.notebook import Notebook
+from mappings.hl7v2.patient import patient_of
+from mappings.hl7v2.statuses import REVISING
+from mappings.hl7v2.stays import read_stay
+from mappings.hl7v2.triggers import Trigger, message_types, trigger_of
+from mappings.hl7v2.unread import UNREADABLE, UPDATES, USES, unread_of
+from schemas.actors import Organization
+from schemas.document import DocumentOperation
+from schemas.finding import Finding, Severity
+from schemas.identity import PatientIdentity
+from schemas.item import DocumentItem, IdentityItem, Item, ItemKind, LabReportItem, Provenance, StayItem
+
+_TESTS = {"T": True, "D": True, "P": False}
+
+
+def read(content: bytes, context: ReadContext) -> Reading:
+    """Read one message, or every message of a batch. Raises FormatError when there is no MSH at all."""
+    pieces = split(content)
+    if len(pieces) == 1:
+        return read_message(pieces[0], context)
+    readings = [read_message(piece, context) for piece in pieces]
+    first = readings[0]
+    several = Finding(
+        severity=Severity.INFO,
+        code="hl7v2.batch",
+        where="MSH",
+        message=f"the content holds {len(pieces)} messages; positions count from the beginning of each",
+    )
+    return Reading(
+        items=tuple(item for reading in readings for item in reading.items),
+        findings=(several, *(finding for reading in readings for finding in reading.findings)),
+        unread=tuple(unread for reading in readings for unread in reading.unread),
+        control_id=first.control_id,
+        message_type=first.message_type,
+        charset=first.charset,
+        test=first.test,
+    )
+
+
+def read_message(content: bytes, context: ReadContext) -> Reading:
+    """Read one message."""
+    message = parse(content, context.charset)
+    notes = Notebook(message, context)
+    msh = message.header
+    kind, event = _message_type(notes, msh)
+    trigger = trigger_of(kind, event)
+    maker = _Maker(notes, content)
+    uses = UNREADABLE
+    if trigger is None:
+        where = msh.where(9, 2 if kind in message_types() else 1)
+        notes.error("hl7v2.message.unsupported", where, "messages of this type and event are not read here")
+    else:
+        uses = UPDATES if event == "A08" else USES[trigger.kind]
+        _READERS[trigger.kind](notes, maker, trigger)
+    if message.escapes:
+        _note_escapes(notes)
+    return Reading(
+        items=tuple(maker.items),
+        findings=tuple(dict.fromkeys(notes.findings)) if notes.findings else (),
+        unread=unread_of(notes, uses),
+        control_id=maker.control_id or None,
+        message_type=f"{kind}^{event}" if event else kind or None,
+        charset=message.syntax.codec,
+        test=_TESTS.get(msh.code(11)),
+    )
+
+
+class _Maker:
+    """Makes the Items of one message: their ids, sender and provenance."""
+
+    __slots__ = ("content", "control_id", "items", "notes", "sender")
+
+    def __init__(self, notes: Notebook, content: bytes) -> None:
+        msh = notes.message.header
+        self.notes = notes
+        self.content = content
+        self.control_id = msh.code(10)
+        self.items: list[Item] = []
+        self.sender = self._sender(msh)
+        if not self.control_id:
+            notes.error("hl7v2.header.no_control_id", msh.where(10), "the message has no control id")
+
+    def _sender(self, msh: Segment) -> Organization | None:
+        """Read MSH-4, else MSH-3."""
+        syntax = self.notes.syntax
+        for n in (4, 3):
+            found = organization_of_authority(msh.raw(n), syntax.component, syntax)
+            if found is not None:
+                return found
+        return None
+
+    def next_id(self) -> str:
+        return item_id(self.content, len(self.items))
+
+    def source(self, place: Segment | None) -> Provenance:
+        where = f"MSH-10={self.control_id}"
+        return Provenance(format="hl7v2", where=f"{where}, {place.where()}" if place is not None else where)
+
+
+def _message_type(notes: Notebook, msh: Segment) -> tuple[str, str]:
+    parts = [notes.syntax.code(part) for part in notes.syntax.components(msh.first(9))]
+    kind, event = parts[0], parts[1] if len(parts) > 1 else ""
+    if not event and "_" in kind:
+        kind, _, event = kind.partition("_")
+    if not event and kind == "ADT":
+        evn = notes.message.named("EVN")
+        event = evn[0].code(1) if evn else ""
+    return kind, event
+
+
+def _read_orders(notes: Notebook, maker: _Maker, trigger: Trigger) -> None:
+    """Read ORU and MDM: one report for each filler number of each patient, one document for each order with one."""
+    patients = group(notes)
+    for around in patients:
+        patient = _patient(notes, around)
+        results: list[Order] = []
+        documents: list[Order] = []
+        for order in around.orders:
+            if trigger.kind is ItemKind.DOCUMENT or is_document(notes, order):
+                documents.append(order)
+            elif not _is_request(notes, order):
+                results.append(order)
+        reports = by_report(notes, results) if results else []
+        several = len(patients) + len(reports) + len(documents) > 2
+        for orders in reports:
+            _make_report(notes, maker, around, patient, orders, several=several)
+        for order in documents:
+            _make_document(notes, maker, around, patient, order, trigger.trigger, several=several)
+        if not around.orders:
+            where = around.pid.where() if around.pid is not None else "MSH"
+            notes.error("hl7v2.message.empty", where, "there is no order and no result for this patient")
+        if not reports:
+            for nte in around.notes:
+                notes.leave(nte)
+
+
+def _is_request(notes: Notebook, order: Order) -> bool:
+    """Recognise the ORU of teleradiology, which answers a request and holds no result (§6.4)."""
+    obr = order.obr
+    if obr is None or "TLR_OBR_PROCEDURE" not in obr.raw(4):
+        return False
+    notes.error("hl7v2.message.unsupported", obr.where(4), "a teleradiology exchange is not a result; it is not read")
+    left = [obr, order.orc, *order.notes, *order.participants]
+    results = list(order.results)
+    for specimen in order.specimens:
+        left += [specimen.spm, *specimen.notes]
+        results += specimen.results
+    for result in results:
+        left += [result.obx, *result.notes, *result.participants]
+    for segment in left:
+        if segment is not None:
+            notes.leave(segment)
+    return True
+
+
+def _make_report(
+    notes: Notebook,
+    maker: _Maker,
+    around: PatientGroup,
+    patient: PatientIdentity,
+    orders: list[Order],
+    *,
+    several: bool,
+) -> None:
+    report, copies = read_report(notes, around, orders)
+    revises = report.status in REVISING
+    maker.items.append(
+        LabReportItem(
+            id=maker.next_id(),
+            occurred_at=report.collected_at or report.issued_at,
+            replaces=report.report_id if revises else None,
+            patient=patient,
+            sender=maker.sender,
+            recipients=copies,
+            source=maker.source(orders[0].obr if several else None),
+            content=report,
+        )
+    )
+
+
+def _make_document(
+    notes: Notebook,
+    maker: _Maker,
+    around: PatientGroup,
+    patient: PatientIdentity,
+    order: Order,
+    event: str,
+    *,
+    several: bool,
+) -> None:
+    document, author, recipients = read_document(notes, around, order, event)
+    replaced = {
+        DocumentOperation.CREATE: None,
+        DocumentOperation.REPLACE: document.replaces_id,
+        DocumentOperation.DELETE: document.document_id,
+    }
+    maker.items.append(
+        DocumentItem(
+            id=maker.next_id(),
+            occurred_at=document.created_at,
+            replaces=replaced[document.operation],
+            patient=patient,
+            sender=maker.sender,
+            author=author,
+            recipients=recipients,
+            source=maker.source(order.obr or order.txa if several else None),
+            content=document,
+        )
+    )
+
+
+def _read_adt(notes: Notebook, maker: _Maker, trigger: Trigger) -> None:
+    """Read ADT: a stay, or identity events, or both for an A08."""
+    segments = notes.message.segments
+    people = people_of(notes, segments)
+    if not people:
+        notes.error("hl7v2.pid.missing", "PID", "the message does not say whom it is about")
+        return
+    patients = [patient_of(notes, person.pid, person.pd1, person.around) for person in people]
+    evn = notes.message.named("EVN")
+    occurred = (notes.time(evn[0], 6) or notes.time(evn[0], 2)) if evn else None
+    if trigger.kind is ItemKind.STAY:
+        stay = read_stay(notes, trigger, segments, maker.sender)
+        start = next((movement.start for movement in stay.movements if movement.start), None)
+        maker.items.append(
+            StayItem(
+                id=maker.next_id(),
+                occurred_at=start or occurred,
+                patient=patients[0],
+                sender=maker.sender,
+                source=maker.source(None),
+                content=stay,
+            )
+        )
+        for person in people[1:]:
+            notes.leave(person.pid)
+        if trigger.trigger != "A08":
+            return
+    events = read_events(notes, trigger, people, "patient.updated" if trigger.trigger == "A08" else None)
+    for person, event in events:
+        maker.items.append(
+            IdentityItem(
+                id=maker.next_id(),
+                occurred_at=occurred,
+                patient=patients[people.index(person)],
+                sender=maker.sender,
+                source=maker.source(person.pid if len(events) > 1 else None),
+                content=event,
+            )
+        )
+
+
+def _patient(notes: Notebook, around: PatientGroup) -> PatientIdentity:
+    if around.pid is None:
+        notes.error("hl7v2.pid.missing", "PID", "the message does not say whom it is about")
+        return PatientIdentity()
+    return patient_of(notes, around.pid, around.pd1, around.around)
+
+
+_READERS: dict[ItemKind, Callable[[Notebook, _Maker, Trigger], None]] = {
+    ItemKind.LAB_REPORT: _read_orders,
+    ItemKind.DOCUMENT: _read_orders,
+    ItemKind.STAY: _read_adt,
+    ItemKind.IDENTITY: _read_adt,
+}
+
+
+def _note_escapes(notes: Notebook) -> None:
+    """Say where decoding left something that looks like an escape as it stands."""
+    syntax = notes.syntax
+    for segment in notes.message.segments:
+        for n, raw in enumerate(segment.fields):
+            if syntax.escape in raw and not (segment.name == "MSH" and n == 2) and syntax.unknown_escapes(raw):
+                notes.info("hl7v2.escape.kept", segment.where(n), "what looks like an escape is none; it is kept")

@@ -1,0 +1,30 @@
+"""Write Items as HL7v2 messages."""
+
+from __future__ import annotations
+
+import re
+
+from mappings.contracts import Rendition, WriteContext, WriteRefused
+from mappings.hl7v2.pen import Pen
+from mappings.hl7v2.written_reports import write_report
+from schemas.item import Item, LabReportItem
+
+MEDIA_TYPE = "application/hl7-v2"
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def write(item: Item, context: WriteContext) -> Rendition:
+    """Write one Item as one message; raises WriteRefused for a kind that has no message here."""
+    pen = Pen(context)
+    match item:
+        case LabReportItem():
+            write_report(pen, item, context)
+        case _:
+            raise WriteRefused("hl7v2.write.kind", "", f"an item of kind {item.kind} is not written as HL7v2")
+    name = _UNSAFE.sub("-", context.identity)[:100].strip(".-") or "message"
+    return Rendition(
+        content=pen.content(),
+        media_type=MEDIA_TYPE,
+        filename=f"{name}.hl7",
+        findings=tuple(dict.fromkeys(pen.findings)),
+    )

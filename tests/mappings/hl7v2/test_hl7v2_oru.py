@@ -1,0 +1,485 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hl7v2_messages import INS, MSH, PID, codes, message, observations, reading, report, result_of
+
+from mappings.contracts import Environment, ReadContext
+from mappings.hl7v2.reader import read
+from schemas.coding import Identifier
+from schemas.identity import IdentityAttribute, IdentityStatus, Ins
+from schemas.lab import LabChapter, ParentResult, ResultStatus
+
+OBX = "OBX|1|NM|718-7^Hb^LN||13.2|g/dL|||||F"
+
+
+def test_report_takes_its_numbers_times_and_people_from_the_order() -> None:
+    found = reading(
+        PID,
+        "PV1|1|I|||||||||||||||||V-5^^^CH-FICTIF&990000001&M^VN",
+        "ORC|RE|D-1^DPI|F-1^SGL^1.2.3^ISO"
+        + "|" * 18
+        + "CH-FICTIF^^^^^ASIP-SANTE-ST&1.2.250.1.71.4.2.2&ISO^FINEG^^^1990000002",
+        "OBR|1|D-1^DPI|F-1^SGL^1.2.3^ISO|58410-2^NFS^LN|||20260105083000|20260105084000|||||fièvre|20260105090000||"
+        "899700000017^TESTEUR^Hélène^^^Dr^^^ASIP-SANTE-PS&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS||||||20260105100000||HM|F|||"
+        "899700000025^COPIE^Jean^^^^^^ASIP-SANTE-PS&1.2.250.1.71.4.2.1&ISO^D^^^RPPS||||BIO1&BIOLOGISTE&Zoé",
+        OBX,
+    )
+    item = report(found)
+    content = item.content
+    assert (content.report_id, content.report_authority) == ("F-1", "urn:oid:1.2.3")
+    assert (content.order_id, content.order_authority) == ("D-1", "urn:x-authority:DPI")
+    assert content.status is ResultStatus.FINAL
+    assert content.collected_at == "2026-01-05T08:30:00+01:00"
+    assert content.collected_until == "2026-01-05T08:40:00+01:00"
+    assert content.received_at == "2026-01-05T09:00:00+01:00"
+    assert content.issued_at == "2026-01-05T10:00:00+01:00"
+    assert content.clinical_information == "fièvre"
+    assert content.prescriber is not None
+    assert content.prescriber.civility == "Dr"
+    assert content.prescriber.identifiers[0].value == "99700000017"
+    assert content.prescriber.organization is not None
+    assert content.prescriber.organization.identifiers[0].value == "990000002"
+    assert content.validated_by is not None
+    assert (content.validated_by.family_name, content.validated_by.identifiers[0].value) == ("BIOLOGISTE", "BIO1")
+    assert content.visit == Identifier(system="urn:x-finess:990000001", value="V-5", type="VN", assigner="CH-FICTIF")
+    assert [one.professional.family_name for one in item.recipients if one.professional] == ["COPIE"]
+    assert item.sender is not None
+    assert item.sender.name == "LABO-FICTIF"
+    assert item.occurred_at == content.collected_at
+    assert (content.chapters[0].title, content.chapters[0].section) == ("NFS", "HM")
+    assert item.source.where == "MSH-10=CTRL-1"
+    assert [unread.where for unread in found.unread] == ["PV1-2"]
+
+
+def test_orders_that_share_their_filler_number_are_chapters_of_one_report() -> None:
+    found = reading(PID, "OBR|1||F-1|A^A^L", OBX, "OBR|2||F-1|B^B^L", OBX, "OBR|3||F-2|C^C^L", OBX)
+    assert [report(found, at).content.report_id for at in range(2)] == ["F-1", "F-2"]
+    assert [chapter.title for chapter in report(found).content.chapters] == ["A", "B"]
+    assert [item.source.where for item in found.items] == ["MSH-10=CTRL-1, OBR", "MSH-10=CTRL-1, OBR[3]"]
+    assert len({item.id for item in found.items}) == 2
+
+
+def test_order_numbers_fall_back_on_orc_and_on_the_placer() -> None:
+    found = reading(PID, "ORC|RE|D-1|F-9", "OBR|1|||A^A^L", OBX, "ORC|RE|D-1|F-9", "OBR|2|||B^B^L", OBX)
+    assert [report(found).content.report_id, report(found).content.order_id] == ["F-9", "D-1"]
+    assert len(found.items) == 1
+    found = reading(PID, "OBR|1|D-1||A^A^L", OBX, "OBR|2|D-2||B^B^L", OBX)
+    assert len(found.items) == 2
+
+
+def test_antibiogram_joins_the_report_of_its_culture() -> None:
+    found = reading(
+        PID,
+        "OBR|1|D-1|F-1|ECBU^ECBU^L|||||||||||||||||||||F",
+        "OBX|1|CE|GERME^Germe^L|1|ECOLI^Escherichia coli^L||||||F",
+        "OBR|2|D-1|F-2|ATB^Antibiogramme^L|||||||||||||||||||||F|GERME&Germe&L^1^Escherichia coli|||D-1^F-1",
+        "OBX|1|ST|AMX^Amoxicilline^L||R||||||F",
+    )
+    assert len(found.items) == 1
+    chapters = report(found).content.chapters
+    assert chapters[0].parent is None
+    parent = chapters[1].parent
+    assert isinstance(parent, ParentResult)
+    assert parent.code is not None
+    assert (parent.code.code, parent.sub_id, parent.text) == ("GERME", "1", "Escherichia coli")
+
+
+def test_several_patients_have_a_report_each() -> None:
+    other = PID.replace("IPP-1", "IPP-2").replace("FICTIVE", "AUTRE-FICTIVE")
+    found = reading(PID, "OBR|1||F-1|A^A^L", OBX, other, "OBR|1||F-1|A^A^L", OBX)
+    assert [item.patient.birth_name for item in found.items] == ["FICTIVE", "AUTRE-FICTIVE"]
+
+
+def test_comments_belong_to_the_segment_before_them() -> None:
+    found = reading(
+        PID,
+        "NTE|1|L|du patient",
+        "ORC|RE",
+        "NTE|1|L|de la commande",
+        "OBR|1||F-1|A^A^L",
+        "NTE|1|L|du chapitre",
+        "NTE|2|L|",
+        r"NTE|3|L|suite\.br\fin",
+        OBX,
+        r"NTE|1|L|du résultat \T\ voilà~encore",
+        "SPM|1||| SANG^Sang^L",
+        "NTE|1|L|du prélèvement",
+    )
+    content = report(found).content
+    assert content.comment == "du patient"
+    assert content.chapters[0].comment == "de la commande\ndu chapitre\n\nsuite\nfin"
+    assert observations(found)[0].comment == "du résultat & voilà\nencore"
+    assert content.specimens[0].text == "du prélèvement"
+
+
+def test_specimen_after_its_results_is_theirs_and_what_follows_describes_it() -> None:
+    found = reading(
+        PID,
+        "OBR|1||F-1|A^A^L",
+        OBX,
+        "SPM|1|S-1&DPI^S-2&SGL||119297000^Sang^SCT|||VP^Ponction^L|BRAS^Bras^L||||||tube EDTA|||"
+        "20260105083000^20260105083100|20260105090000||||||HEM^Hémolysé^L",
+        "OBX|1|NM|VOL^Volume^L||4|mL|||||F",
+    )
+    content = report(found).content
+    (specimen,) = content.specimens
+    assert [identifier.type for identifier in specimen.identifiers] == ["PLAC", "FILL"]
+    assert (specimen.id, specimen.text, specimen.condition) == ("S-2", "tube EDTA", "Hémolysé")
+    assert specimen.collected_at == "2026-01-05T08:30:00+01:00"
+    assert specimen.received_at == "2026-01-05T09:00:00+01:00"
+    assert observations(found)[0].specimen == "S-2"
+    assert content.chapters[0].chapters == (LabChapter(observations=content.chapters[0].chapters[0].observations),)
+    assert content.chapters[0].chapters[0].observations[0].label == "Volume"
+    assert [unread.where for unread in found.unread] == ["SPM-17.2"]
+
+
+def test_specimen_before_its_results_is_theirs() -> None:
+    found = reading(PID, "OBR|1||F-1|A^A^L", "SPM|1|||UR^Urines^L", OBX, OBX)
+    assert [one.specimen for one in observations(found)] == ["SPM-1", "SPM-1"]
+    assert report(found).content.chapters[0].chapters == ()
+
+
+def test_same_specimen_under_several_orders_is_one_and_two_under_one_order_are_no_ones() -> None:
+    found = reading(
+        PID, "OBR|1||F-1|A^A^L", OBX, "SPM|1|||S^S^L", "OBR|2||F-1|B^B^L", OBX, "SPM|2|||S^S^L", "SPM|3|||U^U^L"
+    )
+    content = report(found).content
+    assert [specimen.id for specimen in content.specimens] == ["SPM-1", "SPM-2"]
+    assert content.chapters[0].observations[0].specimen == "SPM-1"
+    assert content.chapters[1].observations[0].specimen is None
+
+
+def test_old_specimen_source_of_the_order() -> None:
+    found = reading(PID, "OBR|1||F-1|A^A^L|||||||||||SANG&Sang&L^^au pli du coude^BRAS&Bras&L", OBX)
+    (specimen,) = report(found).content.specimens
+    assert specimen.type is not None
+    assert specimen.site is not None
+    assert (specimen.type.code, specimen.site.code, specimen.text) == ("SANG", "BRAS", "au pli du coude")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "overall", "own"),
+    [
+        ("F F", ResultStatus.FINAL, [None, None]),
+        ("F P", ResultStatus.PARTIAL, [ResultStatus.FINAL, ResultStatus.PRELIMINARY]),
+        ("F C", ResultStatus.CORRECTED, [ResultStatus.FINAL, None]),
+        ("F X", ResultStatus.FINAL, [None, ResultStatus.CANCELLED]),
+        ("A", ResultStatus.PARTIAL, [None]),
+        ("I", ResultStatus.REGISTERED, [None]),
+        ("M", ResultStatus.PRELIMINARY, [None]),
+    ],
+)
+def test_status_of_the_report_follows_from_its_orders(
+    statuses: str, overall: ResultStatus, own: list[ResultStatus | None]
+) -> None:
+    lines = [f"OBR|{n}||F-1|A^A^L" + "|" * 21 + code for n, code in enumerate(statuses.split(), 1)]
+    found = reading(PID, *[line for obr in lines for line in (obr, OBX)])
+    assert report(found).content.status is overall
+    assert [chapter.status for chapter in report(found).content.chapters] == own
+
+
+def test_correction_replaces_the_report_of_the_same_number() -> None:
+    found = reading(PID, "OBR|1||F-1|A^A^L" + "|" * 21 + "C", OBX.replace("|F", "|C"))
+    assert report(found).replaces == "F-1"
+    assert observations(found)[0].status is ResultStatus.CORRECTED
+
+
+def test_later_orders_keep_their_own_times_on_their_results() -> None:
+    found = reading(
+        PID,
+        "OBR|1||F-1|A^A^L|||20260105083000",
+        OBX,
+        "OBR|2||F-1|B^B^L|||20260105093000",
+        OBX,
+        OBX + "|||20260105094500",
+    )
+    first, second = report(found).content.chapters
+    assert first.observations[0].effective_at is None
+    assert [one.effective_at for one in second.observations] == [
+        "2026-01-05T09:30:00+01:00",
+        "2026-01-05T09:45:00+01:00",
+    ]
+
+
+def test_laboratory_is_said_once_when_one_did_everything() -> None:
+    row = OBX + "|||20260105083000|LAB1^LABO FICTIF^L|BIO^BIOLOGISTE^Zoé|IMMUNO^Immunodosage^L||20260105091500"
+    found = reading(PID, "OBR|1||F-1|A^A^L", row, row)
+    laboratory = report(found).content.laboratory
+    assert laboratory is not None
+    assert (laboratory.name, laboratory.identifiers[0].value) == ("LABO FICTIF", "LAB1")
+    first = observations(found)[0]
+    assert first.performer is None
+    assert first.method is not None
+    assert (first.method.code, first.issued_at) == ("IMMUNO", "2026-01-05T09:15:00+01:00")
+    assert first.validated_by is not None
+    assert first.validated_by.family_name == "BIOLOGISTE"
+    found = reading(PID, "OBR|1||F-1|A^A^L", row, row.replace("LAB1", "LAB2"))
+    assert report(found).content.laboratory is None
+    assert [one.performer.identifiers[0].value for one in observations(found) if one.performer] == ["LAB1", "LAB2"]
+
+
+def test_order_detail_is_no_result_and_is_left_unread() -> None:
+    found = reading(PID, "OBR|1||F-1|A^A^L", OBX, "OBX|2|ST|Q^Question^L||réponse||||||O")
+    assert len(observations(found)) == 1
+    assert ("OBX[2]-5", "réponse") in [(unread.where, unread.text) for unread in found.unread]
+
+
+def test_file_beside_results_is_an_attachment() -> None:
+    pdf = base64.b64encode(b"%PDF-1.4 fictif").decode()
+    found = reading(PID, "OBR|1||F-1|A^A^L", OBX, f"OBX|2|ED|PDF^Compte rendu^L||^application^pdf^Base64^{pdf}||||||F")
+    (attachment,) = report(found).content.attachments
+    assert (attachment.media_type, attachment.title, attachment.size, attachment.data) == (
+        "application/pdf",
+        "Compte rendu",
+        15,
+        pdf,
+    )
+    assert len(observations(found)) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "content", "finding"),
+    [
+        ("Ym9uam91cg==", b"bonjour", None),
+        ("Ym9uam91cg", b"bonjour", "hl7v2.ed.repaired"),
+        ("Ym9u am91cg= =", b"bonjour", "hl7v2.ed.repaired"),
+        ("Ym9uam91c", b"bonjou", "hl7v2.ed.repaired"),
+    ],
+)
+def test_base64_is_repaired(sent: str, content: bytes, finding: str | None) -> None:
+    found = reading(PID, "OBR|1||F-1|A^A^L", f"OBX|1|ED|X^X^L||^TEXT^plain^Base64^{sent}||||||F")
+    (attachment,) = report(found).content.attachments
+    assert attachment.data is not None
+    assert base64.b64decode(attachment.data) == content
+    assert codes(found) == ([finding] if finding else [])
+
+
+def test_file_that_cannot_be_decoded_is_an_error_and_stays_unread() -> None:
+    found = reading(PID, "OBR|1||F-1|A^A^L", "OBX|1|ED|X^X^L||^TEXT^plain^Base64^pas du base64 !||||||F")
+    assert report(found).content.attachments == ()
+    assert codes(found) == ["hl7v2.ed.base64"]
+    assert [unread.where for unread in found.unread] == ["OBX-5"]
+
+
+@pytest.mark.parametrize(
+    ("identifier", "reliability", "environment", "ins", "status", "finding"),
+    [
+        (INS, "VALI", None, True, IdentityStatus.QUALIFIED, None),
+        (INS, "VALI", Environment.TEST, True, IdentityStatus.QUALIFIED, None),
+        (INS, "VALI", Environment.PRODUCTION, False, IdentityStatus.VALIDATED, "environment"),
+        (INS.replace(".10&", ".8&"), "VALI", Environment.TEST, False, IdentityStatus.VALIDATED, "environment"),
+        (INS.replace(".10&", ".8&"), "VALI", Environment.PRODUCTION, True, IdentityStatus.QUALIFIED, None),
+        (INS, "PROV", None, False, IdentityStatus.PROVISIONAL, "not_validated"),
+        (INS, "", None, False, None, "not_validated"),
+        (INS, "VALI~DOUT", None, False, IdentityStatus.VALIDATED, "attribute"),
+        (INS, "VALI~HOMA", None, True, IdentityStatus.QUALIFIED, None),
+        (INS.replace("48^", "49^"), "VALI", None, False, IdentityStatus.VALIDATED, "matricule"),
+        (INS.replace("999948", "9999"), "VALI", None, False, IdentityStatus.VALIDATED, "matricule"),
+        (INS.replace("1.2.250.1.213.1.4.10", "1.2.3"), "VALI", None, False, IdentityStatus.VALIDATED, "authority"),
+    ],
+)
+def test_ins_is_used_only_when_it_may_be(
+    identifier: str,
+    reliability: str,
+    environment: Environment | None,
+    ins: bool,
+    status: IdentityStatus | None,
+    finding: str | None,
+) -> None:
+    pid = PID.replace(INS, identifier).replace("VALI", reliability)
+    found = reading(pid, "OBR|1||F-1|A^A^L", OBX, context=ReadContext(environment=environment))
+    patient = found.items[0].patient
+    assert (patient.ins is not None) is ins
+    assert patient.status is status
+    assert codes(found) == ([f"hl7v2.ins.{finding}"] if finding else [])
+    if not ins:
+        assert "INS" in [one.type for one in patient.identifiers]
+
+
+def test_billing_number_shares_the_oid_and_is_no_ins() -> None:
+    found = reading(PID.replace("ISO^INS", "ISO^NH"), "OBR|1||F-1|A^A^L", OBX)
+    patient = found.items[0].patient
+    assert patient.ins is None
+    assert patient.status is IdentityStatus.VALIDATED
+    assert [one.type for one in patient.identifiers] == ["PI", "NH"]
+
+
+def test_nir_counts_before_nia_whatever_the_order() -> None:
+    nia = INS.replace("INS-NIR&1.2.250.1.213.1.4.10", "INS-NIA&1.2.250.1.213.1.4.9")
+    nir = INS.replace(".10&", ".8&")
+    found = reading(PID.replace(INS, f"{nia}~{nir}"), "OBR|1||F-1|A^A^L", OBX)
+    assert found.items[0].patient.ins == Ins(matricule="199017599999948", oid="1.2.250.1.213.1.4.8")
+    assert codes(found) == ["hl7v2.ins.several"]
+
+
+def test_names_dates_and_addresses_of_the_patient() -> None:
+    pid = (
+        "PID|1||IPP-1^^^CH^PI||NÉE^MARIE^MARIE JEANNE^^Mme^^L~USUELLE^MANON^^^^^D||19582015|O|||"
+        r"1 RUE A^BAT B\S\ESC C^VILLE^^99999^FRA^H~^^LIEU^^^^BDL^^35238||0199000001~^NET^Internet^m@exemple.invalid|"
+        "^WPN^CP^^^^^^^^^0699000001||M^Marié^HL70002||NDA-1^^^CH^AN||||||||FRA~BEL|||20260101|Y||VALI~FICT"
+    )
+    patient = reading(pid, "OBR|1||F-1|A^A^L", OBX).items[0].patient
+    assert (patient.birth_name, patient.birth_given_names, patient.first_given_name) == (
+        "NÉE",
+        ("MARIE", "JEANNE"),
+        "MARIE",
+    )
+    assert (patient.used_name, patient.used_given_name, patient.civility) == ("USUELLE", "MANON", "Mme")
+    assert (patient.birth_date, patient.sex) == ("1958-20-15", "U")
+    assert (patient.birth_place, patient.birth_place_name) == ("35238", "LIEU")
+    assert patient.addresses[0].lines == ("1 RUE A", "BAT B", "ESC C")
+    assert [(one.kind, one.value) for one in patient.telecoms] == [
+        ("phone", "0199000001"),
+        ("email", "m@exemple.invalid"),
+        ("mobile", "0699000001"),
+    ]
+    assert patient.citizenships == ("FRA", "BEL")
+    assert (patient.deceased, patient.deceased_at) == (True, "2026-01-01")
+    assert patient.attributes == (IdentityAttribute.FICTITIOUS,)
+
+
+@pytest.mark.parametrize(
+    ("name", "birth_given_names", "family_name"),
+    [
+        ("NOM^ALEX^ALEX ANDREA^^^^L", ("ALEX", "ANDREA"), None),
+        ("NOM^JEAN-PAUL^JEAN PAUL MARIE^^^^L", ("JEAN", "PAUL", "MARIE"), None),
+        ("NOM^ADAM^A^^^^L", ("ADAM", "A"), None),
+        ("NOM^ALEX^^^^M.^^L", (), None),
+        ("NOM^ALEX^^^^^U", (), "NOM"),
+        ("NOM^ALEX", (), "NOM"),
+    ],
+)
+def test_name_types(name: str, birth_given_names: tuple[str, ...], family_name: str | None) -> None:
+    patient = reading(PID.replace("FICTIVE^ALEX^ALEX^^^^L", name), "OBR|1||F-1|A^A^L", OBX).items[0].patient
+    assert patient.birth_given_names == birth_given_names
+    assert patient.family_name == family_name
+    assert (patient.birth_name is None) is (family_name is not None)
+
+
+@pytest.mark.parametrize(
+    ("authority", "system", "name"),
+    [
+        ("CH&990000001&M", "urn:x-finess:990000001", "CH"),
+        ("CH&1990000001&N", "urn:x-finess:990000001", "CH"),
+        ("CH&1.2.3&ISO", "urn:oid:1.2.3", "CH"),
+        ("1.2.250.1.213.1.4.10", "urn:oid:1.2.250.1.213.1.4.10", None),
+        ("CH Fictif/é", "urn:x-authority:CH%20Fictif%2F%C3%A9", "CH Fictif/é"),
+        ("CH&SVC&L", "urn:x-authority:CH/SVC", "CH"),
+        ("CH&0A&UUID", "urn:uuid:0a", "CH"),
+        ("", None, None),
+    ],
+)
+def test_authorities_of_identifiers(authority: str, system: str | None, name: str | None) -> None:
+    pid = f"PID|1||X-1^^^{authority}^PI||FICTIVE^^^^^^L"
+    (identifier,) = reading(pid, "OBR|1||F-1|A^A^L", OBX).items[0].patient.identifiers
+    assert identifier == Identifier(system=system, value="X-1", type="PI", assigner=name)
+
+
+def test_message_without_patient_or_without_order_says_so() -> None:
+    found = reading("OBR|1||F-1|A^A^L", OBX)
+    assert codes(found) == ["hl7v2.pid.missing"]
+    assert len(found.items) == 1
+    found = reading(PID)
+    assert codes(found) == ["hl7v2.message.empty"]
+    assert found.items == ()
+
+
+def test_result_before_any_order_is_kept() -> None:
+    found = reading(PID, OBX)
+    assert codes(found) == ["hl7v2.obx.without_order"]
+    assert len(observations(found)) == 1
+
+
+def test_teleradiology_answer_is_no_result() -> None:
+    found = reading(
+        PID, "ORC|OK", "OBR|1|||REPONSE_DEMANDE^^TLR_OBR_PROCEDURE", "OBX|1|FT|PROTOCOLE_IMAGERIE||x||||||F"
+    )
+    assert codes(found) == ["hl7v2.message.unsupported"]
+    assert found.items == ()
+    assert "OBX-5" in [unread.where for unread in found.unread]
+
+
+@pytest.mark.parametrize(("kind", "where"), [("SIU^S12", "MSH-9.1"), ("ADT^A99", "MSH-9.2"), ("", "MSH-9.1")])
+def test_other_messages_are_not_read_and_say_so(kind: str, where: str) -> None:
+    found = reading(PID, kind=kind)
+    assert found.items == ()
+    assert [(finding.code, finding.where) for finding in found.findings] == [("hl7v2.message.unsupported", where)]
+    assert "PID-5" in [unread.where for unread in found.unread]
+
+
+def test_batch_is_read_message_by_message_with_the_ids_of_each() -> None:
+    one, two = message(PID, "OBR|1||F-1|A^A^L", OBX), message(PID, "OBR|1||F-2|A^A^L", OBX)
+    found = read(b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + one + two + b"BTS|2\rFTS|1\r", ReadContext())
+    alone = [read(piece, ReadContext()).items[0].id for piece in (one, two)]
+    assert [item.id for item in found.items] == alone
+
+
+@pytest.mark.parametrize(("mode", "test"), [("P", False), ("T", True), ("D", True), ("", None)])
+def test_processing_mode_is_told(mode: str, test: bool | None) -> None:
+    content = message(PID, "OBR|1||F-1|A^A^L", OBX).replace(b"|CTRL-1|P|", f"|CTRL-1|{mode}|".encode())
+    assert read(content, ReadContext()).test is test
+
+
+def test_reading_tells_control_id_type_and_charset() -> None:
+    found, _ = result_of("NM|X^X^L||5||||||F")
+    assert (found.control_id, found.message_type, found.charset) == ("CTRL-1", "ORU^R01", "utf-8")
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec", "read_as", "finding"),
+    [
+        ("8859/15", "iso-8859-15", "iso8859-15", None),
+        ("8859/1", "cp1252", "cp1252", None),
+        ("UNICODE UTF-8", "utf-8", "utf-8", None),
+        ("utf8", "utf-8", "utf-8", None),
+        ("8859/15", "utf-8", "utf-8", "hl7v2.charset.mismatch"),
+        ("UNICODE UTF-8", "cp1252", "cp1252", "hl7v2.charset.mismatch"),
+        ("8859/15", "cp1252", "cp1252", "hl7v2.charset.mismatch"),
+        ("", "utf-8", "utf-8", "hl7v2.charset.guessed"),
+        ("", "cp1252", "cp1252", "hl7v2.charset.guessed"),
+        ("KLINGON", "utf-8", "utf-8", "hl7v2.charset.unknown"),
+        ("UNICODE UTF-8", "utf-16", "utf-16-le", None),
+    ],
+)
+def test_character_sets_are_believed_when_they_tell_the_truth(
+    charset: str, codec: str, read_as: str, finding: str | None
+) -> None:
+    text = message(PID, "OBR|1||F-1|A^A^L", "OBX|1|ST|X^X^L||hémoglobine à 5 €, œuf||||||F").decode()
+    found = read(text.replace("UNICODE UTF-8", charset).encode(codec), ReadContext())
+    value = observations(found)[0].value
+    assert value is not None
+    assert value.text == "hémoglobine à 5 €, œuf"
+    assert found.charset == read_as
+    assert [one.code for one in found.findings] == ([finding] if finding else [])
+
+
+def test_configured_character_set_wins() -> None:
+    text = message(PID, "OBR|1||F-1|A^A^L", "OBX|1|ST|X^X^L||Ã©||||||F").decode()
+    content = text.encode("iso-8859-15")
+    found = read(content, ReadContext(charset="iso-8859-15"))
+    value = observations(found)[0].value
+    assert value is not None
+    assert value.text == "Ã©"
+    assert codes(read(text.encode("cp1252"), ReadContext(charset="ascii"))) == ["hl7v2.charset.mismatch"]
+
+
+def test_msh_without_control_id_is_read_with_an_error() -> None:
+    content = message(PID, "OBR|1||F-1|A^A^L", OBX).replace(b"CTRL-1", b"")
+    found = read(content, ReadContext())
+    assert codes(found) == ["hl7v2.header.no_control_id"]
+    assert len(found.items) == 1
+    assert found.control_id is None
+
+
+def test_findings_never_quote_the_content() -> None:
+    found = reading(
+        PID.replace("19900112", "hier-soir"),
+        "OBR|1||F-1|A^A^L|||impossible",
+        "OBX|1|NM|X^X^L||secretissime|||bizarrerie|||Q",
+    )
+    said = " ".join(finding.message + finding.where for finding in found.findings)
+    assert len(found.findings) == 5
+    assert not any(word in said for word in ("hier", "impossible", "secretissime", "bizarrerie"))
+    assert MSH.format("").startswith("MSH")
