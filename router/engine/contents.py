@@ -34,12 +34,13 @@ class Contents:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._sealer = store.sealer.clone()
         self._asked: list[tuple[Entry, asyncio.Future[Loaded]]] = []
 
     async def of(self, entry: Entry) -> Loaded:
         """Give the content of one Delivery."""
-        if entry.content is not None:
-            return Loaded(entry.content, {})
+        if entry.sealed is not None:
+            return Loaded(self._sealer.open(entry.sealed, PARCEL_PLACE), {})
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Loaded] = loop.create_future()
         self._asked.append((entry, future))

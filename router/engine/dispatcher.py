@@ -16,7 +16,7 @@ from router.engine.clock import micros
 from router.engine.contents import Contents
 from router.engine.lanes import Entry, Lanes
 from router.journal import tables
-from router.journal.operations import Queued, RecordAttempt
+from router.journal.operations import Queued, RecordAttempt, RecordAttempts
 from router.journal.store import JournalFault, Store
 from router.journal.tables import DeliveryState
 from router.journal.writer import Writer
@@ -27,8 +27,8 @@ WINDOW = 20_000
 UNRECORDED = 512
 """Outcomes that may wait for their commit before no further Delivery is started."""
 
-CONTENT_KEPT = 24 * 1024 * 1024
-"""Bytes of contents kept in memory for a first sending."""
+CONTENT_KEPT = 16 * 1024 * 1024
+"""Bytes of sealed contents kept in memory, so that a first sending need not read them back."""
 
 _COLUMNS = (
     tables.delivery.c.id,
@@ -102,6 +102,8 @@ class Dispatcher:
         self._kept = 0
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._recording: set[asyncio.Task[None]] = set()
+        self._unrecorded: list[RecordAttempt] = []
+        self._unrecorded_count = 0
         self._wake = asyncio.Event()
         self._down_until: int | None = None
         self._failures = 0
@@ -130,9 +132,10 @@ class Dispatcher:
                 prepared.blob,
                 micros(self._now()),
             )
-            if prepared.content is not None and self._kept + len(prepared.content) <= CONTENT_KEPT:
-                entry.content = prepared.content
-                self._kept += len(prepared.content)
+            sealed = prepared.sealed_content
+            if sealed is not None and not prepared.has_attachments and self._kept + len(sealed) <= CONTENT_KEPT:
+                entry.sealed = sealed
+                self._kept += len(sealed)
             self._lanes.add(entry)
             self._cursor = one.delivery_id
         self._wake.set()
@@ -176,7 +179,7 @@ class Dispatcher:
         """Send for ever; on cancellation nothing new is started (`drain` waits for what is under way)."""
         while True:
             self._wake.clear()
-            if self._reloading and not self._recording:
+            if self._reloading and not self._recording and not self._unrecorded:
                 # Not before what was sent is recorded: the rows would still say that it is to be sent.
                 self._forget()
             if self._more and len(self._lanes) < WINDOW // 2:
@@ -202,7 +205,7 @@ class Dispatcher:
         self._lanes.unpark(now)
         # After the destination could not be reached, one Delivery alone tries the door.
         limit = 1 if self.down_detail else self._concurrency
-        while len(self._sending) < limit and len(self._recording) < UNRECORDED:
+        while len(self._sending) < limit and self._unrecorded_count < UNRECORDED:
             entry = self._lanes.take()
             if entry is None:
                 return
@@ -302,13 +305,14 @@ class Dispatcher:
             again,
         )
         # The record is queued before the lane moves: whatever follows on this lane is committed after it.
-        task = asyncio.create_task(self._record(operation))
-        self._recording.add(task)
-        task.add_done_callback(self._recorded)
+        self._unrecorded.append(operation)
+        self._unrecorded_count += 1
+        if len(self._unrecorded) == 1:
+            asyncio.get_running_loop().call_soon(self._record_soon)
         self._sending.pop(entry.id, None)
         if again is None:
-            if entry.content is not None:
-                self._kept = max(0, self._kept - len(entry.content))
+            if entry.sealed is not None:
+                self._kept = max(0, self._kept - len(entry.sealed))
             if self._lanes.done(entry):
                 self._refilling(entry)
         else:
@@ -348,7 +352,13 @@ class Dispatcher:
         self.down_detail = ""
         self._down_until = None
 
-    async def _record(self, operation: RecordAttempt) -> None:
+    def _record_soon(self) -> None:
+        operation, self._unrecorded = RecordAttempts(self._unrecorded), []
+        task = asyncio.create_task(self._record(operation))
+        self._recording.add(task)
+        task.add_done_callback(self._recorded)
+
+    async def _record(self, operation: RecordAttempts) -> None:
         while True:
             try:
                 await self._writer.submit(operation)
@@ -356,6 +366,7 @@ class Dispatcher:
                 self._trouble(str(fault))
                 await asyncio.sleep(1.0)
                 continue
+            self._unrecorded_count -= len(operation.attempts)
             return
 
     def _recorded(self, task: asyncio.Task[None]) -> None:
@@ -370,6 +381,7 @@ class Dispatcher:
             await asyncio.wait(list(self._sending.values()), timeout=seconds)
         for task in list(self._sending.values()):
             task.cancel()
+        await asyncio.sleep(0)  # what was just settled is handed to the writer at the end of the loop's turn
         if self._recording:
             await asyncio.wait(list(self._recording), timeout=seconds)
         await self._destination.close()

@@ -16,7 +16,7 @@ PARKED_KEPT = 50
 
 @dataclass(slots=True)
 class Entry:
-    """A Delivery to send: what its row says, and its bytes when they are at hand. Times are microseconds."""
+    """A Delivery to send: what its row says, and its sealed bytes when they are at hand. Times are microseconds."""
 
     id: int
     lane: int
@@ -28,8 +28,7 @@ class Entry:
     attempts: int = 0
     attempts_before: int = 0
     next_attempt_at: int | None = None
-    content: bytes | None = None
-    has_detail: bool = False
+    sealed: bytes | None = None
 
 
 @dataclass(slots=True)

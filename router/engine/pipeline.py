@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -34,6 +35,12 @@ from router.journal.operations import (
 from router.journal.store import JournalFault, Store
 from router.journal.tables import ItemState, MessageState
 from router.journal.writer import Writer
+
+YIELD = 3.0
+"""While messages arrive faster than they are processed, the pipeline rests this many times as long as it worked."""
+
+YIELD_ABOVE = 256
+"""Waiting messages from which it may rest at all."""
 
 RETRY_SECONDS = 1.0
 """Wait before trying again when the journal does not take what was prepared (a full disk)."""
@@ -111,6 +118,8 @@ class Pipeline:
         self._in_flight: set[int] = set()
         self._patients_seen: tuple[int, int] | None = None
         self.processed = 0
+        self._began = time.perf_counter()
+        self._arrivals = 0
 
     async def start(self) -> None:
         """Find what a previous run left unprocessed: the cursor stands before it."""
@@ -153,9 +162,25 @@ class Pipeline:
                 self._in_flight.difference_update(one.message_id for one in prepared)
                 self.processed += count
                 self._pressure.processed(count)
+                await self._give_way(count)
         finally:
             for task, _ in under_way:
                 task.cancel()
+
+    async def _give_way(self, count: int) -> None:
+        """Let acknowledgements have the processors during a burst.
+
+        A sender waits for its acknowledgement, nobody waits for the pipeline: what a burst leaves is caught up after
+        it, or as soon as the backlog is so long that sources are held back (`Pressure`).
+        """
+        now = time.perf_counter()
+        worked, self._began = now - self._began, now
+        arrived, self._arrivals = self._pressure.arrivals - self._arrivals, self._pressure.arrivals
+        if self._pressure.waiting < YIELD_ABOVE or self._pressure.full or arrived < 1.5 * count:
+            return
+        await asyncio.sleep(min(0.25, YIELD * worked))
+        self._began = time.perf_counter()
+        self._arrivals = self._pressure.arrivals
 
     async def _commit(self, prepared: list[PreparedMessage]) -> None:
         while True:

@@ -38,7 +38,7 @@ def _start_worker(plan: Plan, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _follow(parent)
-    # When there are not enough processors for all, acknowledging goes first: reading can catch up, a sender cannot wait.
+    # When there are not enough processors, acknowledging goes first: reading can catch up, a sender cannot wait.
     os.nice(WORKER_NICE)
     _worker = Worker(plan)
 

@@ -19,6 +19,12 @@ class Pressure:
         self.arrived = asyncio.Event()
         self.last_committed = 0
         self.waiting = 0
+        self.arrivals = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether sources are held back."""
+        return not self._room.is_set()
 
     async def admit(self) -> None:
         """Wait until there is room for one more message."""
@@ -28,6 +34,7 @@ class Pressure:
     def committed(self, message_id: int) -> None:
         """Note that a message was committed."""
         self.waiting += 1
+        self.arrivals += 1
         self.last_committed = max(self.last_committed, message_id)
         self.arrived.set()
         if self.waiting >= self._limit:

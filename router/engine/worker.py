@@ -50,8 +50,6 @@ DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
 """Namespace of Deliveries' identities: the same message, reading, Item and destination give the same identity."""
 
 WORST = {Severity.INFO: 1, Severity.WARNING: 2, Severity.ERROR: 3}
-HAND_OVER = 64 * 1024
-"""Contents up to this many bytes go back to the engine in the clear, so that the first sending need not read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +324,7 @@ class Worker:
             blob=blob,
             sealed_detail=self._sealer.seal(orjson.dumps(detail), PARCEL_DETAIL_PLACE) if detail else None,
             worst=max((WORST[finding.severity] for finding in rendition.findings), default=0),
-            content=content if len(content) <= HAND_OVER and not rendition.attachments else None,
+            has_attachments=bool(rendition.attachments),
         )
 
     def _lane(self, item: Item, decision: Decision) -> int:

@@ -148,8 +148,8 @@ class PreparedDelivery:
     worst: int
     state: DeliveryState = DeliveryState.PENDING
     detail: str | None = None
-    content: bytes | None = None
-    """The plain bytes, when small, so that the first sending need not read them back."""
+    has_attachments: bool = False
+    """Whether files travel beside: they are in `sealed_detail`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +405,18 @@ class RecordAttempt:
                 "detail": self.detail[:400],
             },
         )
+
+
+@dataclass(slots=True)
+class RecordAttempts:
+    """Keep what several sendings came to, in their order."""
+
+    attempts: Sequence[RecordAttempt]
+
+    def apply(self, unit: Unit) -> None:
+        """Record them all."""
+        for one in self.attempts:
+            one.apply(unit)
 
 
 @dataclass(slots=True)
