@@ -295,6 +295,7 @@ STAY = Stay(
     protected=True,
     dmp_feeding="IO",
     dmp_consultation="IC",
+    moved_from=(Identifier(system="urn:oid:2.999.67.1", value="IPP-8", type="PI"),),
 )
 STAY_ITEM = StayItem(id="1", occurred_at="2026-03-05T09:41:00+01:00", content=STAY, **COMMON)
 

@@ -10,12 +10,12 @@ from pydantic_core import from_json
 
 from mappings import json_positions
 from mappings.contracts import Format, FormatError, Piece, Position, ReadContext, Reading, Rendition, WriteContext
+from mappings.safe_names import safe_stem
 from schemas.finding import Finding, Severity
 from schemas.item import ITEM, Item, ItemKind, ItemSet
 
 _ITEM_SET = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"(?:items|findings)"\s*:')
 _BARE_ITEM = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"[a-z_]+"\s*:')
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def dump_item_set(items: Sequence[Item], findings: Sequence[Finding] = (), *, indent: int | None = None) -> bytes:
@@ -58,9 +58,10 @@ class CanonicalFormat:
 
     def write(self, item: Item, context: WriteContext) -> Rendition:
         """Write a document that holds this Item alone."""
-        name = _UNSAFE.sub("-", context.identity)[:100] or "item"
         content = b'{"items":[' + ITEM.dump_json(item) + b'],"findings":[]}'
-        return Rendition(content=content, media_type=self.media_type, filename=f"{name}{self.extension}")
+        return Rendition(
+            content=content, media_type=self.media_type, filename=safe_stem(context.identity) + self.extension
+        )
 
     def positions(self, content: bytes) -> Sequence[Position]:
         """List the values with their JSON paths."""

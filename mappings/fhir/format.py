@@ -9,11 +9,11 @@ from mappings import json_positions
 from mappings.contracts import Format, Piece, Position, ReadContext, Reading, Rendition, WriteContext
 from mappings.fhir.reading.bundle import read_bundle
 from mappings.fhir.writing.item import write_item
+from mappings.safe_names import safe_stem
 from schemas.item import Item, ItemKind
 
 _START = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
 _RESOURCE_TYPE = re.compile(rb'"resourceType"\s*:\s*"[A-Z][A-Za-z]+"')
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class FhirFormat:
@@ -40,10 +40,8 @@ class FhirFormat:
     def write(self, item: Item, context: WriteContext) -> Rendition:
         """Write a transaction Bundle in which a resend or a correction updates what was sent before."""
         content, findings = write_item(item, context)
-        name = _UNSAFE.sub("-", context.identity)[:100] or "bundle"
-        return Rendition(
-            content=content, media_type=self.media_type, filename=f"{name}{self.extension}", findings=findings
-        )
+        filename = safe_stem(context.identity) + self.extension
+        return Rendition(content=content, media_type=self.media_type, filename=filename, findings=findings)
 
     def positions(self, content: bytes) -> Sequence[Position]:
         """List the values with their JSON paths."""

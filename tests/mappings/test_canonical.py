@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_report_comes_back_the_same(item: LabReportItem) -> None:
 )
 def test_every_kind_comes_back_the_same(item) -> None:
     rendition = FORMAT.write(item, CONTEXT)
-    assert rendition.filename == "m-1-.json"
+    assert re.fullmatch(r"m_1-[a-z0-9]{8}\.json", rendition.filename)
     assert FORMAT.read(rendition.content, ReadContext()).items == (item,)
 
 

@@ -208,7 +208,7 @@ def test_a_professional_met_twice_is_one_entry() -> None:
 def test_the_file_name_is_safe() -> None:
     context = WriteContext(now=CONTEXT.now, identity="../é /x")
     item = DocumentItem(id="1", content=Document(attachments=(PDF,)), **COMMON)
-    assert FORMAT.write(item, context).filename == "..-x.json"
+    assert re.fullmatch(r"[A-Za-z0-9_-]+\.json", FORMAT.write(item, context).filename)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from mappings.fhir.reading.taking import (
     forget,
     said,
     take_extension,
+    take_extensions,
     take_flag,
     take_moment,
     take_own_text,
@@ -29,6 +30,7 @@ from mappings.fhir.reading.taking import (
 )
 from mappings.fhir.writing.stay import CLASSES
 from schemas.actors import Contact, Professional
+from schemas.coding import Identifier
 from schemas.finding import Severity
 from schemas.item import Provenance, StayItem
 from schemas.stay import Location, Movement, MovementAction, Stay, StayStatus
@@ -98,6 +100,7 @@ def read_stay(entry: Entry, movements: list[Entry], contacts: list[Entry], sourc
         protected=True if labels else None,
         dmp_feeding=take_own_text(node, "dmp-feeding"),
         dmp_consultation=take_own_text(node, "dmp-consultation"),
+        moved_from=_moved_from(node),
     )
     for account in children(node, "account"):
         forget(account, "type")
@@ -111,6 +114,11 @@ def read_stay(entry: Entry, movements: list[Entry], contacts: list[Entry], sourc
         content=stay,
         source=Provenance(format="fhir", where=entry.where),
     )
+
+
+def _moved_from(node: Node) -> tuple[Identifier, ...]:
+    given = [child(one, "valueIdentifier") for one in take_extensions(node, systems.OUR_EXT + "moved-from")]
+    return tuple(number for one in given if one is not None and (number := read_identifier(one)) is not None)
 
 
 def source_event(source: Source) -> tuple[str | None, str | None]:

@@ -12,6 +12,7 @@ from mappings.fhir.writing.bundle import BundleBuilder, Resource
 from mappings.fhir.writing.datatypes import concept, criteria, extend, extension, identifier, put_date_time, usable
 from mappings.fhir.writing.patient import patient
 from schemas.coding import Coding
+from schemas.identifiers import ins_of
 from schemas.item import StayItem
 from schemas.stay import Location, Movement, MovementAction, Stay, StayStatus
 
@@ -175,6 +176,11 @@ def _put_plain(out: Resource, builder: BundleBuilder, item: StayItem) -> None:
             dated: Resource = {"url": url}
             put_date_time(dated, "valueDateTime", moment, builder.zone)
             extend(out, dated)
+    for one in usable(stay.moved_from):
+        if ins_of(one) is None:
+            extend(out, {"url": systems.OUR_EXT + "moved-from", "valueIdentifier": identifier(one, builder, "old")})
+        else:
+            builder.not_carried("content.moved_from", "the INS of the patient who held the stay before is not sent")
     if item.replaces:
         extend(out, extension("replaces", "valueString", item.replaces))
     put_sender(builder, item.sender, stay.hospital, out)
