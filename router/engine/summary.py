@@ -54,7 +54,8 @@ def _document(document: Document) -> dict[str, Any]:
 
 def _lab(report: LabReport) -> dict[str, Any]:
     observations = list(_observations(report.chapters))
-    titles = [report.title] if report.title else [chapter.title for chapter in report.chapters[:2] if chapter.title]
+    chapters = dict.fromkeys(chapter.title for chapter in report.chapters if chapter.title)
+    titles = [report.title] if report.title else list(chapters)[:2]
     abnormal = [one for one in observations if _gravity(one)]
     abnormal.sort(key=_gravity, reverse=True)
     count = len(observations)
