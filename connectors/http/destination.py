@@ -1,0 +1,51 @@
+"""Posts Parcels to a webhook."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from connectors.contracts import Outcome, Parcel, Retry, Services
+from connectors.http.codec import multipart
+from connectors.http.settings import HttpDestinationSettings
+from connectors.outbound_http import HttpPeer, judged_by_status
+
+
+class HttpDestination:
+    """One webhook. The identity of the Delivery travels as Idempotency-Key, the same at each attempt.
+
+    A Parcel with attachments is posted as multipart/form-data: `message` first, then each file under its name.
+    """
+
+    def __init__(self, name: str, settings: HttpDestinationSettings, services: Services) -> None:
+        self.name = name
+        self._settings = settings
+        self._services = services
+        self._peer = HttpPeer(settings, {"User-Agent": "passerelle"})
+        services.health.state = "ready"
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        """Post once; the answer's status decides."""
+        body, media_type = parcel.content, parcel.media_type
+        if parcel.attachments:
+            body, media_type = multipart(parcel)
+        now = self._services.now()
+        headers = {"Content-Type": media_type, "Idempotency-Key": parcel.identity}
+        if self._settings.signature_secret is not None:
+            secret = self._settings.signature_secret.get_secret_value()
+            headers[self._settings.signature_header] = sign(body, secret, int(now.timestamp()))
+        answer = await self._peer.post(body, headers, now)
+        return answer if isinstance(answer, Retry) else judged_by_status(answer)
+
+    async def close(self) -> None:
+        """Release the pooled connections."""
+        await self._peer.close()
+
+
+def sign(body: bytes, secret: str, timestamp: int) -> str:
+    """Make the signature header: `t` (Unix seconds) and `v1`, the HMAC-SHA256 of `<t>.<body>` in hexadecimal.
+
+    The time is under the signature, so that a receiver can refuse an old post that somebody plays again.
+    """
+    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={digest}"

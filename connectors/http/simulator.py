@@ -1,0 +1,83 @@
+"""A web server that receives, for tests, demonstrations and integrators.
+
+async with WebReceiver() as receiver:
+    receiver.reply = Reply(429, headers={"Retry-After": "30"})
+    ... # posts to receiver.url are kept in receiver.received
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What to answer. `hang` never answers; `hang_up` closes the connection instead."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hang: bool = False
+    hang_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request: its headers by lower-cased name, and its body."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class WebReceiver:
+    """Listens on a free port and answers each POST with `reply`."""
+
+    def __init__(self, reply: Reply | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self.reply = reply or Reply()
+        self.received: list[Received] = []
+        self.connections = 0
+        self.url = ""
+        self._transports: set[int] = set()
+        self._tls = tls
+        self._runner: web.AppRunner | None = None
+        self._leaving = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_post("/{path:.*}", self._post)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"{'https' if self._tls is not None else 'http'}://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._leaving.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _post(self, request: web.Request) -> web.Response:
+        self._count(request)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.received.append(Received(request.path, headers, await request.read()))
+        reply = self.reply
+        if reply.hang:
+            await self._leaving.wait()
+        if reply.hang_up and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=reply.status, body=reply.body, content_type=reply.media_type, headers=reply.headers)
+
+    def _count(self, request: web.Request) -> None:
+        """Count connections by the transports that requests come on."""
+        if request.transport is not None and id(request.transport) not in self._transports:
+            self._transports.add(id(request.transport))
+            self.connections += 1
