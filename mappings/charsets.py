@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 
 REPLACEMENT = "\ufffd"
 """What stands for bytes that mean nothing in the charset (or that somebody before us had already lost)."""
@@ -136,7 +137,7 @@ def _most_french(content: bytes) -> tuple[str, float]:
     for charset in _CANDIDATES:
         total = 0.5 if charset == "cp1252" else 0.0
         for three, times in seen.items():
-            total += _plausibility(three.decode(charset, "replace")) * times
+            total += _plausibility(three, charset) * times
         scores.append((total, charset))
     (best, charset), (second, _) = sorted(scores, key=lambda entry: -entry[0])[:2]
     margin = best - second
@@ -146,9 +147,10 @@ def _most_french(content: bytes) -> tuple[str, float]:
     return charset, round(likely if best > 0 else min(likely, 0.5), 2)
 
 
-def _plausibility(three: str) -> float:
-    """Weigh the middle one of three characters: how at home is it in French, there."""
-    before, char, after = tuple(three)
+@lru_cache(maxsize=16_384)
+def _plausibility(three: bytes, charset: str) -> float:
+    """Weigh the middle one of three bytes: how at home is its sign in French, there."""
+    before, char, after = tuple(three.decode(charset, "replace"))
     weight = _WEIGHTS.get(char)
     if weight is None:
         category = unicodedata.category(char)

@@ -93,7 +93,7 @@ def lines_of(text: str, line_end: str) -> list[Line]:
 
 
 def lay_out(text: str, line_end: str, notes: Notes) -> Layout:
-    """Find the reports of a file. Raises FormatError when not even one header is whole."""
+    """Find the reports of a file. Raises FormatError when not even one header is whole, or looks like one."""
     lines = lines_of(text, line_end)
     terminated = text.endswith(("\r", "\n"))
     return _Walk(lines, terminated, notes).run()
@@ -153,6 +153,9 @@ class _Walk:
             found = next((n for n, one in enumerate(header) if one.tag or one.is_record), len(header))
             message = f"the header has {found} lines, {HEADER_LINES} are needed to know the patient"
             raise FormatError("hprim.header.truncated", header[0].where, message)
+        if not self._plausible(start, shift) and not any(line.tag or line.is_record for line in self.lines):
+            message = "no date at lines 7 and 10, no tag, no coded line: this is no HPRIM Médecin"
+            raise FormatError("hprim.header.implausible", header[0].where, message)
         if shift:
             where = header[BIRTH_DATE + shift].where
             message = "a header line is missing or added: the dates are not at lines 7 and 10, the name is not known"

@@ -70,7 +70,7 @@ class _Report:
     def __init__(self, raw: RawReport, context: ReadContext, profile: Profile, ranks: Counter, notes: Notes) -> None:
         self.raw = raw
         self.notes = notes
-        self.where = f"report at line {raw.first_line}"
+        self.where = f"line {raw.first_line}"
         self.header = read_header(raw, context, notes)
         self.text = _readable(raw)
         self.coded = read_coded(raw, profile, ranks, notes, _is_in(self.text))

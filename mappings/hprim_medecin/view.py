@@ -111,7 +111,7 @@ def _reports(layout: Layout) -> Iterator[Piece]:
     for number, report in enumerate(layout.reports, 1):
         children = (*_header(report), *_lines("text", report.text, 1), *_records(report, ranks))
         name = f"Compte rendu {number} / Report {number}"
-        yield Piece(where=f"report at line {report.first_line}", name=name, text="", children=children)
+        yield Piece(where=f"line {report.first_line}", name=name, text="", children=children)
 
 
 def _header(report: RawReport) -> Iterator[Piece]:

@@ -118,7 +118,7 @@ def _header(
     context: WriteContext,
     notes: Notes,
 ) -> list[str]:
-    """Write the twelve lines; a line without content is empty."""
+    """Write the twelve lines; one without content is empty, but for the first, whose `.` holds the others in place."""
     patient, sender = item.patient, item.sender or laboratory
     address = next(iter(patient.addresses), None)
     street = (*(address.lines if address else ()), "", "")
@@ -130,7 +130,7 @@ def _header(
     day = next((date for date in dates if date), context.now.astimezone(context.timezone).date().isoformat())
     family, given = _names(patient, notes)
     lines = [
-        _patient_code(patient, sender, notes),
+        _patient_code(patient, sender, notes) or ".",
         family,
         given,
         street[0],
@@ -157,6 +157,8 @@ def squeezed_line(text: str) -> str:
 def _names(patient: PatientIdentity, notes: Notes) -> tuple[str, str]:
     """Line 2 says nothing of the kind of name: the one of daily life goes first, as laboratories write it."""
     family = patient.used_name or patient.family_name or patient.birth_name or ""
+    if not family:
+        notes.warning("hprim.write.missing", "line 2", "no family name: nobody can tell whose report it is")
     birth_given = (patient.first_given_name, *patient.birth_given_names)
     given = patient.used_given_name or patient.given_name or next((name for name in birth_given if name), "")
     if patient.birth_name and patient.birth_name != family:

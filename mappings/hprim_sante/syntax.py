@@ -15,6 +15,7 @@ from mappings.notes import Notes
 from mappings.plain_text import without_controls
 
 _LINE = re.compile(r"[^\r\n]+")
+_LINE_END = re.compile(r"\r\n|\n\r|\r|\n")
 _LEADING_CONTROLS = re.compile(r"[\0-\x1f]+")
 _START = re.compile(r"(?:^|(?<=[\r\n]))[\s\ufeff\0-\x1f]*H(?=[^\w\s])")
 _NAME = re.compile(r"[A-Z]{1,3}")
@@ -179,9 +180,10 @@ def tokenize(text: str, notes: Notes) -> list[Message]:
         notes.info("hprim.header.preceded", "line 1", "text before the segment H is skipped")
         notes.leave("before H", without_controls(text[: first.start()]))
     walk = _Tokenizer(notes)
-    number = len(re.findall(r"\r\n|\n\r|\r|\n", text[: first.start()]))
+    number, end = 1, 0
     for line in _LINE.finditer(text, first.start()):
-        number += 1
+        number += len(_LINE_END.findall(text, end, line.start()))
+        end = line.end()
         skipped = _LEADING_CONTROLS.match(line.group())
         begin = line.start() + (skipped.end() if skipped else 0)
         walk.line(number, begin, text[begin : line.end()])

@@ -271,6 +271,14 @@ def test_an_empty_file_is_refused(content: bytes) -> None:
     assert refusal.value.code == "hprim.file.empty"
 
 
+def test_any_text_of_twelve_lines_is_no_report() -> None:
+    with pytest.raises(FormatError) as refusal:
+        read(b"une ligne quelconque\r\n" * 40)
+    assert refusal.value.code == "hprim.header.implausible"
+    undated = (*with_line(7, "")[:9], "", *HEADER[10:])
+    assert len(read(medecin("Texte", header=undated)).items) == 1
+
+
 def test_a_file_cut_in_a_line_loses_that_line_only_and_says_so() -> None:
     whole = coded("RES|A|A|N|12.5|g/L||||F", "RES|B|B|N|12.5|g/L|10|20|N|F")
     at = whole.index(b"RES|B|B|N|12.5") + len(b"RES|B|B|N|12")

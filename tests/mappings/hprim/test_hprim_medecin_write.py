@@ -11,6 +11,7 @@ from lab_strategies import clinical_view, lab_items, reference_view, value_view
 
 from mappings.contracts import FormatError, ReadContext, WriteContext, WriteRefused
 from mappings.hprim_medecin import FORMAT
+from mappings.hprim_sante import FORMAT as SANTE
 from mappings.lab_status import observations_of
 from schemas.actors import Organization, Professional, Recipient
 from schemas.attachment import Attachment
@@ -222,6 +223,14 @@ def test_a_code_that_is_only_loinc_is_written_and_said() -> None:
     assert kinds(item(one)) == {"patient.birth_name", "observation.codes.system"}
 
 
+def test_a_report_of_nobody_keeps_its_lines_in_place() -> None:
+    original = item(Observation(label="K", value=TextValue(text="x"))).model_copy(update={"patient": PatientIdentity()})
+    missing = {one.where for one in FORMAT.write(original, CONTEXT).findings if one.code == "hprim.write.missing"}
+    assert missing == {"line 2", "line 7"}
+    assert again(original).patient == PatientIdentity()
+    assert again(original).content.report_id == "FICT1"
+
+
 def test_an_incomplete_birth_date_is_not_completed() -> None:
     original = item(Observation(label="K", value=TextValue(text="x")))
     original = original.model_copy(update={"patient": PATIENT.model_copy(update={"birth_date": "1979-03"})})
@@ -343,6 +352,19 @@ def test_a_second_passage_changes_nothing(original: LabReportItem) -> None:
     assert isinstance(twice, LabReportItem)
     assert clinical_view(twice)["chapters"] == clinical_view(once)["chapters"]
     assert len(carried(once)) == len(carried(original))
+
+
+@settings(max_examples=30, deadline=None)
+@given(lab_items())
+def test_hprim_sante_carries_all_that_this_format_says(original: LabReportItem) -> None:
+    said = again(original)
+    rendition = SANTE.write(said, CONTEXT)
+    (read,) = SANTE.read(rendition.content, ReadContext()).items
+    assert isinstance(read, LabReportItem)
+    assert carried(read) == carried(said)
+    titles = [chapter.title for chapter in said.content.chapters if chapter.title]
+    assert [chapter.title for chapter in read.content.chapters if chapter.title] == titles
+    assert (read.content.conclusion, read.content.text) == (said.content.conclusion, said.content.text)
 
 
 @settings(max_examples=30, deadline=None)
