@@ -76,6 +76,13 @@ class Inbox(Protocol):
     async def submit(self, inbound: Inbound) -> Receipt:
         """Commit the message and give its receipt."""
 
+    async def outcome(self, receipt: Receipt) -> Finding | None:
+        """Wait until the message was read: the Finding for which it was rejected, or None when it was not.
+
+        For sources that put what they took somewhere (a file in `error` or in `archive`); a peer that only wants its
+        acknowledgement has it at the receipt.
+        """
+
     def spool(self) -> Path:
         """Name a fresh file, beside the blob store, for a content too large to be held in memory."""
 

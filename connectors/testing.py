@@ -29,13 +29,15 @@ class MemoryInbox:
     """An inbox that keeps what it committed in `messages`, and recognises duplicates as the journal does.
 
     The identity of a message is its control id and its bytes. A spool file handed over is read and removed.
-    `submitted` counts calls, `contents` holds the bytes committed, in order.
+    `rejections` are the Findings that `outcome` gives, by message id. `submitted` counts calls, `contents` holds the
+    bytes committed, in order.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.messages: list[Inbound] = []
         self.contents: list[bytes] = []
+        self.rejections: dict[int, Finding] = {}
         self.submitted = 0
         self.spooled = 0
         self._known: dict[tuple[str, bytes], int] = {}
@@ -65,6 +67,10 @@ class MemoryInbox:
         async with self._changed:
             self._changed.notify_all()
         return Receipt(message_id=known or len(self.messages), duplicate=known is not None)
+
+    async def outcome(self, receipt: Receipt) -> Finding | None:
+        """Give the rejection that the test prepared for this message in `rejections`, else None."""
+        return self.rejections.get(receipt.message_id)
 
     def spool(self) -> Path:
         """Name a fresh file in `folder`."""

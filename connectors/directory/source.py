@@ -195,6 +195,8 @@ class DirectorySource:
             self._report("directory.submit.failed", self.name, self._trouble, Severity.ERROR)
             return False
         self._count("duplicates" if receipt.duplicate else "messages")
+        if refusal is None:
+            refusal = await inbox.outcome(receipt)
         if refusal is not None:
             self._count("rejected")
         self._done[picked.name] = Done(tuple(picked.siblings), None if refusal is None else refusal.message)

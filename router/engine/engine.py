@@ -21,6 +21,7 @@ from router.engine.clock import micros, utc_now
 from router.engine.dispatcher import Dispatcher
 from router.engine.housekeeping import Housekeeping
 from router.engine.inbox import HandOver, SourceInbox
+from router.engine.outcomes import Outcomes
 from router.engine.pipeline import Pipeline
 from router.engine.plan import plan_of
 from router.engine.pool import WorkerPool
@@ -68,6 +69,7 @@ class Engine:
         section = loaded.configuration.engine
         self._pressure = Pressure(section.max_waiting)
         self._handed = HandOver()
+        self._outcomes = Outcomes(store)
         self.pool = WorkerPool(plan_of(loaded, store.sealer.master), section.workers, section.batch_seconds)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._sources: dict[str, _RunningSource] = {}
@@ -86,6 +88,7 @@ class Engine:
             self.pool,
             self._handed,
             self._pressure,
+            self._outcomes,
             batch=section.batch,
             now=now,
             queued=self._queued,
@@ -140,7 +143,7 @@ class Engine:
                 section.connector,
                 section.format,
                 Health(),
-                SourceInbox(resolved.name, self.store, self.writer, self._handed, self._pressure),
+                SourceInbox(resolved.name, self.store, self.writer, self._handed, self._pressure, self._outcomes),
                 section.paused,
                 asyncio.Event(),
             )

@@ -12,12 +12,14 @@ import orjson
 
 from connectors.contracts import Inbound, NotAccepted, Receipt
 from router.engine.clock import micros
+from router.engine.outcomes import Outcomes
 from router.engine.pressure import Pressure
 from router.engine.worker import RawMessage
 from router.journal.blobs import LARGE
 from router.journal.operations import AppendMessage
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
+from schemas.finding import Finding
 
 HAND_OVER_BYTES = 32 * 1024 * 1024
 """Messages just committed, kept in memory so that the pipeline need not read them back."""
@@ -51,12 +53,15 @@ class HandOver:
 class SourceInbox:
     """The inbox of one source (implements `connectors.contracts.Inbox`)."""
 
-    def __init__(self, source: str, store: Store, writer: Writer, handed: HandOver, pressure: Pressure) -> None:
+    def __init__(
+        self, source: str, store: Store, writer: Writer, handed: HandOver, pressure: Pressure, outcomes: Outcomes
+    ) -> None:
         self._source = source
         self._store = store
         self._writer = writer
         self._handed = handed
         self._pressure = pressure
+        self._outcomes = outcomes
         self._sealer = store.sealer.clone()
         self.received = 0
         self.last_received_at: int | None = None
@@ -64,6 +69,10 @@ class SourceInbox:
     def spool(self) -> Path:
         """Name a fresh spool file."""
         return self._store.blobs.spool()
+
+    async def outcome(self, receipt: Receipt) -> Finding | None:
+        """Wait until the message was read; gives the Finding for which it was rejected, None when it was not."""
+        return await self._outcomes.of(receipt.message_id)
 
     async def submit(self, inbound: Inbound) -> Receipt:
         """Commit a message. Raises NotAccepted when the journal cannot take it now: the sender should try again."""

@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, func, select
 
 from router.engine.clock import micros, moment
 from router.engine.inbox import HandOver
+from router.engine.outcomes import Outcomes
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.engine.worker import HeldItem, RawMessage
@@ -97,6 +98,7 @@ class Pipeline:
         pool: WorkerPool,
         handed: HandOver,
         pressure: Pressure,
+        outcomes: Outcomes,
         *,
         batch: int,
         now: Callable[[], datetime],
@@ -108,6 +110,7 @@ class Pipeline:
         self._pool = pool
         self._handed = handed
         self._pressure = pressure
+        self._outcomes = outcomes
         self._batch = batch
         self._now = now
         self._queued = queued
@@ -159,6 +162,7 @@ class Pipeline:
                 prepared = await asyncio.shield(task)
                 under_way.popleft()
                 await self._commit(prepared)
+                self._outcomes.settled(prepared)
                 self._in_flight.difference_update(one.message_id for one in prepared)
                 self.processed += count
                 self._pressure.processed(count)

@@ -19,6 +19,7 @@ import orjson
 from mappings.contracts import Format, FormatError, ReadContext, Reading, Rendition, Splitter, WriteContext
 from mappings.registry import detect, format_named
 from router.engine.conditions import ConditionFault, holds
+from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
 from router.engine.summary import summarise
 from router.identity.attached import attached
@@ -195,7 +196,10 @@ class Worker:
         report = None
         if reading.findings or reading.unread:
             report = self._sealer.seal(_report(reading), REPORT_PLACE)
-        return PreparedMessage(draft.raw.message_id, state, draft.format, worst, len(reading.unread), report, items)
+        rejection = first_error(reading.findings) if state is MessageState.REJECTED else None
+        return PreparedMessage(
+            draft.raw.message_id, state, draft.format, worst, len(reading.unread), report, items, rejection
+        )
 
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
         verdicts, routes = self._routes(draft, item, decision)

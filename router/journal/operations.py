@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, select, update
 from router.journal import tables
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import END_DELIVERY, PROCESS_MESSAGE, Unit
+from schemas.finding import Finding
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -183,6 +184,8 @@ class PreparedMessage:
     unread: int
     sealed_report: bytes | None
     items: tuple[PreparedItem, ...] = ()
+    rejection: Finding | None = None
+    """The error for which it is rejected."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,18 @@ class Formats:
             machine, self.exact(micros), self.short(micros)
         )
 
+    def since(self, micros: int | None) -> Markup:
+        """Mark up since when something lasts: a duration under an hour, else the moment."""
+        if micros is None:
+            return Markup("")
+        age = self.now - micros
+        if age < 3600 * MICROS:
+            shown = self.texts.say("time.for", duration=self.duration(max(MICROS, age // MICROS * MICROS)))
+        else:
+            shown = self.texts.say("time.since", moment=self._dated(micros))
+        machine = datetime.fromtimestamp(micros // MICROS, UTC).isoformat()
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, self.exact(micros), shown)
+
     def moment(self, micros: int) -> Markup:
         """Mark a moment up with its time of day to the second; its date only when it is not today."""
         same = self.local(micros).date() == self.local(self.now).date()

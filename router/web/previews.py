@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import orjson
+from markupsafe import Markup, escape
 
 from mappings.contracts import FormatError, Piece
 from mappings.registry import detect, format_named
@@ -29,13 +30,17 @@ HEX_BYTES = 2_048
 
 Kind = Literal["pieces", "json", "text", "hex", "empty"]
 
+_JSON_TOKEN = re.compile(
+    r'(?m)^(\s*)("(?:[^"\\]|\\.)*")(:)|("(?:[^"\\]|\\.)*")|(?<=[\s:])(-?\d[\d.eE+-]*|true|false|null)(?=[,\s]|$)'
+)
+
 _CONTROL = {number: 0x2400 + number for number in range(32) if number not in {9, 10}} | {0x7F: 0x2421}
 """Control characters are shown by their pictures (U+2400…)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One piece of a content, flattened: `long` is the length of a text that was cut."""
+    """One piece of a content: `long` is the length of a text that was cut, `depth` counts from its block."""
 
     where: str
     name: str
@@ -47,6 +52,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """A segment with its fields in a row (`fields`) and all its pieces (`lines`), or lines alone without `head`."""
+
+    head: Line | None
+    fields: tuple[Line, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """A content as it is shown; `cut` when there is more of it than that.
 
@@ -55,8 +69,8 @@ class Preview:
 
     kind: Kind
     format: str = ""
-    lines: tuple[Line, ...] = ()
-    text: str = ""
+    blocks: tuple[Block, ...] = ()
+    text: str | Markup = ""
     cut: bool = False
     defect: str = ""
 
@@ -87,21 +101,68 @@ def _pieces(content: bytes, format_name: str) -> Preview | None:
         pieces = found.pieces(content)
     except FormatError:
         return None
-    lines: list[Line] = []
-    cut = _flatten(pieces, 0, lines)
-    return Preview("pieces", found.name, tuple(lines), cut=cut) if lines else None
+    laying = _Laying()
+    laying.add(pieces)
+    return Preview("pieces", found.name, tuple(laying.blocks()), cut=laying.full) if laying.count else None
 
 
-def _flatten(pieces: Sequence[Piece], depth: int, lines: list[Line]) -> bool:
-    for piece in pieces:
-        if len(lines) >= MOST_PIECES:
-            return True
-        long = len(piece.text) if len(piece.text) > MOST_VALUE else 0
-        text = visible(piece.text[:MOST_VALUE])
-        lines.append(Line(piece.where, piece.name, piece.type, text, depth, bool(piece.children), long))
-        if _flatten(piece.children, depth + 1, lines):
-            return True
-    return False
+class _Laying:
+    """Lays pieces out: what has fields of its own becomes a segment, what lies between them becomes lines."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._blocks: list[Block] = []
+        self._loose: list[Line] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether no further piece is taken."""
+        return self.count >= MOST_PIECES
+
+    def blocks(self) -> list[Block]:
+        """Give what was laid out."""
+        self._settle()
+        return self._blocks
+
+    def add(self, pieces: Sequence[Piece]) -> None:
+        """Lay pieces out, going into those that only hold segments."""
+        for piece in pieces:
+            if self.full:
+                return
+            if not piece.children:
+                self._loose.append(self._line(piece, 0))
+            elif any(child.children and not child.type for child in piece.children):
+                self._loose.append(self._line(piece, 0))
+                self.add(piece.children)
+            else:
+                self._settle()
+                head = self._line(piece, 0)
+                fields = tuple(_cut(child, 0) for child in piece.children)
+                lines: list[Line] = []
+                self._flatten(piece.children, 0, lines)
+                self._blocks.append(Block(head, fields, tuple(lines)))
+
+    def _flatten(self, pieces: Sequence[Piece], depth: int, lines: list[Line]) -> None:
+        for piece in pieces:
+            if self.full:
+                return
+            lines.append(self._line(piece, depth))
+            self._flatten(piece.children, depth + 1, lines)
+
+    def _line(self, piece: Piece, depth: int) -> Line:
+        self.count += 1
+        return _cut(piece, depth)
+
+    def _settle(self) -> None:
+        if self._loose:
+            self._blocks.append(Block(None, (), tuple(self._loose)))
+            self._loose = []
+
+
+def _cut(piece: Piece, depth: int) -> Line:
+    long = len(piece.text) if len(piece.text) > MOST_VALUE else 0
+    text = visible(piece.text[:MOST_VALUE])
+    return Line(piece.where, piece.name, piece.type, text, depth, bool(piece.children), long)
 
 
 def _json(content: bytes) -> Preview | None:
@@ -112,7 +173,27 @@ def _json(content: bytes) -> Preview | None:
     except orjson.JSONDecodeError:
         return None
     text = orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
-    return Preview("json", "", text=visible(text[:MOST_TEXT]), cut=len(text) > MOST_TEXT)
+    return Preview("json", "", text=_coloured(visible(text[:MOST_TEXT])), cut=len(text) > MOST_TEXT)
+
+
+def _coloured(text: str) -> Markup:
+    """Mark the names, texts and numbers of indented JSON."""
+
+    def mark(found: re.Match[str]) -> str:
+        space, name, colon, string, number = found.groups()
+        if name is not None:
+            return f'{space}<span class="k">{escape(name)}</span>{colon}'
+        if string is not None:
+            return f'<span class="s">{escape(string)}</span>'
+        return f'<span class="n">{number}</span>'
+
+    pieces: list[str] = []
+    last = 0
+    for found in _JSON_TOKEN.finditer(text):
+        pieces += (str(escape(text[last : found.start()])), mark(found))
+        last = found.end()
+    pieces.append(str(escape(text[last:])))
+    return Markup("".join(pieces))  # noqa: S704 - every part was escaped above
 
 
 def _text(content: bytes) -> Preview:

@@ -75,11 +75,10 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
         if line.status.state in DOWN:
             again = line.backlog.next_attempt_at
             next_at = say("trouble.next_attempt", time=formats.time(again)) if again else Markup("")
-            since = say("trouble.since", time=formats.time(waiting.oldest_at)) if waiting.oldest_at else Markup("")
             sentence = say(
                 "trouble.destination_down",
                 name=_name(line),
-                since=since,
+                since=formats.since(waiting.oldest_at),
                 detail=_detail(line, formats),
                 effect=effect if waiting else Markup(""),
                 next=next_at,
@@ -98,7 +97,7 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
             )
             yield Trouble(40, "amber", "again", sentence, (see,))
         elif waiting.oldest_at is not None and board.at - waiting.oldest_at > LATE:
-            sentence = say("trouble.late", name=_name(line), effect=effect, time=formats.time(waiting.oldest_at))
+            sentence = say("trouble.late", name=_name(line), effect=effect, since=formats.since(waiting.oldest_at))
             see = Action(say("trouble.see_waiting"), _deliveries("pending", line.status.name))
             yield Trouble(45, "amber", "quarter", sentence, (see,))
 
@@ -113,7 +112,7 @@ def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
             shown=formats.number(group.count),
             name=Markup("<strong>{}</strong>").format(group.destination),
             detail=_quoted(group.detail, formats),
-            time=formats.time(group.first_at),
+            since=formats.since(group.first_at),
         )
         yield Trouble(80 - rank, "red", "square", sentence, (Action(say("trouble.see_failures"), cause_href(group)),))
     others = groups[MOST_CAUSES:]
@@ -130,7 +129,7 @@ def _people(board: Board, formats: Formats) -> Iterator[Trouble]:
             "trouble.held",
             count=found.held.count.count,
             shown=formats.capped(found.held.count),
-            time=formats.time(found.held.oldest_at),
+            since=formats.since(found.held.oldest_at),
         )
         yield Trouble(60, "violet", "diamond", sentence, (Action(say("trouble.see_held"), "/held"),))
     if found.rejected.count:
@@ -146,7 +145,7 @@ def _pace(board: Board, formats: Formats) -> Iterator[Trouble]:
             "trouble.unread",
             count=waiting.count.count,
             shown=formats.capped(waiting.count),
-            time=formats.time(waiting.oldest_at),
+            since=formats.since(waiting.oldest_at),
         )
         href = "/messages?" + urlencode({"state": "received"})
         yield Trouble(65, "amber", "quarter", sentence, (Action(say("trouble.see_messages"), href),))

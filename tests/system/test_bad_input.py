@@ -231,7 +231,8 @@ def test_files_that_cannot_be_read_end_where_they_are_seen(router: Router) -> No
     router.until(
         lambda: router.rows("SELECT count(*) FROM message WHERE source = 'depot' AND state = 'rejected'")[0][0] == 3
     )
-    assert list(inbox.rglob("empty.hpr*.reason")), "a refused file has its reason beside it"
+    for name in ("empty.hpr", "cut.hpr", "noise.bin"):
+        router.until(lambda name=name: bool(list((inbox / "error").glob(f"*{name}.reason"))))
     router.alive()
 
 

@@ -110,4 +110,4 @@ async def _form(
 
 
 def _peer(request: Request) -> str:
-    return f"from {request.client.host}" if request.client is not None else ""
+    return request.client.host if request.client is not None else ""
