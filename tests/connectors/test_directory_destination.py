@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_conformance import Attempt, DestinationConformance, Peer
+from conformance import Attempt, DestinationConformance, Peer
 from pydantic import ValidationError
 
 from connectors.contracts import Delivered, Outcome, Parcel, Refused, Retry

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_conformance import Running, SourceConformance, until
+from conformance import Running, SourceConformance, until
 from pydantic import ValidationError
 
 from connectors.contracts import Inbound

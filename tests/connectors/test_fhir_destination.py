@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from connector_conformance import Attempt, NetworkDestinationConformance, Peer
+from conformance import Attempt, NetworkDestinationConformance, Peer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

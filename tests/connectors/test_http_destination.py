@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import trustme
-from connector_conformance import Attempt, NetworkDestinationConformance, Peer
+from conformance import Attempt, NetworkDestinationConformance, Peer
 from pydantic import ValidationError
 
 from connectors.contracts import Delivered, Outcome, Parcel, Refused, Retry

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
-from connector_conformance import Running, SourceConformance, until
+from conformance import Running, SourceConformance, until
 from pydantic import ValidationError
 
 from connectors.http import CONNECTOR

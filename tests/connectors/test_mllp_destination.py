@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trustme
-from connector_conformance import Attempt, NetworkDestinationConformance, Peer, until
+from conformance import Attempt, NetworkDestinationConformance, Peer, until
 from pydantic import ValidationError
 
 from connectors.contracts import Delivered, Outcome, Parcel, Refused, Retry

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import trustme
-from connector_conformance import Running, SourceConformance, turns, until
+from conformance import Running, SourceConformance, turns, until
 from pydantic import ValidationError
 
 from connectors.contracts import NotAccepted
