@@ -190,11 +190,14 @@ def split(content: bytes) -> list[bytes]:
     if alone and not (b"\x1c" in content or b"BTS" in content or b"FTS" in content):
         return [content]
     if wide := wide_codec(content):
-        text = content.decode(wide, "surrogatepass").lstrip("\ufeff").encode("utf-8", "surrogatepass")
-        pieces = split(text)
+        try:
+            text = content.decode(wide)
+        except UnicodeDecodeError:
+            return [content]
+        pieces = split(text.lstrip("\ufeff").encode("utf-8"))
         if len(pieces) == 1:
             return [content]
-        return [piece.decode("utf-8", "surrogatepass").encode(wide, "surrogatepass") for piece in pieces]
+        return [piece.decode("utf-8").encode(wide) for piece in pieces]
     boundaries = list(_BOUNDARY.finditer(content))
     messages = []
     for rank, found in enumerate(boundaries, start=1):

@@ -14,6 +14,7 @@ CONCLUSION = "CONCLUSION"
 REPORT_TEXT = "REPORT_TEXT"
 REPORT_COMMENT = "REPORT_COMMENT"
 PREVIOUS = "PREVIOUS"
+_LABORATORY = ("", "L")
 
 
 def text_of(notes: Notebook, segments: list[Segment]) -> str | None:
@@ -24,7 +25,9 @@ def text_of(notes: Notebook, segments: list[Segment]) -> str | None:
 
 
 def _text(notes: Notebook, nte: Segment) -> str:
-    """Read NTE-3; an empty one is an empty line of the comment."""
+    """Read NTE-3; an empty one is an empty line of the comment. Only the laboratory's own comments need no source."""
+    if nte.raw(2) not in _LABORATORY:
+        notes.leave_fields(nte, 2)
     raw = nte.raw(3)
     if not raw or raw == NULL:
         return ""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mappings.contracts import FormatError
@@ -17,6 +17,7 @@ LINES = st.tuples(NAMES, st.lists(TEXTS, max_size=5)).map(lambda line: "|".join(
 ENDS = st.sampled_from(["\r", "\n", "\r\n", "\r\r", "\n\n", "\x1c\r", "\r \r", ""])
 
 
+@settings(deadline=None)
 @given(
     st.lists(LINES, max_size=6), st.lists(ENDS, min_size=7, max_size=7), st.sampled_from(["", "\ufeff", "\x0b", "\r\n"])
 )
@@ -26,12 +27,14 @@ def test_any_er7_text_comes_back_byte_for_byte(lines: list[str], ends: list[str]
     assert parse(content).encode() == content
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_after_a_header_come_back_byte_for_byte(tail: bytes) -> None:
     content = HEADER.encode() + b"\r" + tail
     assert parse(content).encode() == content
 
 
+@settings(deadline=None)
 @given(st.permutations("#*!?%$@/;:").map(lambda marks: "".join(marks[:5])), TEXTS)
 def test_odd_delimiters_come_back_too(marks: str, text: str) -> None:
     separator, component, *_ = marks
@@ -167,5 +170,6 @@ def test_batches_and_concatenations_are_cut_byte_for_byte() -> None:
     assert split(b"\x0b" + one + b"\x1c\r\x0b" + two + b"\x1c\r") == [one, two]
     assert split(one.replace(b"\r", b"\n") + b"\n" + two) == [one.replace(b"\r", b"\n"), two]
     assert split(b"nothing") == [b"nothing"]
+    assert split(b"\xfe\xff\x00") == [b"\xfe\xff\x00"]
     wide = (one + two).decode().encode("utf-16")
     assert [piece.decode("utf-16-le").encode() for piece in split(wide)] == [one, two]

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mappings.contracts import Environment
@@ -226,6 +226,7 @@ def test_what_is_no_answer_is_none(noise: bytes) -> None:
     assert reading is None or reading.code is AckCode.AE
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300) | st.binary(max_size=200).map(lambda tail: b"MSH|^~\\&|A|B|C|D|2026||" + tail))
 def test_any_bytes_get_a_header_and_a_readable_answer(content: bytes) -> None:
     header = check_header(content)

@@ -66,7 +66,7 @@ def said(rendition: Rendition) -> list[str]:
     return [finding.code for finding in rendition.findings]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(lab_items(extras=EXTRAS))
 def test_every_clinical_value_survives_the_journey(item: LabReportItem) -> None:
     rendition = write(item, CONTEXT)
@@ -77,7 +77,7 @@ def test_every_clinical_value_survives_the_journey(item: LabReportItem) -> None:
     assert (codes(found), found.unread) == ([], ())
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(lab_items(extras=("previous",), without=("loinc",)))
 def test_so_it_does_in_latin_9(item: LabReportItem) -> None:
     context = WriteContext(now=CONTEXT.now, identity="LAB-1", charset="iso-8859-15")
