@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from mappings.contracts import Format, Piece, Reading
+from mappings.contracts import Format, Piece, Position, Reading
 from schemas.item import ITEM, Item, ItemKind
 from schemas.lab import CodedValue, LabChapter, LabReport, Observation, QuantityValue, TextValue
 
@@ -146,22 +146,49 @@ def show_explanation(explanation: Explanation, *, as_json: bool) -> None:
     if as_json:
         print_json(explanation)
         return
-    targets = sorted({name for row in explanation.rows for name in row.to})
+    targets = sorted(explanation.renditions)
     table = Table("canonical value", "", "from", *(f"to {name}" for name in targets), box=SIMPLE_HEAD, pad_edge=False)
-    for row in explanation.rows:
-        goes = ("\n".join(row.to.get(name, ())) or "—" for name in targets)
-        table.add_row(row.path, escape(str(row.value)[:40]), "\n".join(row.origins) or "—", *goes)
+    for value in explanation.values:
+        goes = (_places(value.targets.get(name, ())) for name in targets)
+        table.add_row(value.path, escape(value.value[:40]), _places(value.sources), *goes)
     console = Console()
+    if not console.is_terminal:
+        console.width = 220
     console.print(table)
-    if explanation.unread:
-        console.print(f"[yellow]Influences nothing:[/yellow] {escape(', '.join(explanation.unread))}")
+    for name, reason in explanation.not_written.items():
+        console.print(f"[yellow]{name} cannot carry this:[/yellow] {escape(reason)}")
+    notes = (
+        ("Changes what the whole message is", explanation.structure),
+        ("Is checked, and changes no value", explanation.checked),
+        ("Changes nothing", explanation.silent),
+    )
+    for title, positions in notes:
+        if positions:
+            console.print(f"[yellow]{title}:[/yellow] {escape(', '.join(one.where for one in positions))}")
+    if not explanation.complete:
+        console.print("[yellow]The file is too large to try every byte: this is a part of it.[/yellow]")
+
+
+def _places(positions: Sequence[Position]) -> str:
+    return escape("\n".join(dict.fromkeys(one.where for one in positions))) or "—"
 
 
 def print_json(explanation: Explanation) -> None:
-    """Print an explanation as JSON."""
-    rows = [
-        {"path": row.path, "value": row.value, "from": list(row.origins), "to": {k: list(v) for k, v in row.to.items()}}
-        for row in explanation.rows
-    ]
-    answer = {"rows": rows, "unread": list(explanation.unread)}
+    """Print an explanation as JSON; spans are bytes."""
+    answer = {
+        "values": [
+            {
+                "path": value.path,
+                "value": value.value,
+                "from": [one._asdict() for one in value.sources],
+                "to": {name: [one._asdict() for one in places] for name, places in value.targets.items()},
+            }
+            for value in explanation.values
+        ],
+        "structure": [one._asdict() for one in explanation.structure],
+        "checked": [one._asdict() for one in explanation.checked],
+        "silent": [one._asdict() for one in explanation.silent],
+        "not_written": dict(explanation.not_written),
+        "complete": explanation.complete,
+    }
     print(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())  # noqa: T201 - the command's own output
