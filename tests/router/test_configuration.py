@@ -103,3 +103,8 @@ def test_the_reference_lists_every_key_of_every_connector() -> None:
     for expected in ("`retention_days`", "`max_attempts`", "## Connector `mllp`", "`listen`", "### As a destination"):
         assert expected in text
     assert "| text |  |  |" not in text, "every key has a meaning"
+
+
+def test_the_printed_reference_in_the_docs_is_the_present_one() -> None:
+    printed = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
+    assert printed.read_text(encoding="utf-8").strip() == reference().strip(), "run: passerelle reference"
