@@ -117,18 +117,26 @@ def _written(path: Sequence[str | int]) -> str:
     return out
 
 
-def leaves(document: JsonNode, path: str = "") -> Iterator[tuple[str, str]]:
+def leaves(document: JsonNode) -> list[tuple[str, str]]:
     """List the values of a parsed JSON document with their paths; null and empty containers hold none."""
-    if isinstance(document, dict):
-        for key, value in document.items():
-            yield from leaves(value, f"{path}.{key}" if path else key)
-    elif isinstance(document, list):
-        for index, value in enumerate(document):
-            yield from leaves(value, f"{path}[{index}]")
-    elif isinstance(document, bool):
-        yield path, "true" if document else "false"
-    elif document is not None and document != "":
-        yield path, str(document)
+    found: list[tuple[str, str]] = []
+    _collect(document, "", found)
+    return found
+
+
+def _collect(node: JsonNode, path: str, found: list[tuple[str, str]]) -> None:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if value is not None and value != "":
+                _collect(value, f"{path}.{key}" if path else key, found)
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            if value is not None and value != "":
+                _collect(value, f"{path}[{index}]", found)
+    elif isinstance(node, bool):
+        found.append((path, "true" if node else "false"))
+    elif node is not None and node != "":
+        found.append((path, node))
 
 
 def pieces(document: JsonNode, path: str = "", depth: int = 0) -> tuple[Piece, ...]:
