@@ -43,7 +43,7 @@ class Explanation:
 
     `values` has the Items' values, then what the Reading says of the message (`message.control_id`…). `structure` are
     pieces that decide what others mean: their change makes the content another one, or unreadable. `checked` only
-    change what the Findings say; `silent` influence nothing. `renditions` are what each target wrote, one content an Item;
+    change what the Findings say; `silent` influence nothing. `renditions` are what each target wrote, an Item each;
     `not_written` are the targets that cannot carry one of them, with the reason's code.
     """
 
