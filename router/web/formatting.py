@@ -63,6 +63,8 @@ class Formats:
         """Write a size in bytes, by thousands."""
         value, rank = float(count), 0
         names = _SIZES if self.french else _SIZES_EN
+        if count < 2:
+            return f"{count}{NO_BREAK}{names[0].removesuffix('s')}"
         while value >= 1000 and rank < len(names) - 1:
             value, rank = value / 1000, rank + 1
         return f"{self.decimal(value, 0 if rank == 0 or value >= 100 else 1)}{NO_BREAK}{names[rank]}"

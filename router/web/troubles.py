@@ -74,7 +74,9 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
         effect = say("trouble.waiting", count=waiting.count.count, shown=formats.capped(waiting.count))
         if line.status.state in DOWN:
             again = line.backlog.next_attempt_at
-            next_at = say("trouble.next_attempt", time=formats.time(again)) if again else Markup("")
+            next_at = (
+                say("trouble.next_attempt", time=formats.time(again)) if again and again > board.at else Markup("")
+            )
             sentence = say(
                 "trouble.destination_down",
                 name=_name(line),

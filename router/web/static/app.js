@@ -133,6 +133,7 @@
       step(-1);
     }
   });
+  document.querySelector("#menu [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (location.hash === "#search") document.getElementById("search")?.focus();
   listen();
 })();

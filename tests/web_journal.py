@@ -1,0 +1,502 @@
+"""A journal with something of everything in it, made with the journal's own operations, for the pages' tests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from router.identity.patients import patient_tokens, register
+from router.journal.operations import (
+    BODY_PLACE,
+    PARCEL_DETAIL_PLACE,
+    PARCEL_PLACE,
+    REPORT_PLACE,
+    SUMMARY_PLACE,
+    AppendMessage,
+    CommitReadings,
+    Notice,
+    Operation,
+    PreparedDelivery,
+    PreparedItem,
+    PreparedMessage,
+    RecordAttempt,
+)
+from router.journal.sealing import loose, make_key_file
+from router.journal.store import JournalPlace, Store, open_store
+from router.journal.tables import DeliveryState, ItemState, MessageState
+from router.journal.unit import Unit
+from router.web.accounts import add_account, add_api_key
+from schemas.attachment import Attachment
+from schemas.coding import LOCAL, LOINC, Coding, Identifier
+from schemas.finding import Finding, Severity
+from schemas.identity import Ins, PatientIdentity, Sex
+from schemas.item import ITEM, Item, LabReportItem, Provenance, StayItem
+from schemas.lab import (
+    LabChapter,
+    LabReport,
+    Observation,
+    PreviousResult,
+    QuantityValue,
+    Reference,
+    ResultStatus,
+    TextValue,
+)
+from schemas.lab import (
+    Unit as LabUnit,
+)
+from schemas.stay import Location, Stay, StayStatus
+
+R = TypeVar("R")
+
+SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
+ADMIN, PASSWORD = "admin", "un mot de passe long"
+HOSTILE = "<script>alert(1)</script>"
+"""A family name that wants to be markup."""
+
+FAMILIES = ("TESTROSE", "FICTIVAL", "ESSAIMER", "DUPONTEST", "MARTINFICTIF", "LE TESTEUR")
+GIVEN = ("MARIE", "JEANNE", "PAUL", "LUCIE", "RENE", "ANDRE")
+
+ORU = (
+    "MSH|^~\\&|LABO-FICTIF|LABFIC|PASSERELLE|CH|20261122101204||ORU^R01^ORU_R01|{control}|T|2.5|||||FRA|UNICODE UTF-8\r"
+    "PID|1||IPP{number}^^^CH-FICTIF&1.2.250.1.999.35.1&ISO^PI||{family}^{given}^^^^^L||19{year}0305|F\r"
+    "OBR|1||LAB{number}^LABFIC|58410-2^NFS^LN|||20261122081000\r"
+    "OBX|1|NM|718-7^Hémoglobine^LN||7.1|g/dL|12.0-16.0|LL|||F\r"
+)
+
+
+@dataclass
+class Journal:
+    """A store and what was put into it."""
+
+    store: Store
+    key: str = ""
+    ids: dict[str, int] = field(default_factory=dict)
+
+    def apply(self, operation: Operation[R]) -> R:
+        """Apply one operation in a transaction of its own."""
+        with self.store.writing() as connection:
+            unit = Unit(connection, self.store.sealer)
+            result = operation.apply(unit)
+            unit.flush()
+        return result
+
+    async def submit(self, operation: Operation[R]) -> R:
+        """Stand for the writer."""
+        return self.apply(operation)
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def message(
+        self,
+        at: int,
+        *,
+        source: str = "labo-sud",
+        control: str | None = None,
+        content: bytes | None = None,
+        message_type: str = "ORU^R01",
+        rejected: Finding | None = None,
+        detail: dict[str, Any] | None = None,
+    ) -> int:
+        """Receive a message."""
+        number = len(self.ids) + 1
+        control = control if control is not None else f"MSG{number:05d}"
+        self.ids[control] = number
+        body = (
+            content
+            if content is not None
+            else ORU.format(control=control, number=number, family="TESTROSE", given="MARIE", year=79).encode()
+        )
+        appended = self.apply(
+            AppendMessage(
+                identity=self.store.sealer.digest(source.encode(), control.encode()),
+                received_at=at,
+                source=source,
+                control_id=control,
+                message_type=message_type,
+                peer="10.2.0.14:51234",
+                size=len(body),
+                content=body,
+                blob=None,
+                detail=orjson.dumps(detail) if detail else None,
+                rejected=rejected.model_dump_json().encode() if rejected else None,
+            )
+        )
+        self.ids[control] = appended.message_id
+        return appended.message_id
+
+    def read(
+        self,
+        message_id: int,
+        at: int,
+        items: Sequence[PreparedItem],
+        *,
+        findings: Sequence[Finding] = (),
+        unread: Sequence[tuple[str, str]] = (),
+        state: MessageState | None = None,
+    ) -> list[int]:
+        """Commit what a message said; gives the numbers of the Deliveries that may be sent."""
+        held = any(item.state is ItemState.HELD for item in items)
+        report = {
+            "findings": [one.model_dump(mode="json") for one in findings],
+            "unread": list(unread),
+            "charset": "utf-8",
+        }
+        worst = {Severity.INFO: 1, Severity.WARNING: 2, Severity.ERROR: 3}
+        prepared = PreparedMessage(
+            message_id,
+            state or (MessageState.HELD if held else MessageState.PROCESSED),
+            "hl7v2",
+            max((worst[one.severity] for one in findings), default=0),
+            len(unread),
+            self.store.sealer.seal(orjson.dumps(report), REPORT_PLACE) if findings or unread else None,
+            tuple(items),
+        )
+        return [queued.delivery_id for queued in self.apply(CommitReadings([prepared], at))]
+
+    def item(
+        self,
+        item: Item,
+        *,
+        line: str,
+        patient_id: int | None = 1,
+        state: ItemState = ItemState.ROUTED,
+        reason: str | None = None,
+        abnormal: str | None = None,
+        to: Sequence[str] = ("spico", "medecin"),
+        routes: dict[str, bool | str] | None = None,
+        numbers: Sequence[str] = (),
+        delivery_state: DeliveryState = DeliveryState.PENDING,
+        delivery_detail: str | None = None,
+    ) -> PreparedItem:
+        """Prepare an Item, with a Delivery to each destination."""
+        sealer, patient = self.store.sealer, item.patient
+        summary = {
+            "patient": {
+                "family": patient.birth_name,
+                "given": patient.first_given_name,
+                "birth_date": patient.birth_date,
+                "sex": patient.sex.value if patient.sex else None,
+            },
+            "line": line,
+            "abnormal": abnormal,
+            "title": line.split(",")[0],
+            "status": "final",
+        }
+        tokens = {sealer.token("value", loose(number)) for number in numbers}
+        if patient_id is None:
+            tokens |= set(patient_tokens(sealer, patient))
+        return PreparedItem(
+            ordinal=0,
+            key=item.id,
+            kind=item.kind,
+            state=state,
+            reason=reason,
+            patient_id=patient_id,
+            lane=patient_id or 99,
+            routes=orjson.dumps(routes).decode() if routes is not None else None,
+            sealed_summary=sealer.seal(orjson.dumps(summary), SUMMARY_PLACE),
+            sealed_body=sealer.seal(ITEM.dump_json(item), BODY_PLACE),
+            tokens=tuple(sorted(tokens)),
+            deliveries=tuple(self.delivery(name, delivery_state, delivery_detail) for name in to),
+        )
+
+    def delivery(
+        self, destination: str, state: DeliveryState = DeliveryState.PENDING, detail: str | None = None
+    ) -> PreparedDelivery:
+        """Prepare a Delivery of a small FHIR Bundle."""
+        content = orjson.dumps({"resourceType": "Bundle", "type": "transaction", "total": 12, "note": HOSTILE})
+        finding = Finding(severity=Severity.WARNING, code="fhir.lost", where="patient.ins", message="is not carried")
+        extra = {"findings": [finding.model_dump(mode="json")]}
+        return PreparedDelivery(
+            destination=destination,
+            route="résultats",
+            identity=f"8c0c1e4a-{len(self.ids):04d}",
+            format="fhir",
+            media_type="application/fhir+json",
+            filename="bundle.json",
+            size=len(content),
+            sealed_content=self.store.sealer.seal(content, PARCEL_PLACE),
+            blob=None,
+            sealed_detail=self.store.sealer.seal(orjson.dumps(extra), PARCEL_DETAIL_PLACE),
+            worst=0,
+            state=state,
+            detail=detail,
+        )
+
+    def attempt(
+        self,
+        delivery: int,
+        at: int,
+        state: DeliveryState,
+        *,
+        number: int = 1,
+        outcome: str = "",
+        detail: str = "",
+        answer: bytes = b"",
+        next_at: int | None = None,
+        took: int = 42_000,
+    ) -> None:
+        """Record one sending."""
+        self.apply(
+            RecordAttempt(
+                delivery,
+                number,
+                at,
+                at + took,
+                outcome or state.value,
+                detail,
+                answer,
+                state,
+                next_attempt_at=next_at,
+            )
+        )
+
+    def notice(self, at: int, severity: str, component: str, message: str) -> None:
+        """Keep a notice."""
+        self.apply(Notice(at, component, severity, "engine.trouble", "", message))
+
+
+def person(number: int = 0, family: str | None = None) -> PatientIdentity:
+    """Give a fictitious patient."""
+    return PatientIdentity(
+        ins=Ins(matricule=f"27903512151{number:04d}", oid="1.2.250.1.213.1.4.10"),
+        identifiers=(Identifier(system="urn:oid:1.2.250.1.999.35.1", value=f"IPP{number:06d}", type="PI"),),
+        birth_name=family or FAMILIES[number % len(FAMILIES)],
+        birth_given_names=(GIVEN[number % len(GIVEN)],),
+        first_given_name=GIVEN[number % len(GIVEN)],
+        birth_date=f"19{30 + number % 60}-03-05",
+        sex=Sex.FEMALE,
+        birth_place="35238",
+    )
+
+
+def report(patient: PatientIdentity, key: str, *, number: str = "LAB1") -> LabReportItem:
+    """Give a laboratory report with something of everything: flags, a range, a previous value, a text, a PDF."""
+
+    def quantity(label: str, code: str, value: str, unit: str, low: str, high: str, flag: str) -> Observation:
+        return Observation(
+            label=label,
+            codes=(Coding(system=LOINC, code=code), Coding(system=LOCAL, code=label[:4].upper())),
+            value=QuantityValue(number=value, text=value.replace(".", ",")),
+            unit=LabUnit(raw=unit, ucum=unit),
+            reference=Reference(low=low, high=high, text=f"{low}-{high}"),
+            flags=(flag,),
+            status=ResultStatus.FINAL,
+            effective_at="2026-11-22T08:10:00+01:00",
+        )
+
+    haemoglobin = quantity("Hémoglobine", "718-7", "7.1", "g/dL", "12.0", "16.0", "LL").model_copy(
+        update={
+            "previous": (PreviousResult(value=QuantityValue(number="11.9", text="11,9"), effective_at="2026-11-02"),),
+            "comment": "Contrôlé",
+        }
+    )
+    blood = LabChapter(
+        title="HÉMATOLOGIE",
+        observations=(
+            haemoglobin,
+            quantity("Leucocytes", "6690-2", "6.2", "10*9/L", "4.0", "10.0", "N"),
+            quantity("Plaquettes", "777-3", "455", "10*9/L", "150", "400", "H"),
+        ),
+    )
+    bacteria = LabChapter(
+        title="BACTÉRIOLOGIE",
+        comment="Examen direct",
+        observations=(
+            Observation(
+                label="Conclusion du laboratoire",
+                value=TextValue(text="Absence de germe après 48 heures.\nÀ recontrôler selon la clinique."),
+                status=ResultStatus.PRELIMINARY,
+            ),
+        ),
+    )
+    return LabReportItem(
+        id=key,
+        patient=patient,
+        occurred_at="2026-11-22T08:10:00+01:00",
+        source=Provenance(format="hl7v2", where="OBR[1]"),
+        content=LabReport(
+            report_id=number,
+            status=ResultStatus.FINAL,
+            title="NFS",
+            issued_at="2026-11-22T10:10:00+01:00",
+            chapters=(blood, bacteria),
+            conclusion="Anémie sévère.",
+            attachments=(
+                Attachment(media_type="application/pdf", filename="../../compte rendu.pdf", data="JVBERi0xLjQK"),
+            ),
+        ),
+    )
+
+
+def stay(patient: PatientIdentity, key: str) -> StayItem:
+    """Give an admission."""
+    return StayItem(
+        id=key,
+        patient=patient,
+        occurred_at="2026-11-22T09:00:00+01:00",
+        source=Provenance(format="hl7v2", where="MSH-10"),
+        content=Stay(
+            event="stay.started",
+            trigger="A01",
+            status=StayStatus.IN_PROGRESS,
+            visit=Identifier(value="VN778", type="VN"),
+            patient_class="I",
+            location=Location(unit="3301", room="12", bed="P"),
+        ),
+    )
+
+
+def open_journal(folder: Path, url: str = "") -> Journal:
+    """Make an empty journal with an administrator and an API key."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = JournalPlace.at(folder, url)
+    if not place.key_file.exists():
+        make_key_file(place.key_file)
+    store = open_store(place)
+    add_account(store, ADMIN, PASSWORD)
+    return Journal(store, add_api_key(store, "outil"))
+
+
+def fill(journal: Journal, now: int) -> Journal:
+    """Put one message of each fate into a journal; `ids` gives their numbers by name."""
+    patient = person(0)
+    journal.apply(register(patient, in_coordination=True, now=now))
+    line = "NFS, 4 résultats, Hémoglobine 7,1 g/dL ↓↓"
+    routes: dict[str, bool | str] = {"résultats": True, "alertes": False, "essai": "the condition fails on this item"}
+
+    done = journal.message(
+        now - 50 * MINUTE, control="DONE", detail={"filename": "r.hpr", "siblings": {"a.txt": "YQ=="}}
+    )
+    first, second = journal.read(
+        done,
+        now - 50 * MINUTE + 300_000,
+        [journal.item(report(patient, "a" * 32), line=line, abnormal="LL", routes=routes, numbers=("LAB1",))],
+        findings=[Finding(severity=Severity.WARNING, code="hl7v2.charset", where="MSH-18", message="was guessed")],
+        unread=[("ZBE-9", "inattendu")],
+    )
+    journal.attempt(
+        first, now - 50 * MINUTE + SECOND, DeliveryState.RETRYING, outcome="retry", detail="HTTP 503", next_at=now
+    )
+    journal.attempt(
+        first, now - 49 * MINUTE, DeliveryState.ACKNOWLEDGED, number=2, detail="HTTP 200", answer=b'{"ok": true}'
+    )
+    journal.attempt(second, now - 49 * MINUTE, DeliveryState.DELIVERED, detail="written, 1697 bytes")
+
+    held = journal.message(now - 2 * HOUR, control="HELD", source="hopital", message_type="ADT^A01")
+    stranger = person(3)
+    journal.read(
+        held,
+        now - 2 * HOUR + 1,
+        [
+            journal.item(
+                stay(stranger, "b" * 32),
+                line="stay.started, A01, 3301",
+                patient_id=None,
+                state=ItemState.HELD,
+                reason="no_match",
+                to=(),
+                numbers=("VN778",),
+            )
+        ],
+    )
+    journal.message(
+        now - 10 * MINUTE,
+        control="BAD",
+        content=b"\x0bnot HL7 \x00 at all",
+        message_type="",
+        rejected=Finding(
+            severity=Severity.ERROR, code="hl7v2.no_msh", where="line 1", message="does not begin with MSH"
+        ),
+    )
+    for rank in range(3):
+        number = journal.message(now - (30 + rank) * MINUTE, control=f"DEAD{rank}")
+        (delivery,) = journal.read(
+            number,
+            now - (30 + rank) * MINUTE + 1,
+            [journal.item(report(patient, f"{rank}" * 32), line=line, to=("spico",), numbers=(f"DOSSIER{rank}",))],
+        )
+        detail = f"HTTP 422: patient {800_000 + rank} unknown" if rank < 2 else "HTTP 400"
+        journal.attempt(delivery, now - (29 + rank) * MINUTE, DeliveryState.DEAD, outcome="refused", detail=detail)
+        journal.ids[f"delivery DEAD{rank}"] = delivery
+    again = journal.message(now - 3 * MINUTE, control="AGAIN")
+    (delivery,) = journal.read(
+        again, now - 3 * MINUTE + 1, [journal.item(report(patient, "e" * 32), line=line, to=("spico",))]
+    )
+    journal.attempt(
+        delivery,
+        now - 2 * MINUTE,
+        DeliveryState.RETRYING,
+        outcome="unreachable",
+        detail="connection refused",
+        next_at=now + 30 * SECOND,
+    )
+    journal.ids["delivery AGAIN"] = delivery
+    evil = journal.message(now - MINUTE, control="EVIL")
+    journal.read(
+        evil,
+        now - MINUTE + 1,
+        [
+            journal.item(
+                report(person(9, HOSTILE).model_copy(update={"first_given_name": HOSTILE}), "f" * 32, number=HOSTILE),
+                line=HOSTILE,
+                patient_id=None,
+                to=("medecin",),
+            )
+        ],
+    )
+    journal.message(now - 2 * SECOND, control="NEW", source="hopital", message_type="ADT^A03")
+    journal.notice(now - 5 * MINUTE, "error", "source hopital", "a frame of 12 bytes was cut short")
+    journal.notice(now - 26 * HOUR, "warning", "depot", "a file was not settled")
+    return journal
+
+
+def flood(journal: Journal, now: int, count: int, *, hours: int = 24, seed: int = 7) -> None:
+    """Add a day's traffic, busier by day than by night."""
+    chance = random.Random(seed)
+    people = [person(number) for number in range(40)]
+    known: list[int] = [
+        journal.apply(register(patient, in_coordination=True, now=now)).patient_id for patient in people
+    ]
+    lines: list[Callable[[], tuple[str, str | None]]] = [
+        lambda: (f"NFS, 12 résultats, Hémoglobine {chance.randint(68, 79) / 10} g/dL ↓↓".replace(".", ","), "LL"),
+        lambda: ("Ionogramme, 6 résultats", None),
+        lambda: (f"CRP, 1 résultat, Protéine C réactive {chance.randint(20, 90)} mg/L ↑", "H"),
+        lambda: ("TP INR, 2 résultats, INR 4,2 ↑↑", "HH"),
+    ]
+    times = []
+    while len(times) < count:
+        at = now - chance.randint(0, hours * HOUR)
+        hour = (at // HOUR) % 24
+        if chance.random() < (1.0 if 7 <= hour <= 18 else 0.25):
+            times.append(at)
+    for rank, at in enumerate(sorted(times)):
+        which = chance.randrange(len(people))
+        patient, patient_id = people[which], known[which]
+        admission = chance.random() < 0.3
+        number = journal.message(
+            at,
+            control=f"F{rank:06d}",
+            source="hopital" if admission else "labo-sud",
+            message_type="ADT^A01" if admission else "ORU^R01",
+        )
+        key = f"{rank:032x}"
+        if admission:
+            prepared = journal.item(
+                stay(patient, key), line="stay.started, A01, 3301", patient_id=patient_id, to=("spico",)
+            )
+        else:
+            line, abnormal = chance.choice(lines)()
+            prepared = journal.item(report(patient, key), line=line, abnormal=abnormal, patient_id=patient_id)
+        for delivery in journal.read(number, at + 40_000, [prepared]):
+            if chance.random() < 0.03:
+                journal.attempt(
+                    delivery, at + SECOND, DeliveryState.DEAD, outcome="refused", detail="HTTP 422: profile"
+                )
+            else:
+                journal.attempt(delivery, at + 120_000, DeliveryState.ACKNOWLEDGED, detail="HTTP 200")
