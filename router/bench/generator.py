@@ -73,14 +73,14 @@ class _Load:
         self.busy = 0
         self.began = time.monotonic_ns()
         self.until = self.began + int(order.seconds * 1e9)
-        self.step = int(1e9 / order.rate) if order.rate else 0
+        self.paced = order.rate > 0
 
     def open(self, connections: list[_Connection]) -> None:
         """Begin, now that every connection stands."""
         self.began = time.monotonic_ns()
         self.until = self.began + int(self.order.seconds * 1e9)
         self.loop.call_later(self.order.seconds + _PATIENCE, self._give_up)
-        if self.step:
+        if self.paced:
             self.idle.extend(connections)
             self._pace()
         else:
@@ -90,8 +90,8 @@ class _Load:
     def free(self, connection: _Connection) -> None:
         """Give a connection its next message, or let it rest."""
         now = time.monotonic_ns()
-        if self.step:
-            due = self.began + len(self.sent) * self.step
+        if self.paced:
+            due = self._next_due()
             if due > now or due >= self.until:
                 self.idle.append(connection)
                 self._finish()
@@ -124,10 +124,13 @@ class _Load:
             self.busy -= 1
         self._finish()
 
+    def _next_due(self) -> int:
+        return self.began + round(len(self.sent) * 1e9 / self.order.rate)
+
     def _pace(self) -> None:
         now = time.monotonic_ns()
         while self.idle:
-            due = self.began + len(self.sent) * self.step
+            due = self._next_due()
             if due > now or due >= self.until:
                 break
             self.free(self.idle.popleft())
@@ -142,8 +145,8 @@ class _Load:
 
     def _finish(self) -> None:
         over = time.monotonic_ns() >= self.until or self.lost >= self.order.connections
-        if self.step and self.lost < self.order.connections:
-            over = over and self.began + len(self.sent) * self.step >= self.until
+        if self.paced and self.lost < self.order.connections:
+            over = over and self._next_due() >= self.until
         if over and self.busy == 0 and not self.done.done():
             self.done.set_result(None)
 

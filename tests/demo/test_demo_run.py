@@ -1,0 +1,55 @@
+"""The demonstration, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from router.demo import run_demo
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_the_story_comes_out_as_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    assert run_demo(once=True, port=0, folder=tmp_path / "router", say=said.append) == 0
+    printed = capsys.readouterr().out
+    assert "9 of 9 scenes" in printed
+    assert "one patient" in printed.replace("\n", " ")
+    assert any("Admission" in line for line in said)
+    assert list((tmp_path / "router" / "in" / "error").glob("*ILLISIBLE*")) or list(
+        (tmp_path / "router" / "in" / "archive").rglob("*ILLISIBLE*")
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_it_lives_until_it_is_stopped_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "router"
+    output = tmp_path / "output.txt"
+    command = [sys.executable, "-u", "-m", "router.cli", "demo", "--port", "0", "--folder", str(folder)]
+    with output.open("wb") as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as demo:
+        try:
+            deadline = time.monotonic() + 120
+            while "Ctrl-C stops" not in output.read_text(errors="replace"):
+                assert demo.poll() is None, output.read_text(errors="replace")
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            lines = output.read_text().splitlines()
+            address = next(line.split()[1] for line in lines if line.strip().startswith("Dashboard "))
+            with urllib.request.urlopen(f"{address}/login", timeout=30) as page:  # noqa: S310 - our own loopback address
+                assert page.status == 200
+            demo.send_signal(signal.SIGINT)
+            assert demo.wait(60) == 0
+        finally:
+            demo.kill()
+    pid = int((folder / "ready.json").read_text().split('"pid": ')[1].split(",")[0])
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
