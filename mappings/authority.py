@@ -1,18 +1,22 @@
-"""How a sender that has no OID names what it assigns: `urn:x-authority:…` (schemas.coding.Identifier)."""
+"""How a sender that has no OID names what it assigns: `urn:x-finess:…`, `urn:x-authority:…` (schemas.coding)."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
 from schemas.actors import Organization
+from schemas.identifiers import NumberVerdict, check_finess
 
-PREFIX = "urn:x-authority:"
+NAMED = "urn:x-authority:"
+FINESS = "urn:x-finess:"
 
 
 def authority_system(name: str | None) -> str | None:
-    """Give the identifier system of an authority known by a code or a name alone; None for nothing."""
+    """Give the identifier system of an authority known by a FINESS number, a code or a name; None for nothing."""
     stripped = (name or "").strip()
-    return PREFIX + quote(stripped, safe="") if stripped else None
+    if check_finess(stripped).verdict is NumberVerdict.VALID:
+        return FINESS + stripped
+    return NAMED + quote(stripped, safe="") if stripped else None
 
 
 def authority_of(organization: Organization | None) -> str | None:

@@ -12,7 +12,7 @@ HEAD, TAIL = 65_536, 4_096
 
 _TAG = re.compile(rb"(?:^|[\r\n])[ \t]*\*{4}(?:LAB|FIN|FINFICHIER)\*{4}[ \t]*(?=[\r\n\x1a]|$)", re.IGNORECASE)
 _RES = re.compile(rb"(?:^|[\r\n])[ \t]*RES\|[^\r\n]*\|", re.IGNORECASE)
-_OTHERS = (b"%PDF", b"<", b"MSH", b"FHS", b"BHS", b"PK\x03\x04", b"{", b"[")
+_OTHERS = re.compile(rb"%PDF|<|PK\x03\x04|(?:MSH|FHS|BHS)[^\w\s]")
 _MAIL_HEADER = re.compile(rb"(?:From |[A-Za-z][A-Za-z-]{1,40}:[ \t])")
 _OTHER_HPRIM = re.compile(rb"H([^\w\s])[^\r\n]{3,5}\1[^\r\n]*\1H2\.\d")
 
@@ -21,7 +21,7 @@ def sniff(content: bytes) -> float:
     """Say from 0 to 1 how surely a content is HPRIM Médecin: tags, else coded lines, else a header with two dates."""
     head = _ascii(content[:HEAD])
     start = head.lstrip()
-    if start.startswith(_OTHERS) or _OTHER_HPRIM.match(start):
+    if _OTHERS.match(start) or _OTHER_HPRIM.match(start):
         return 0.0
     tail = _ascii(content[-TAIL:]) if len(content) > HEAD else b""
     if _TAG.search(head) or _TAG.search(tail):

@@ -130,7 +130,7 @@ def _header(
     day = next((date for date in dates if date), context.now.astimezone(context.timezone).date().isoformat())
     family, given = _names(patient, notes)
     lines = [
-        _patient_code(patient, sender, notes) or ".",
+        _patient_code(patient, sender, notes),
         family,
         given,
         street[0],
@@ -143,7 +143,8 @@ def _header(
         _code_and_name("line 11", _codes(sender), sender.name if sender else None, notes),
         _recipient(next(iter(item.recipients), None), notes),
     ]
-    return [squeezed_line(line) for line in lines]
+    written = [squeezed_line(line) for line in lines]
+    return ["." if Line(1, 0, written[0]).blank else written[0], *written[1:]]
 
 
 def squeezed_line(text: str) -> str:

@@ -15,7 +15,7 @@ from schemas.value_sets import code_system_url
 LOINC_NAMES = frozenset({"LN", "LOINC", "LNC", "2.16.840.1.113883.6.1"})
 SNOMED_NAMES = frozenset({"SCT", "SNOMED", "SNOMED-CT", "2.16.840.1.113883.6.96"})
 LOCAL_NAMES = frozenset({"", "L", "LOCAL", "99L"})
-CODING_SYSTEM = "urn:x-coding-system:"
+CODING_SYSTEM = "urn:x-code-system:"
 """What stands before the name of a code system that only its name identifies."""
 
 _OID = re.compile(r"[0-2](?:\.\d+){3,}")

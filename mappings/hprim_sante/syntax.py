@@ -176,12 +176,13 @@ def tokenize(text: str, notes: Notes) -> list[Message]:
     first = _START.search(text)
     if first is None:
         raise FormatError("hprim.header.missing", "line 1", "there is no segment H")
-    if text[: first.start()].strip("\ufeff\0 \t\r\n"):
+    begin = first.end() - 1
+    if text[:begin].strip("\ufeff\0 \t\r\n"):
         notes.info("hprim.header.preceded", "line 1", "text before the segment H is skipped")
-        notes.leave("before H", without_controls(text[: first.start()]))
+        notes.leave("before H", without_controls(text[:begin]))
     walk = _Tokenizer(notes)
     number, end = 1, 0
-    for line in _LINE.finditer(text, first.start()):
+    for line in _LINE.finditer(text, begin):
         number += len(_LINE_END.findall(text, end, line.start()))
         end = line.end()
         skipped = _LEADING_CONTROLS.match(line.group())
@@ -199,7 +200,6 @@ class _Tokenizer:
 
     def line(self, number: int, start: int, text: str) -> None:
         """Take one physical line."""
-        text = text.lstrip("\ufeff") if not self.messages else text
         if text.startswith("H") and len(text) > 1 and not (text[1].isalnum() or text[1].isspace()):
             self._header(number, start, text)
             return

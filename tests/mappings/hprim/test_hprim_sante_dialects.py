@@ -55,7 +55,7 @@ def test_line_ends_and_controls_after_them(end: bytes) -> None:
     assert len(list(observations_of(report_of(content).chapters))) == 1
 
 
-@pytest.mark.parametrize("lead", [b"\xef\xbb\xbf", b"\r\n \r\n", b"Objet : resultats\r\n"])
+@pytest.mark.parametrize("lead", [b"\xef\xbb\xbf", b"  \t", b"\r\n \r\n", b"Objet : resultats\r\n"])
 def test_what_stands_before_the_header_is_skipped(lead: bytes) -> None:
     content = lead + oru(HB)
     assert len(read(content).items) == 1
@@ -146,7 +146,7 @@ def test_a_coded_value_keeps_all_its_codes() -> None:
     assert [(code.system, code.code) for code in one.value.codes] == [
         ("local", "ECOLI"),
         ("http://snomed.info/sct", "112283007"),
-        ("urn:x-coding-system:NABM", "AUTRE"),
+        ("urn:x-code-system:NABM", "AUTRE"),
     ]
     assert one.value.text == "E. coli"
 
@@ -477,6 +477,11 @@ def test_many_continuations_are_joined_in_linear_time() -> None:
     (one,) = observations_of(report.chapters)
     assert isinstance(one.value, TextValue)
     assert len(one.value.text) == 5 + 200 * 20_000
+
+
+def test_a_finess_number_is_an_authority_of_its_own_kind() -> None:
+    (item,) = read(oru(HB, header=SANTE_HEADER.replace("CHFIC~", "990000002~"))).items
+    assert item.patient.identifiers[0].system == "urn:x-finess:990000002"
 
 
 def test_positions_point_at_the_values() -> None:
