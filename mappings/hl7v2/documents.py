@@ -41,6 +41,7 @@ _WISHES = {
 }
 _BODIES = {"CORPSMAIL_PS": "mail_body_professionals", "CORPSMAIL_PATIENT": "mail_body_patient"}
 _OBSOLETE = frozenset({"COMP_LOT"})
+_META_CODES = frozenset({*_WISHES, *_BODIES, *_OBSOLETE})
 _ORC = {"NW": "create", "RO": "replace", "CA": "delete"}
 _OBX = {"F": "create", "C": "replace", "D": "delete"}
 _EVENTS = {"T02": "create", "T10": "replace", "T04": "delete", "T11": "delete"}
@@ -74,8 +75,8 @@ class _Participants(NamedTuple):
 
 def is_meta(notes: Notebook, result: Result) -> bool:
     """Say whether an OBX is delivery metadata; old senders leave the coding system out."""
-    code = notes.syntax.code(result.obx.raw(3).split(notes.syntax.component, 1)[0])
-    return META in result.obx.raw(3) or code in _WISHES or code in _BODIES or code in _OBSOLETE
+    raw = result.obx.raw(3)
+    return META in raw or raw.split(notes.syntax.component, 1)[0].strip() in _META_CODES
 
 
 def is_document(notes: Notebook, order: Order) -> bool:
@@ -84,7 +85,7 @@ def is_document(notes: Notebook, order: Order) -> bool:
     for result in order.results:
         if is_meta(notes, result):
             return True
-        if result.obx.code(2) == "ED":
+        if result.obx.fields[2:3] == ["ED"]:
             parts = notes.syntax.components(result.obx.raw(5)[:64])
             if "CISIS_CDA" in profile or (len(parts) > 2 and parts[2].strip().upper() == "XML"):
                 return True

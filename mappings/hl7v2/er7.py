@@ -31,6 +31,10 @@ _BOUNDARY = re.compile(
 )
 _BARE = frozenset({"BTS", "FTS", "DSC", "EVN", "PD1", "PV1", "PV2", "NTE", "ZBE", "ZFA", "ZFD", "ZFM", "ZFP", "ZFV"})
 """Segments that are believed when they stand alone on their line without any field."""
+_USUAL = (
+    *("MSH", "SFT", "EVN", "PID", "PD1", "NK1", "ROL", "MRG", "PV1", "PV2", "ORC", "OBR", "NTE", "TQ1", "OBX", "SPM"),
+    *("PRT", "TXA", "DG1", "AL1", "ZBE", "ZFA", "ZFD", "ZFM", "ZFP", "ZFS", "ZFV"),
+)
 
 
 class Segment:
@@ -157,7 +161,9 @@ def parse(content: bytes, charset: str | None = None) -> Message:
     if terminated:
         lines.pop()
     dirty = False
-    if lines and all(line[3:4] == separator and line[:3].isalnum() and line[:3].isupper() for line in lines):
+    if lines and (
+        {line[:4] for line in lines} <= _usual_starts(separator) or all(_begins(line, separator) for line in lines)
+    ):
         ends: Sequence[str] = [end] * (len(lines) - 1) + [end if terminated else ""]
     else:
         lines, ends = _cut(body, separator)
@@ -234,6 +240,17 @@ def _line_end(body: str) -> str:
         return "\n"
     pairs = body.count("\r\n")
     return "\r\n" if pairs == body.count("\n") == body.count("\r") else ""
+
+
+@lru_cache(maxsize=64)
+def _usual_starts(separator: str) -> frozenset[str]:
+    """Give the beginnings of the usual segments: one look into a set instead of a test for each line."""
+    return frozenset(name + separator for name in _USUAL)
+
+
+def _begins(line: str, separator: str) -> bool:
+    name = line[:3]
+    return line[3:4] == separator and name.isalnum() and name.isupper() and name.isascii()
 
 
 def _cut(body: str, separator: str) -> tuple[list[str], list[str]]:

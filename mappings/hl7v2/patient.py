@@ -74,34 +74,36 @@ def patient_of(
     addresses, place, place_name = _addresses(notes, pid)
     practitioner, corrected = _around(notes, around, deleted)
     marital = pid.first(16)
-    return PatientIdentity(
-        ins=known.ins,
-        status=known.status,
-        attributes=known.attributes,
-        identifiers=known.others,
-        birth_name=names.birth_name,
-        birth_given_names=names.birth_given_names,
-        first_given_name=names.first_given_name,
-        used_name=names.used_name,
-        used_given_name=names.used_given_name,
-        family_name=names.family_name,
-        given_name=names.given_name,
-        civility=names.civility,
-        birth_date=born,
-        birth_date_corrected=corrected,
-        sex=_sex(notes, pid),
-        birth_place=place,
-        birth_place_name=pid.code(23) or place_name,
-        addresses=addresses,
-        telecoms=_telecoms(notes, pid),
-        marital_status=coding(marital, notes.syntax) if marital and marital != NULL else None,
-        citizenships=tuple(code for raw in pid.repetitions(26) if (code := _first(notes, raw))),
-        deceased=_TRUTH.get(pid.code(30)),
-        deceased_at=notes.time(pid, 29),
-        confidential=_TRUTH.get(pd1.code(12)) if pd1 is not None else None,
-        general_practitioner=practitioner,
-        deleted=tuple(deleted),
-    )
+    values: dict[str, object] = {
+        "ins": known.ins,
+        "status": known.status,
+        "attributes": known.attributes,
+        "identifiers": known.others,
+        "birth_name": names.birth_name,
+        "birth_given_names": names.birth_given_names,
+        "first_given_name": names.first_given_name,
+        "used_name": names.used_name,
+        "used_given_name": names.used_given_name,
+        "family_name": names.family_name,
+        "given_name": names.given_name,
+        "civility": names.civility,
+        "birth_date": born,
+        "birth_date_corrected": corrected,
+        "sex": _sex(notes, pid),
+        "birth_place": place,
+        "birth_place_name": pid.code(23) or place_name,
+        "addresses": addresses,
+        "telecoms": _telecoms(notes, pid),
+        "marital_status": coding(marital, notes.syntax) if marital and marital != NULL else None,
+        "citizenships": tuple(code for raw in pid.repetitions(26) if (code := _first(notes, raw))),
+        "deceased": _TRUTH.get(pid.code(30)),
+        "deceased_at": notes.time(pid, 29),
+        "confidential": _TRUTH.get(pd1.code(12)) if pd1 is not None else None,
+        "general_practitioner": practitioner,
+        "deleted": tuple(deleted),
+    }
+    # What was not sent is the model's default: leaving it out is quicker than having it validated.
+    return PatientIdentity.model_validate({name: value for name, value in values.items() if value is not None})
 
 
 def _first(notes: Notebook, raw: str) -> str:
