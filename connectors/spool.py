@@ -7,6 +7,10 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+APART = 64 * 1024
+"""Contents longer than this may be stored apart by the inbox, which takes longer than committing a small one: where
+order matters, nothing is submitted behind one of them before its receipt."""
+
 
 class SpoolFile:
     """A file that `Inbox.spool` named. Each call blocks a thread, never the event loop; OSError comes through."""

@@ -84,7 +84,6 @@ class DirectorySourceSettings(Settings):
     spool_threshold: ByteSize = Field(
         ByteSize(MIB), ge=1024, description="Files larger than this are handed over on disk, not in memory."
     )
-    charset: str | None = Field(None, description="Charset of the files; detected when absent.")
 
     @model_validator(mode="after")
     def _folders_differ(self) -> Self:
@@ -107,4 +106,3 @@ class DirectoryDestinationSettings(Settings):
     )
     file_mode: str = Field("0640", pattern=r"^0?[0-7]{3}$", description="Permissions of the files, in octal.")
     concurrency: int = Field(2, ge=1, le=64, description="Files written at the same time.")
-    charset: str | None = Field(None, description="Charset that the partner wants; the format's default when absent.")

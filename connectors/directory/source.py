@@ -12,12 +12,16 @@ from connectors.directory.filing import copy_to_new
 from connectors.directory.folder import Folder, InUse, Picked
 from connectors.directory.settings import DirectorySourceSettings
 from connectors.reporting import Reporter
+from connectors.spool import APART
 from schemas.finding import Finding, Severity
 
 BATCH_FILES = 32
 BATCH_BYTES = 8 * 1024 * 1024
 STOP_GRACE = 10.0
 """Seconds given at stop to the files being submitted; whatever happens to them, they are still in the work folder."""
+
+OUTCOME_WAIT = 1.0
+"""Seconds that a look waits for its messages to be read, before it is over."""
 
 EMPTY = Finding(severity=Severity.ERROR, code="directory.file.empty", where="file", message="the file is empty")
 
@@ -47,6 +51,7 @@ class DirectorySource:
         self._stopped = False
         self._trouble = ""
         self._done: dict[str, Done] = {}
+        self._reading: dict[str, asyncio.Task[None]] = {}
         self._used: set[str] = set()
         self._waiting: dict[str, datetime] = {}
         self._counts = dict.fromkeys(("looks", "messages", "duplicates", "rejected", "not_accepted"), 0)
@@ -71,6 +76,7 @@ class DirectorySource:
             self._services.health.state, self._services.health.detail = "stopped", ""
 
     async def _finish(self, first: asyncio.Task[None]) -> None:
+        """Finish the look under way; files whose messages are not read yet stay in work, to be recognised later."""
         try:
             async with asyncio.timeout(STOP_GRACE), self._looking:
                 await asyncio.to_thread(self._folder.close)
@@ -78,6 +84,9 @@ class DirectorySource:
         except TimeoutError:
             first.cancel()
             self._report("directory.stop.unfinished", self.name, "files were still being submitted at stop")
+        for task in list(self._reading.values()):
+            task.cancel()
+        await asyncio.gather(*self._reading.values(), return_exceptions=True)
 
     async def _open(self) -> bool:
         """Make sure that the folder can be read; say so in the health record when it cannot."""
@@ -129,6 +138,7 @@ class DirectorySource:
             names = listing.ready[start : start + BATCH_FILES]
             picked = await asyncio.to_thread(folder.pick_up_all, names)
             going_on = await self._work_through(inbox, picked, listing.companions)
+        await self._await_readings()
         await asyncio.to_thread(self._put_away_companions)
         figures["waiting"] = len(self._waiting)
 
@@ -144,12 +154,12 @@ class DirectorySource:
         return True
 
     def _read_batch(self, names: Sequence[str], at: int, companions: dict[str, str]) -> tuple[int, list[Picked]]:
-        """Read the next files, within BATCH_BYTES; a large one goes alone, so that order is kept."""
+        """Read the next files, within BATCH_BYTES; a long one goes alone, so that order is kept."""
         batch: list[Picked] = []
         size = 0
         while at < len(names) and size < BATCH_BYTES:
             name = names[at]
-            if name not in self._done:
+            if name not in self._done and name not in self._reading:
                 try:
                     picked = self._folder.read(name, companions)
                 except FileNotFoundError:
@@ -157,11 +167,11 @@ class DirectorySource:
                 except OSError as failure:
                     self._troubled(failure, "directory.file.unreadable", "a file cannot be read")
                 else:
-                    if picked.large and batch:
+                    if picked.size > APART and batch:
                         break
                     if not self._must_wait(picked):
                         batch.append(picked)
-                        size += BATCH_BYTES if picked.large else picked.size
+                        size += BATCH_BYTES if picked.size > APART else picked.size
             at += 1
         return at, batch
 
@@ -195,12 +205,35 @@ class DirectorySource:
             self._report("directory.submit.failed", self.name, self._trouble, Severity.ERROR)
             return False
         self._count("duplicates" if receipt.duplicate else "messages")
-        if refusal is None:
-            refusal = await inbox.outcome(receipt)
         if refusal is not None:
-            self._count("rejected")
-        self._done[picked.name] = Done(tuple(picked.siblings), None if refusal is None else refusal.message)
+            self._conclude(picked, refusal)
+        else:
+            self._reading[picked.name] = asyncio.create_task(self._learn(inbox, receipt, picked))
         return True
+
+    async def _learn(self, inbox: Inbox, receipt: Receipt, picked: Picked) -> None:
+        """Wait until the message was read: archive and error folder are not the same end."""
+        try:
+            rejection = await inbox.outcome(receipt)
+        except Exception as failure:
+            # The file stays in work: at the next look it is submitted again, recognised, and asked about again.
+            self._trouble = f"{type(failure).__name__} while the message was read"
+            self._report("directory.outcome.failed", self.name, self._trouble, Severity.ERROR)
+        else:
+            self._conclude(picked, rejection)
+        finally:
+            del self._reading[picked.name]
+
+    def _conclude(self, picked: Picked, rejection: Finding | None) -> None:
+        if rejection is not None:
+            self._count("rejected")
+        self._done[picked.name] = Done(tuple(picked.siblings), None if rejection is None else rejection.message)
+
+    async def _await_readings(self) -> None:
+        """Give the messages of this look a moment to be read; the others are put away at a later look."""
+        if self._reading:
+            await asyncio.wait(self._reading.values(), timeout=OUTCOME_WAIT)
+        await asyncio.to_thread(self._put_away)
 
     async def _hand_over(self, inbox: Inbox, picked: Picked, refusal: Finding | None) -> Receipt:
         """Submit the bytes or, for a large file, a copy: the inbox takes it over, and ours is still to be archived."""

@@ -50,9 +50,6 @@ class HttpSourceSettings(Settings):
     )
     read_timeout: float = Field(60.0, gt=0, description="Seconds for a whole message to arrive.")
     stop_grace: float = Field(10.0, gt=0, description="Seconds given at stop to the requests under way.")
-    charset: str | None = Field(
-        None, description="Charset of the messages when what they say is wrong; detected when absent."
-    )
 
     @model_validator(mode="after")
     def _somebody_is_known(self) -> Self:
@@ -71,4 +68,3 @@ class HttpDestinationSettings(HttpPeerSettings):
         "that time, a point and the body>.",
     )
     signature_header: str = Field("X-Passerelle-Signature", description="Header that carries the signature.")
-    charset: str | None = Field(None, description="Charset that the peer wants; the format's default when absent.")

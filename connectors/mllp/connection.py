@@ -24,6 +24,7 @@ from connectors.mllp.codec import (
 )
 from connectors.mllp.reception import LargeReception
 from connectors.mllp.station import Station
+from connectors.spool import APART
 from mappings.hl7v2.header import HeaderCheck, check_header
 from schemas.finding import Finding, Severity
 
@@ -57,7 +58,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._slots: deque[Slot] = deque()
         self._large: LargeReception | None = None
-        self._large_task: asyncio.Task[None] | None = None
+        self._tail: asyncio.Task[None] | None = None
         self._peer = ""
         self._last_byte = self._loop.time()
         self._garbage_run = 0
@@ -169,7 +170,9 @@ class Connection(asyncio.Protocol):
                 )
             return
         header = check_header(content, self._settings.environment)
-        self._start(self._submit(self._slot(), header, content, self._large_task))
+        after = self._before()
+        task = self._start(self._submit(self._slot(), header, content, after))
+        self._tail = None if after is None and len(content) <= APART else task
 
     def _part(self, data: bytes) -> None:
         if self._large is None:
@@ -181,8 +184,7 @@ class Connection(asyncio.Protocol):
         reception, self._large = self._large, None
         assert reception is not None  # noqa: S101 - the decoder gives a part before the end of a large frame
         header = check_header(event.head, self._settings.environment)
-        work = self._submit_large(self._slot(), header, reception, self._large_task)
-        self._large_task = self._start(work)
+        self._tail = self._start(self._submit_large(self._slot(), header, reception, self._before()))
 
     def _garbage(self, event: Garbage) -> None:
         self._station.count("garbage_bytes", event.size)
@@ -221,7 +223,7 @@ class Connection(asyncio.Protocol):
             message=f"the message is longer than {int(self._settings.max_frame)} bytes; only its beginning is kept",
         )
         header = check_header(event.head)._replace(refusal=finding, error_code=207, permanent=True)
-        self._start(self._submit(self._slot(), header, event.head, self._large_task))
+        self._start(self._submit(self._slot(), header, event.head, self._before()))
 
     def _finish_decoding(self) -> None:
         if not (self._ending or self._station.draining or self._half_closed):
@@ -235,6 +237,14 @@ class Connection(asyncio.Protocol):
         if len(self._slots) >= self._settings.max_in_flight:
             self._throttle()
         return slot
+
+    def _before(self) -> asyncio.Task[None] | None:
+        """Give the message that the next one must follow: they may be of one patient.
+
+        Messages are submitted as they come, and the inbox keeps their order; but a long one takes its time to reach
+        the disk, so that those behind it go one by one until the line is clear again.
+        """
+        return self._tail if self._tail is not None and not self._tail.done() else None
 
     def _start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -265,7 +275,7 @@ class Connection(asyncio.Protocol):
     async def _commit(
         self, header: HeaderCheck, content: bytes | Path, after: asyncio.Task[None] | None
     ) -> Receipt | None:
-        """Submit, once the large message before is committed, for they may be of one patient; None when it fails."""
+        """Submit, once the message that it must follow is committed; None when it could not be kept."""
         if after is not None and not after.done():
             await asyncio.wait((after,))
         finding = header.refusal

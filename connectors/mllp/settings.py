@@ -60,10 +60,6 @@ class MllpSourceSettings(Settings):
     environment: Environment | None = Field(
         None, description="production or test: refuse the messages of the other one (MSH-11); both when absent."
     )
-    charset: str | None = Field(
-        None,
-        description="Charset of the messages when the sender's MSH-18 is wrong; detected when absent.",
-    )
 
 
 class MllpDestinationSettings(Settings):
@@ -81,9 +77,6 @@ class MllpDestinationSettings(Settings):
     )
     wait_for_answer: bool = Field(
         True, description="Wait for the HL7 answer; without it (release 2 only) the commit acknowledgement is enough."
-    )
-    charset: str | None = Field(
-        None, description="Charset that the receiver wants, as MSH-18 names it; the format's default when absent."
     )
 
     @model_validator(mode="after")

@@ -227,7 +227,6 @@ class DestinationConformance:
 
     connector: Connector
     says_acknowledged = True
-    several_at_once = 4
 
     def content(self, number: int) -> bytes:
         raise NotImplementedError
@@ -310,7 +309,7 @@ class DestinationConformance:
         self.assert_discreet(outcome, services)
 
     async def test_serves_several_at_once(self, tmp_path: Path, services: PlainServices) -> None:
-        async with self.opened(tmp_path, services, concurrency=self.several_at_once) as (destination, peer):
+        async with self.opened(tmp_path, services, concurrency=4) as (destination, peer):
             parcels = [self.parcel(number) for number in range(12)]
             outcomes = await asyncio.gather(*(destination.send(parcel) for parcel in parcels))
             assert all(isinstance(outcome, Delivered) for outcome in outcomes)

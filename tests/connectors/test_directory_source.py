@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -10,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conformance import Running, SourceConformance, until
+from conformance import Running, SourceConformance, turns, until
 from pydantic import ValidationError
 
-from connectors.contracts import Inbound
+from connectors.contracts import Inbound, Receipt
 from connectors.directory import CONNECTOR
 from connectors.directory.folder import WORK
 from connectors.directory.settings import DirectorySourceSettings
 from connectors.testing import MemoryInbox, PlainServices, plain_services
+from schemas.finding import Finding, Severity
 
 
 class TestConformance(SourceConformance):
@@ -165,11 +167,19 @@ async def test_oldest_first(tmp_path: Path, watched: Path, inbox: MemoryInbox, s
 async def test_order_is_kept_around_a_large_file(
     tmp_path: Path, watched: Path, inbox: MemoryInbox, services: PlainServices
 ) -> None:
-    contents = [b"1", b"2" * 70_000, b"3", b"4" * 80_000, b"5"]
+    submit = inbox.submit
+
+    async def slow_for_long_ones(inbound: Inbound) -> Receipt:
+        if isinstance(inbound.content, Path) or len(inbound.content) > 65_536:
+            await turns(10)
+        return await submit(inbound)
+
+    inbox.submit = slow_for_long_ones  # type: ignore[method-assign]  # the double of a store that keeps files apart
+    contents = [b"1", b"2" * 90_000, b"3", b"4" * 70_000, b"5"]
     for number, content in enumerate(contents):
         (watched / f"{9 - number}.hpr").write_bytes(content)
         os.utime(watched / f"{9 - number}.hpr", (number, number))
-    async with Bench().running(tmp_path, inbox, services):
+    async with Bench(spool_threshold=80_000).running(tmp_path, inbox, services):
         await looks(services)
     assert inbox.contents == contents
 
@@ -237,6 +247,71 @@ async def test_a_file_too_large(tmp_path: Path, watched: Path, inbox: MemoryInbo
     assert len(inbox.contents[0]) == 65_536
     assert len(names(watched / "error")) == 2
     assert services.health.figures["rejected"] == 1
+
+
+async def test_a_file_that_could_not_be_read_goes_to_error_once_that_is_known(
+    tmp_path: Path, watched: Path, inbox: MemoryInbox, services: PlainServices
+) -> None:
+    said = Finding(severity=Severity.ERROR, code="hprim.header.short", where="line 3", message="the header is cut")
+    inbox.rejections[1] = said
+    (watched / "cut.hpr").write_bytes(b"1\r2\r3")
+    (watched / "good.hpr").write_bytes(b"good")
+    async with Bench().running(tmp_path, inbox, services):
+        await looks(services)
+    assert names(watched / "error") == ["20260305T081002-cut.hpr", "20260305T081002-cut.hpr.reason"]
+    assert (watched / "error" / "20260305T081002-cut.hpr.reason").read_text() == "the header is cut\n"
+    assert names(watched / "archive") == ["20260305T081002-good.hpr"]
+    assert services.health.figures["rejected"] == 1
+
+
+async def test_messages_slow_to_be_read_hold_back_nothing(
+    tmp_path: Path, watched: Path, inbox: MemoryInbox, services: PlainServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.directory.source.OUTCOME_WAIT", 0.01)
+    read = asyncio.Event()
+
+    async def outcome(receipt: Receipt) -> Finding | None:
+        await read.wait()
+        return None
+
+    inbox.outcome = outcome  # type: ignore[method-assign]  # the double of a busy pipeline
+    (watched / "first.hpr").write_bytes(b"first")
+    async with Bench().running(tmp_path, inbox, services):
+        await looks(services)
+        assert names(watched / WORK) == ["first.hpr"]
+        (watched / "second.hpr").write_bytes(b"second")
+        await looks(services)
+        assert inbox.contents == [b"first", b"second"]
+        assert inbox.submitted == 2
+        assert names(watched / "archive") == []
+        read.set()
+        await services.tick()
+        assert len(names(watched / "archive")) == 2
+    assert inbox.submitted == 2
+
+
+async def test_messages_not_read_at_stop_stay_in_work_and_are_recognised(
+    tmp_path: Path, watched: Path, inbox: MemoryInbox, services: PlainServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.directory.source.OUTCOME_WAIT", 0.01)
+    forever = asyncio.Event()
+
+    async def never(receipt: Receipt) -> Finding | None:
+        await forever.wait()
+        return None
+
+    (watched / "a.hpr").write_bytes(b"a")
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "outcome", never)
+        async with Bench().running(tmp_path, inbox, services):
+            await looks(services)
+    assert names(watched / WORK) == ["a.hpr"]
+    again = plain_services()
+    async with Bench().running(tmp_path, inbox, again):
+        await again.tick()
+    assert inbox.contents == [b"a"]
+    assert names(watched / WORK) == []
+    assert again.health.figures["duplicates"] == 1
 
 
 # Companions

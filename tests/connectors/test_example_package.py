@@ -155,7 +155,6 @@ class FilePeer:
 
 class TestDestination(Lines, DestinationConformance):
     says_acknowledged = False
-    several_at_once = 1
 
     def content(self, number: int) -> bytes:
         return f"TESTROSE {number}".encode()

@@ -126,13 +126,23 @@ async def test_large_frames_are_streamed(folder: Path, inbox: MemoryInbox, servi
     assert inbox.messages[0].message_type == "ORU^R01"
 
 
-async def test_what_follows_a_large_message_is_committed_after_it(
+async def test_what_follows_a_long_message_is_committed_after_it(
     folder: Path, inbox: MemoryInbox, services: PlainServices
 ) -> None:
-    contents = [oru(1), oru(2, size=400_000), oru(3), oru(4, size=90_000), oru(5)]
-    async with Bench().running(folder, inbox, services) as running, Sender(running.address) as sender:
+    submit = inbox.submit
+
+    async def slow_for_long_ones(inbound: Any) -> Any:
+        if isinstance(inbound.content, Path) or len(inbound.content) > 65_536:
+            await turns(10)
+        return await submit(inbound)
+
+    inbox.submit = slow_for_long_ones  # type: ignore[method-assign]  # the double of a store that keeps files apart
+    sizes = [0, 400_000, 0, 0, 120_000, 0, 90_000, 120_000, 0, 0]
+    contents = [oru(number, size=size) for number, size in enumerate(sizes)]
+    bench = Bench(spool_threshold=100_000)
+    async with bench.running(folder, inbox, services) as running, Sender(running.address) as sender:
         await sender.write(b"".join(map(enframe, contents)))
-        for number in range(1, 6):
+        for number in range(len(sizes)):
             assert reading(await sender.receive()).control_id == f"CTRL{number:05d}"
     assert inbox.contents == contents
 

@@ -20,4 +20,4 @@ class FanionDestinationSettings(Settings):
     """Appends each message to a file, as one line."""
 
     file: Path = Field(description="File to append to; its folder must exist.")
-    concurrency: int = Field(1, ge=1, le=1, description="Messages written at the same time: lines do not mix.")
+    concurrency: int = Field(1, ge=1, description="Messages handed over at the same time; their lines do not mix.")
