@@ -37,7 +37,7 @@ class HttpPeerSettings(Settings):
     """Where to post, as whom, and with what patience."""
 
     url: AnyHttpUrl = Field(description="Address to post to. It never holds a secret: credentials have their keys.")
-    bearer_token: SecretStr | None = Field(None, description="Sent as Authorization: Bearer.")
+    token: SecretStr | None = Field(None, description="Sent as Authorization: Bearer.")
     api_key: SecretStr | None = Field(None, description="Sent in the header that api_key_header names.")
     api_key_header: str = Field("X-API-Key", description="Header that carries api_key.")
     username: str | None = Field(None, description="HTTP basic authentication, with password.")
@@ -58,8 +58,8 @@ class HttpPeerSettings(Settings):
             raise ValueError("username and password go together")
         if self.username is not None and ":" in self.username:
             raise ValueError("a username holds no colon (RFC 7617)")
-        if self.bearer_token is not None and self.username is not None:
-            raise ValueError("bearer_token and username both fill the Authorization header: keep one")
+        if self.token is not None and self.username is not None:
+            raise ValueError("token and username both fill the Authorization header: keep one")
         if self.url.username or self.url.password:
             raise ValueError("credentials in the url would show in logs: use username and password")
         return self
@@ -190,8 +190,8 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 def _credentials(settings: HttpPeerSettings) -> dict[str, str]:
     headers: dict[str, str] = {}
-    if settings.bearer_token is not None:
-        headers["Authorization"] = f"Bearer {settings.bearer_token.get_secret_value()}"
+    if settings.token is not None:
+        headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
     if settings.username is not None and settings.password is not None:
         pair = f"{settings.username}:{settings.password.get_secret_value()}".encode()
         headers["Authorization"] = f"Basic {b64encode(pair).decode('ascii')}"

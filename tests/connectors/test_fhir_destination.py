@@ -92,7 +92,7 @@ async def test_what_is_sent(services: PlainServices) -> None:
     async with WebReceiver() as receiver:
         destination = FhirDestination(
             "spico",
-            FhirDestinationSettings(url=receiver.url + "/fhir", bearer_token="t0ken"),
+            FhirDestinationSettings(url=receiver.url + "/fhir", token="t0ken"),
             services,
         )
         parcel = Parcel(1, "D000001", b"{}", "application/fhir+json", "b.json", 1)

@@ -155,7 +155,7 @@ async def test_what_is_sent(services: PlainServices) -> None:
         await send(
             services,
             receiver.url + "/in/here",
-            bearer_token="t0ken",
+            token="t0ken",
             api_key="k3y",
             api_key_header="X-Key",
             headers={"X-Tenant": "35"},
@@ -246,7 +246,7 @@ async def test_a_name_that_does_not_resolve(services: PlainServices) -> None:
     "settings",
     [
         {"username": "alone"},
-        {"username": "u", "password": "p", "bearer_token": "t"},
+        {"username": "u", "password": "p", "token": "t"},
         {"url": "http://user:secret@host/hook"},
         {"url": "ftp://host/"},
     ],
@@ -259,7 +259,7 @@ def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
 def test_secrets_do_not_show() -> None:
     settings = HttpDestinationSettings(
         url="http://host/",
-        bearer_token="t0ken",
+        token="t0ken",
         signature_secret="shared",
     )
     assert "t0ken" not in repr(settings)
