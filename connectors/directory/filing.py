@@ -13,6 +13,9 @@ from pathlib import Path
 from connectors.directory.codec import with_suffix
 from connectors.spool import open_new, sync_folder
 
+READ_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Not through a link, and without waiting for the other end of a pipe that stands where a file should."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signature:
@@ -33,7 +36,7 @@ class ChangedWhileRead(OSError):
 
 def read_whole(path: Path, limit: int | None = None) -> bytes:
     """Read a regular file (its first `limit` bytes), not through a link; raises ChangedWhileRead when it moved."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    descriptor = os.open(path, READ_FLAGS)
     with os.fdopen(descriptor, "rb") as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
@@ -46,7 +49,7 @@ def read_whole(path: Path, limit: int | None = None) -> bytes:
 
 def copy_to_new(source: Path, target: Path) -> None:
     """Copy a file to a name that must be free, and sync it; nothing is left behind when that fails."""
-    descriptor = os.open(source, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    descriptor = os.open(source, READ_FLAGS)
     try:
         with os.fdopen(descriptor, "rb") as reader, open_new(target) as writer:
             before = os.fstat(reader.fileno())

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,11 @@ from pydantic import ValidationError
 from connectors.contracts import NotAccepted
 from connectors.mllp import CONNECTOR
 from connectors.mllp.codec import COMMIT_ACK, COMMIT_NAK, enframe
+from connectors.mllp.connection import Connection
 from connectors.mllp.settings import MllpSourceSettings
 from connectors.mllp.simulator import Sender
+from connectors.mllp.station import Station
+from connectors.spool import SpoolFile
 from connectors.testing import MemoryInbox, PlainServices
 from mappings.hl7v2.ack import AckCode, AckReading, read_ack
 
@@ -299,6 +304,54 @@ async def test_too_much_in_flight_is_not_read(folder: Path, inbox: MemoryInbox, 
         inbox.release()
         answers = [reading(await sender.receive()).control_id for _ in range(7)]
     assert answers[3:] == [f"CTRL{number:05d}" for number in range(1, 5)]
+
+
+class RecordingTransport(asyncio.Transport):
+    """Records whether it is read from."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("192.0.2.1", 40_000)})
+        self.calls: list[str] = []
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume")
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_a_peer_that_does_not_read_its_answers_is_not_read(inbox: MemoryInbox, services: PlainServices) -> None:
+    connection = Connection(Station("labo", MllpSourceSettings(), services, inbox))
+    transport = RecordingTransport()
+    connection.connection_made(transport)
+    connection.pause_writing()
+    connection.pause_writing()
+    connection.resume_writing()
+    assert transport.calls == ["pause", "resume"]
+    connection.connection_lost(None)
+    connection.resume_writing()
+    assert transport.calls == ["pause", "resume"]
+
+
+async def test_a_disk_that_fills_up_half_way_is_not_now(
+    folder: Path, inbox: MemoryInbox, services: PlainServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = SpoolFile._write
+
+    def fills_up(self: SpoolFile, data: bytes) -> None:
+        if self.size > 300_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written(self, data)
+
+    monkeypatch.setattr(SpoolFile, "_write", fills_up)
+    async with Bench().running(folder, inbox, services) as running, Sender(running.address) as sender:
+        assert reading(await sender.send(oru(1, size=3_000_000))).code is AckCode.AR
+        assert list(inbox.folder.iterdir()) == []
+        assert reading(await sender.send(oru(2))).code is AckCode.AA
+    assert inbox.contents == [oru(2)]
 
 
 # What is refused
