@@ -120,8 +120,10 @@ def _relation(node: Node) -> tuple[str | None, DocumentOperation]:
             forget(target, "type", "display")
     if status == "entered-in-error":
         return replaced, DocumentOperation.DELETE
-    asked = take_own_text(node, "operation") == "replace"
-    return replaced, DocumentOperation.REPLACE if replaced or asked else DocumentOperation.CREATE
+    stated = take_own_text(node, "operation")
+    if stated in {"create", "replace"}:
+        return replaced, DocumentOperation(stated)
+    return replaced, DocumentOperation.REPLACE if replaced else DocumentOperation.CREATE
 
 
 def _contents(node: Node, source: Source) -> tuple[tuple[Attachment, ...], Coding | None, str | None]:

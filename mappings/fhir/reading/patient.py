@@ -99,6 +99,7 @@ def _patient(entry: Entry, source: Source) -> PatientIdentity:
     for label in labels:
         forget(label, "system", "code", "display")
     doctors = children(node, "generalPractitioner")
+    died = take_moment(node, "deceasedDateTime")
     sex = _SEXES.get(said(node, "gender"))
     if sex is not None or said(node, "gender") == "other":
         forget(node, "gender")
@@ -123,8 +124,8 @@ def _patient(entry: Entry, source: Source) -> PatientIdentity:
         telecoms=read_telecoms(node),
         marital_status=read_one_code(child(node, "maritalStatus"), source),
         citizenships=_citizenships(node),
-        deceased_at=take_moment(node, "deceasedDateTime"),
-        deceased=take_flag(node, "deceasedBoolean"),
+        deceased_at=died,
+        deceased=True if died else take_flag(node, "deceasedBoolean"),
         confidential=True if labels else None,
         general_practitioner=read_professional(doctors[0], node, source) if doctors else None,
     )

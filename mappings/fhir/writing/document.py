@@ -80,9 +80,9 @@ def write_document(builder: BundleBuilder, item: DocumentItem) -> None:
     document = item.content
     subject = patient(builder, item.patient, item.id)
     out: Resource = {"resourceType": "DocumentReference"}
-    number = document.document_id or item.id
-    system = _document_system(document.document_id, builder)
-    out["masterIdentifier"] = {"system": system, "value": number}
+    number, system = document.document_id, _document_system(document.document_id, builder)
+    if number:
+        out["masterIdentifier"] = {"system": system, "value": number}
     deleted = document.operation is DocumentOperation.DELETE
     out["status"] = "entered-in-error" if deleted else "current"
     _put_doc_status(out, document.status)
@@ -108,7 +108,8 @@ def write_document(builder: BundleBuilder, item: DocumentItem) -> None:
     if document.comment:
         extend(out, extension("comment", "valueString", document.comment))
     _say_what_stays(builder, document)
-    builder.put(out, f"document|{builder.sender}|{system}|{number}", token(system, number))
+    key = token(system, number) if number else None
+    builder.put(out, f"document|{builder.sender}|{key or item.id}", key)
 
 
 def _document_system(document_id: str | None, builder: BundleBuilder) -> str:
@@ -152,8 +153,10 @@ def _put_relations(out: Resource, item: DocumentItem, system: str) -> None:
     if replaced:
         target = {"type": "DocumentReference", "identifier": {"system": system, "value": replaced}}
         out["relatesTo"] = [{"code": "replaces", "target": target}]
-    elif item.content.operation is DocumentOperation.REPLACE:
-        extend(out, extension("operation", "valueCode", "replace"))
+    operation = item.content.operation
+    implied = DocumentOperation.REPLACE if replaced else DocumentOperation.CREATE
+    if operation not in {implied, DocumentOperation.DELETE}:
+        extend(out, extension("operation", "valueCode", operation.value))
     if item.replaces and item.replaces != replaced:
         extend(out, extension("replaces", "valueString", item.replaces))
 
