@@ -108,7 +108,7 @@ def authority(namespace: str = "", universal: str = "", kind: str = "") -> Autho
     name = namespace or None
     if kind in ("M", "N") and universal:
         return Authority(FINESS + quote(_nine_characters(universal), safe=""), name)
-    if universal and (kind in ("ISO", "") and _OID.fullmatch(universal)):
+    if universal and kind not in ("L", "DNS", "UUID") and _OID.fullmatch(universal):
         return Authority(f"urn:oid:{universal}", name)
     if kind == "UUID" and universal:
         return Authority(f"urn:uuid:{universal.lower()}", name)

@@ -18,12 +18,12 @@ _LOOKED_AT = 4096
 
 
 class Hl7v2Format:
-    """HL7v2 in ER7: reads ORU, MDM and the French ADT set; writes laboratory reports."""
+    """HL7v2 in ER7: reads ORU, MDM and the French ADT set; writes ORU^R01 and ADT."""
 
     name = "hl7v2"
     media_type = "application/hl7-v2"
     extension = ".hl7"
-    writes = frozenset({ItemKind.LAB_REPORT})
+    writes = frozenset({ItemKind.LAB_REPORT, ItemKind.STAY, ItemKind.IDENTITY})
     reads = frozenset({ItemKind.LAB_REPORT, ItemKind.STAY, ItemKind.IDENTITY, ItemKind.DOCUMENT})
 
     def sniff(self, content: bytes) -> float:

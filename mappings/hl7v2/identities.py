@@ -73,11 +73,18 @@ def read_events(
             notes.error("hl7v2.pid.missing", "PID[2]", "the message does not say with whom the patient is linked")
             return [(person, _event(notes, name, trigger, person, ())) for person in people]
         others = tuple(one for person in people[1:] for one in _identifiers(notes, person.pid, 3))
+        for person in people[1:]:
+            notes.leave_fields(person.pid, *range(4, len(person.pid.fields)))
         return [(people[0], _event(notes, name, trigger, people[0], others))]
     events = []
     for person in people:
+        if trigger.trigger not in _NEEDS_MRG:
+            for mrg in person.mrg:
+                notes.leave(mrg)
+            events.append((person, _event(notes, name, trigger, person, ())))
+            continue
         absorbed = tuple(one for mrg in person.mrg for one in _identifiers(notes, mrg, 1))
-        if trigger.trigger in _NEEDS_MRG and not absorbed:
+        if not absorbed:
             where = person.mrg[0].where(1) if person.mrg else "MRG-1"
             notes.error("hl7v2.mrg.missing", where, "the message does not say which identifier disappears")
         events.append((person, _event(notes, name, trigger, person, absorbed)))

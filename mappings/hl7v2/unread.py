@@ -159,21 +159,29 @@ def unread_of(notes: Notebook, uses: dict[str, Use]) -> tuple[Unread, ...]:
     exceptional = {segment for segment, _ in notes.left | notes.whole} | notes.unused
     found: list[Unread] = []
     for segment in notes.message.segments:
+        fields = segment.fields
         use = uses.get(segment.name, _NOTHING)
-        if len(segment.fields) > _WIDTH:
-            use = use + [None] * (len(segment.fields) - _WIDTH)
+        if len(fields) > _WIDTH:
+            use = use + [None] * (len(fields) - _WIDTH)
         if exceptional and segment in exceptional:
             use = _exceptions(notes, segment, use)
-        for n, raw in enumerate(segment.fields):
-            if raw:
-                part = use[n]
-                if part is _ALL:
-                    continue
-                if part is None:
-                    _add(found, segment, n, raw)
-                elif raw.count(component) >= part.leading or repetition in raw:
-                    _add_rest(found, segment, n, raw, part)
+        for raw, part in zip(fields, use, strict=False):
+            if raw and part is not _ALL and (part is None or raw.count(component) >= part.leading or repetition in raw):
+                # Most segments never come here: nothing is counted or named before something is left over.
+                _look_closely(found, segment, use)
+                break
     return tuple(found)
+
+
+def _look_closely(found: list[Unread], segment: Segment, use: Use) -> None:
+    for n, raw in enumerate(segment.fields):
+        part = use[n]
+        if not raw or part is _ALL:
+            continue
+        if part is None:
+            _add(found, segment, n, raw)
+        elif raw.count(segment.syntax.component) >= part.leading or segment.syntax.repetition in raw:
+            _add_rest(found, segment, n, raw, part)
 
 
 def _exceptions(notes: Notebook, segment: Segment, use: Use) -> Use:
@@ -197,17 +205,20 @@ def _add(found: list[Unread], segment: Segment, n: int, raw: str) -> None:
 def _add_rest(found: list[Unread], segment: Segment, n: int, raw: str, part: Part) -> None:
     """Report the components and repetitions of a field that are not used."""
     syntax = segment.syntax
-    repetitions = raw.split(syntax.repetition) if syntax.repetition in raw else [raw]
     used, _, first_only = part
-    for rank, repetition in enumerate(repetitions, start=1):
-        place = segment.where(n) if rank == 1 else f"{segment.where(n)}[{rank}]"
+    for rank, repetition in enumerate(raw.split(syntax.repetition), start=1):
         if first_only and rank > 1:
             if _holds_value(repetition, syntax):
-                found.append(Unread(where=place, text=_shown(syntax, repetition)))
+                found.append(Unread(where=_repetition(segment, n, rank), text=_shown(syntax, repetition)))
             continue
         for number, component in enumerate(repetition.split(syntax.component), start=1):
             if component and number not in used and _holds_value(component, syntax):
+                place = _repetition(segment, n, rank)
                 found.append(Unread(where=f"{place}.{number}", text=_shown(syntax, component)))
+
+
+def _repetition(segment: Segment, n: int, rank: int) -> str:
+    return segment.where(n) if rank == 1 else f"{segment.where(n)}[{rank}]"
 
 
 def _holds_value(raw: str, syntax: Syntax) -> bool:

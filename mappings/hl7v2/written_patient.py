@@ -9,7 +9,7 @@ from mappings.hl7v2.times import stamp
 from mappings.hl7v2.written_types import coding, cx, hd, xad, xcn, xtn
 from schemas.coding import Identifier
 from schemas.finding import Severity
-from schemas.identifiers import ins_authority
+from schemas.identifiers import ins_authorities, ins_authority
 from schemas.identity import IdentityAttribute, IdentityStatus, PatientIdentity
 from schemas.item import Item
 
@@ -27,6 +27,7 @@ _ATTRIBUTES = {
 }
 _BLOCKING = frozenset({IdentityAttribute.DOUBTFUL, IdentityAttribute.FICTITIOUS})
 
+INS_NIR = "1.2.250.1.213.1.4.8"
 NULL = '""'
 
 
@@ -63,8 +64,17 @@ def write_msh(pen: Pen, item: Item, context: WriteContext, message_type: str, ve
     pen.lines.append("|".join(("MSH", *fields)).rstrip("|"))
 
 
-def write_pid(pen: Pen, patient: PatientIdentity, account: Identifier | None = None) -> None:
-    """Write PID. An INS leaves only under a qualified identity, and one that was received unusable never does."""
+def write_pid(
+    pen: Pen,
+    patient: PatientIdentity,
+    account: Identifier | None = None,
+    removed_ins: Identifier | None = None,
+) -> None:
+    """Write PID, PD1 and the ROL of the general practitioner.
+
+    An INS leaves only under a qualified identity, and one that was received unusable never does. `removed_ins` is the
+    one whose authority names the deletion of every INS (A47), when the patient's INS was removed.
+    """
     pen.begin("PID")
     telecoms = [xtn(pen, one) for one in patient.telecoms]
     deleted = frozenset(patient.deleted)
@@ -76,7 +86,7 @@ def write_pid(pen: Pen, patient: PatientIdentity, account: Identifier | None = N
         "PID",
         {
             1: "1",
-            3: "~".join(_identifiers(pen, patient)),
+            3: "~".join(_identifiers(pen, patient, removed_ins)),
             5: "~".join(_names(pen, patient)),
             7: or_null((patient.birth_date or "").replace("-", ""), "birth_date"),
             8: or_null(patient.sex.value if patient.sex is not None else "", "sex"),
@@ -99,7 +109,7 @@ def write_pid(pen: Pen, patient: PatientIdentity, account: Identifier | None = N
         pen.note(Severity.WARNING, "hl7v2.write.corrected_date", "an INS leaves beside a corrected birth date")
 
 
-def _identifiers(pen: Pen, patient: PatientIdentity) -> list[str]:
+def _identifiers(pen: Pen, patient: PatientIdentity, removed_ins: Identifier | None) -> list[str]:
     written = []
     for identifier in patient.identifiers:
         if is_ins(identifier) and ins_authority(identifier.system) is not None:
@@ -110,13 +120,14 @@ def _identifiers(pen: Pen, patient: PatientIdentity) -> list[str]:
         if patient.status is IdentityStatus.QUALIFIED and _BLOCKING.isdisjoint(patient.attributes):
             known = ins_authority(patient.ins.oid)
             name = known.namespace if known is not None else None
-            oid = Identifier(system=f"urn:oid:{patient.ins.oid}", value=patient.ins.matricule, assigner=name)
-            written.append(cx(pen, oid, "INS"))
+            oid = f"urn:oid:{patient.ins.oid}"
+            written.append(cx(pen, Identifier(system=oid, value=patient.ins.matricule, type="INS", assigner=name)))
         else:
             pen.note(Severity.WARNING, "hl7v2.write.ins", "the identity is not qualified: the INS was not sent")
     if "ins" in patient.deleted and patient.ins is None:
-        # The OID is not known any more: the receiver removes every INS (PAM 6.6.2).
-        written.append(f"{NULL}^^^ASIP-SANTE-INS-NIR&1.2.250.1.213.1.4.8&ISO^INS")
+        known = ins_authority(removed_ins.system) if removed_ins is not None else None
+        known = known or ins_authorities()[INS_NIR]
+        written.append(f"{NULL}^^^{known.namespace}&{known.oid}&ISO^INS")
     return written
 
 

@@ -82,12 +82,12 @@ def _joined(parts: tuple[str, str, str]) -> str:
     return "&".join(parts).rstrip("&")
 
 
-def cx(pen: Pen, identifier: Identifier | None, kind: str | None = None) -> str:
-    """Write a CX; `kind` replaces the identifier's type."""
+def cx(pen: Pen, identifier: Identifier | None, usual_type: str | None = None) -> str:
+    """Write a CX; `usual_type` is that of an identifier without one."""
     if identifier is None:
         return ""
     issuer = _joined(authority(pen, identifier.system, identifier.assigner))
-    return pen.components((pen.text(identifier.value), "", "", issuer, pen.text(kind or identifier.type)))
+    return pen.components((pen.text(identifier.value), "", "", issuer, pen.text(identifier.type or usual_type)))
 
 
 def ei(pen: Pen, value: str | None, system: str | None, name: str | None = None) -> str:
@@ -139,12 +139,15 @@ def xon(pen: Pen, organization: Organization | None) -> str:
 
 
 def hd(pen: Pen, organization: Organization | None) -> str:
-    """Write an organisation as an HD (MSH-4): its name, and its FINESS number when it has one."""
+    """Write an organisation as an HD (MSH-4): its name, and its FINESS number or OID when it has one."""
     if organization is None:
         return ""
     for identifier in organization.identifiers:
         if kind := _FACILITY_TYPES.get(identifier.type or ""):
             return pen.components((pen.text(organization.name), pen.text(identifier.value), kind))
+        if identifier.value.startswith("urn:oid:"):
+            oid = identifier.value.removeprefix("urn:oid:")
+            return pen.components((pen.text(organization.name), pen.text(oid), "ISO"))
     return pen.text(organization.name)
 
 
@@ -160,6 +163,6 @@ def xtn(pen: Pen, telecom: Telecom) -> str:
     """Write an XTN: a mail address in XTN-4, a number in XTN-12."""
     equipment = _EQUIPMENT.get(telecom.kind, "")
     if telecom.kind in ("email", "mssante"):
-        return pen.components(("", telecom.use or "NET", equipment, pen.text(telecom.value)))
-    parts = ["", pen.text(telecom.use or "PRN"), equipment, *[""] * 8, pen.text(telecom.value)]
+        return pen.components(("", pen.text(telecom.use), equipment, pen.text(telecom.value)))
+    parts = ["", pen.text(telecom.use), equipment, *[""] * 8, pen.text(telecom.value)]
     return pen.components(parts)
