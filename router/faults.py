@@ -11,6 +11,8 @@ The command line prints them as they are; anything else that reaches it is a def
         JournalFull           no room: nothing was committed
         JournalBusy           another process holds it for too long
       AlreadyRunning        another router works on the journal (router.journal.locking)
+      TrialFault            a demonstration, bench or proof cannot go on (router.trial.process)
+        RouterDidNotStart     its router ended, or did not listen in time
 """
 
 from __future__ import annotations

@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from router.faults import Fault
+
 _POLL = 0.02
 _TAIL = 2_000
 
 
-class TrialFault(Exception):
+class TrialFault(Fault):
     """The trial cannot go on."""
 
 
