@@ -184,8 +184,9 @@ def _list(node: Json) -> list[Json]:
 
 
 def _identifiers(resource: Resource) -> Iterator[tuple[str, str]]:
+    """List what the search parameter `identifier` looks at: for a DocumentReference, the master identifier too."""
     listed = resource.get("identifier")
-    for identifier in listed if isinstance(listed, list) else [listed]:
+    for identifier in [*(listed if isinstance(listed, list) else [listed]), resource.get("masterIdentifier")]:
         if isinstance(identifier, dict) and isinstance(identifier.get("value"), str):
             system = identifier.get("system")
             yield system if isinstance(system, str) else "", str(identifier["value"])

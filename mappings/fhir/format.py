@@ -17,7 +17,11 @@ _RESOURCE_TYPE = re.compile(rb'"resourceType"\s*:\s*"[A-Z][A-Za-z]+"')
 
 
 class FhirFormat:
-    """FHIR R4 in JSON."""
+    """FHIR R4 in JSON.
+
+    Options of a partner: `local_codes`, the URI that its local codes have on both sides (by default one a sender);
+    `fr_core = "2.1"`, for a receiver that knows identity statuses by the older list of FR Core.
+    """
 
     name = "fhir"
     media_type = "application/fhir+json"

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from connectors.sandbox.fhir_store import FhirStore
 from mappings.contracts import Environment, ReadContext, WriteContext
 from mappings.fhir import FORMAT
 from schemas.actors import Organization
@@ -224,3 +225,13 @@ def test_the_file_name_is_safe() -> None:
 )
 def test_sniffing(content: bytes, score: float) -> None:
     assert FORMAT.sniff(content) == score
+
+
+@pytest.mark.parametrize("item", EVERY_ITEM, ids=lambda item: item.kind)
+def test_a_receiver_that_gets_it_twice_keeps_one_of_each(item) -> None:
+    store = FhirStore()
+    store.apply(written(item))
+    before = set(store.resources)
+    store.apply(written(item, WriteContext(now=datetime(2026, 3, 6, tzinfo=UTC), identity="delivery-2")))
+    assert set(store.resources) == before
+    assert len(before) == len(written(item)["entry"])
