@@ -160,7 +160,7 @@ def parse(content: bytes, charset: str | None = None) -> Message:
     terminated = bool(lines) and not lines[-1]
     if terminated:
         lines.pop()
-    dirty = False
+    dirty = framed = False
     if lines and (
         {line[:4] for line in lines} <= _usual_starts(separator) or all(_begins(line, separator) for line in lines)
     ):
@@ -169,6 +169,7 @@ def parse(content: bytes, charset: str | None = None) -> Message:
         lines, ends = _cut(body, separator)
         dirty = any("\r" in line or "\0" in line for line in lines)
         _note_repairs(body, lines, findings)
+        framed = any("\x1c" in one or "\x0b" in one for one in ends)
 
     delimiters, repaired = delimiters_of(separator, lines[0][4:].split(separator, 1)[0])
     if repaired:
@@ -183,6 +184,10 @@ def parse(content: bytes, charset: str | None = None) -> Message:
         if name in HEADERS and len(fields) > 1:
             fields.insert(1, separator)
         segments.append(Segment(fields, nth, syntax))
+    if start and "\ufeff" in text[:start]:
+        findings.append(_said("byte_order_mark", "MSH", "a byte order mark precedes the message", Severity.INFO))
+    if framed or "\x0b" in text[:start]:
+        findings.append(_said("mllp_bytes", "MSH", "the message is still in its MLLP frame", Severity.INFO))
     escapes = body.count(delimiters.escape) > 1
     return Message(segments, ends, text[:start], syntax, findings, escapes=escapes)
 
@@ -282,5 +287,5 @@ def _note_repairs(body: str, lines: list[str], findings: list[Finding]) -> None:
         findings.append(_said("continued_line", "MSH", "lines that begin no segment were taken as text of the field"))
 
 
-def _said(what: str, where: str, message: str) -> Finding:
-    return Finding(severity=Severity.WARNING, code=f"hl7v2.{what}", where=where, message=message)
+def _said(what: str, where: str, message: str, severity: Severity = Severity.WARNING) -> Finding:
+    return Finding(severity=severity, code=f"hl7v2.{what}", where=where, message=message)

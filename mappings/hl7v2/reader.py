@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-from mappings.contracts import ReadContext, Reading, item_id
+from mappings.contracts import Environment, ReadContext, Reading, item_id
 from mappings.hl7v2.datatypes import organization_of_authority
 from mappings.hl7v2.documents import is_document, read_document
 from mappings.hl7v2.er7 import Segment, parse, split
 from mappings.hl7v2.groups import Order, PatientGroup, group
+from mappings.hl7v2.header import VERSIONS
 from mappings.hl7v2.identities import people_of, read_events
 from mappings.hl7v2.lab_reports import by_report, read_report
 from mappings.hl7v2.notebook import Notebook
@@ -24,6 +26,7 @@ from schemas.identity import PatientIdentity
 from schemas.item import DocumentItem, IdentityItem, Item, ItemKind, LabReportItem, Provenance, StayItem
 
 _TESTS = {"T": True, "D": True, "P": False}
+_ANNOUNCED = re.compile(rb"[\r\n]BTS[^\w\s](\d{1,9})")
 
 
 def read(content: bytes, context: ReadContext) -> Reading:
@@ -39,9 +42,14 @@ def read(content: bytes, context: ReadContext) -> Reading:
         where="MSH",
         message=f"the content holds {len(pieces)} messages; positions count from the beginning of each",
     )
+    announced = [int(count) for count in _ANNOUNCED.findall(content)]
+    miscounted: tuple[Finding, ...] = ()
+    if announced and sum(announced) != len(pieces):
+        said = f"the batch announces {sum(announced)} messages and holds {len(pieces)}"
+        miscounted = (Finding(severity=Severity.WARNING, code="hl7v2.batch.count", where="BTS-1", message=said),)
     return Reading(
         items=tuple(item for reading in readings for item in reading.items),
-        findings=(several, *(finding for reading in readings for finding in reading.findings)),
+        findings=(several, *miscounted, *(finding for reading in readings for finding in reading.findings)),
         unread=tuple(unread for reading in readings for unread in reading.unread),
         control_id=first.control_id,
         message_type=first.message_type,
@@ -65,6 +73,7 @@ def read_message(content: bytes, context: ReadContext) -> Reading:
     else:
         uses = UPDATES if event == "A08" else USES[trigger.kind]
         _READERS[trigger.kind](notes, maker, trigger)
+    _note_header(notes, msh)
     if message.escapes:
         _note_escapes(notes)
     return Reading(
@@ -276,6 +285,19 @@ _READERS: dict[ItemKind, Callable[[Notebook, _Maker, Trigger], None]] = {
     ItemKind.STAY: _read_adt,
     ItemKind.IDENTITY: _read_adt,
 }
+
+
+def _note_header(notes: Notebook, msh: Segment) -> None:
+    """Say what of the header should be looked at: the same things that `check_header` refuses, and continuations."""
+    version = msh.code(12)
+    if version and version not in VERSIONS:
+        notes.warn("hl7v2.header.version", msh.where(12), "this version of HL7 is not known; it was read all the same")
+    environment, test = notes.context.environment, _TESTS.get(msh.code(11))
+    if environment is not None and test is not None and test is (environment is Environment.PRODUCTION):
+        notes.warn("hl7v2.header.processing_id", msh.where(11), "a test message in production, or the reverse")
+    last = notes.message.segments[-1]
+    if last.name == "DSC" and last.code(1):
+        notes.warn("hl7v2.message.continued", last.where(1), "the message goes on in another one, which is read apart")
 
 
 def _note_escapes(notes: Notebook) -> None:

@@ -293,7 +293,8 @@ def test_ins_is_used_only_when_it_may_be(
     patient = found.items[0].patient
     assert (patient.ins is not None) is ins
     assert patient.status is status
-    assert codes(found) == ([f"hl7v2.ins.{finding}"] if finding else [])
+    said = [code for code in codes(found) if not code.startswith("hl7v2.header")]
+    assert said == ([f"hl7v2.ins.{finding}"] if finding else [])
     if not ins:
         assert "INS" in [one.type for one in patient.identifiers]
 
@@ -414,12 +415,39 @@ def test_batch_is_read_message_by_message_with_the_ids_of_each() -> None:
     found = read(b"FHS|^~\\&|A\rBHS|^~\\&|A\r" + one + two + b"BTS|2\rFTS|1\r", ReadContext())
     alone = [read(piece, ReadContext()).items[0].id for piece in (one, two)]
     assert [item.id for item in found.items] == alone
+    assert codes(found) == []
+    found = read(one + two + b"BTS|3\r", ReadContext())
+    assert codes(found) == ["hl7v2.batch.count"]
 
 
 @pytest.mark.parametrize(("mode", "test"), [("P", False), ("T", True), ("D", True), ("", None)])
 def test_processing_mode_is_told(mode: str, test: bool | None) -> None:
     content = message(PID, "OBR|1||F-1|A^A^L", OBX).replace(b"|CTRL-1|P|", f"|CTRL-1|{mode}|".encode())
     assert read(content, ReadContext()).test is test
+
+
+@pytest.mark.parametrize(
+    ("mode", "environment", "said"),
+    [
+        ("T", Environment.PRODUCTION, True),
+        ("P", Environment.TEST, True),
+        ("P", Environment.PRODUCTION, False),
+        ("D", Environment.TEST, False),
+        ("T", None, False),
+    ],
+)
+def test_test_message_in_production_is_told(mode: str, environment: Environment | None, said: bool) -> None:
+    pid = "PID|1||IPP-1^^^CH^PI||FICTIVE^^^^^^L"
+    content = message(pid, "OBR|1||F-1|A^A^L", OBX).replace(b"|CTRL-1|P|", f"|CTRL-1|{mode}|".encode())
+    found = read(content, ReadContext(environment=environment))
+    assert codes(found) == (["hl7v2.header.processing_id"] if said else [])
+
+
+def test_unknown_version_and_continued_message_are_read_and_told() -> None:
+    content = message(PID, "OBR|1||F-1|A^A^L", OBX, "DSC|SUITE").replace(b"|P|2.5|", b"|P|9.9|")
+    found = read(content, ReadContext())
+    assert len(found.items) == 1
+    assert codes(found) == ["hl7v2.header.version", "hl7v2.message.continued"]
 
 
 def test_reading_tells_control_id_type_and_charset() -> None:
@@ -452,7 +480,8 @@ def test_character_sets_are_believed_when_they_tell_the_truth(
     assert value is not None
     assert value.text == "hémoglobine à 5 €, œuf"
     assert found.charset == read_as
-    assert [one.code for one in found.findings] == ([finding] if finding else [])
+    wide = ["hl7v2.byte_order_mark"] if codec == "utf-16" else []
+    assert [one.code for one in found.findings] == ([finding] if finding else wide)
 
 
 def test_configured_character_set_wins() -> None:
