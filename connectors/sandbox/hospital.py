@@ -26,15 +26,17 @@ class Stay:
 class Hospital:
     """A hospital with its numbering of messages, visits and movements; each call sends one ADT and gives its ACK.
 
-    Raises NoAnswer, from every call, when the receiver did not answer: the stay is then unchanged, and the same event
+    Numbers count on from `first`: two hospitals that talk to the same router need different ones. Raises NoAnswer, from every call, when the receiver did not answer: the stay is then unchanged, and the same event
     may be sent again.
     """
 
-    def __init__(self, sender: MllpSender, *, prefix: str = "ADT", now: Callable[[], datetime] = paris_now) -> None:
+    def __init__(
+        self, sender: MllpSender, *, prefix: str = "ADT", first: int = 0, now: Callable[[], datetime] = paris_now
+    ) -> None:
         self._sender = sender
         self._prefix = prefix
         self._now = now
-        self._number = 0
+        self._number = first
 
     async def admit(
         self, person: Person, unit: Unit = EMERGENCIES, *, at: datetime | None = None, event: str = "A01"
@@ -113,6 +115,7 @@ class HospitalSettings:
     rhythm: Callable[[], float] = lambda: 1.0
     seed: int = 1
     prefix: str = "ADT"
+    first: int = 0
     people: Sequence[Person] = field(default_factory=lambda: population(20))
 
 
@@ -121,7 +124,7 @@ async def run(settings: HospitalSettings, *, now: Callable[[], datetime] = paris
     draw = random.Random(settings.seed)
     present: dict[str, Stay] = {}
     async with MllpSender.to(settings.mllp) as sender:
-        hospital = Hospital(sender, prefix=settings.prefix, now=now)
+        hospital = Hospital(sender, prefix=settings.prefix, first=settings.first, now=now)
         while True:
             await asyncio.sleep(settings.rhythm() * draw.expovariate(1 / settings.every))
             person = draw.choice(settings.people)

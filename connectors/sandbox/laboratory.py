@@ -37,9 +37,10 @@ def drop(folder: Path, name: str, content: bytes) -> Path:
 
 
 class Laboratory:
-    """A laboratory with its numbering: control ids, report ids and file names never repeat within one `prefix`.
+    """A laboratory with its numbering: control ids, report ids and file names never repeat.
 
-    `sender` is where ORU go (None: it sends none), `folder` where HPRIM files go (None: it drops none).
+    They count on from `first`, and control ids and names begin with `prefix`: two laboratories that talk to the same
+    router need different ones. `sender` is where ORU go (None: it sends none), `folder` where HPRIM files go (None: it drops none).
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Laboratory:
         folder: Path | None = None,
         seed: int = 1,
         prefix: str = "LABO",
+        first: int = 0,
         now: Callable[[], datetime] = paris_now,
     ) -> None:
         self._sender = sender
@@ -56,7 +58,7 @@ class Laboratory:
         self._draw = random.Random(seed)
         self._prefix = prefix
         self._now = now
-        self._number = 0
+        self._number = first
 
     def report(self, person: Person) -> Report:
         """Draw a new report about a person, issued now."""
@@ -122,6 +124,7 @@ class LaboratorySettings:
     rhythm: Callable[[], float] = lambda: 1.0
     seed: int = 1
     prefix: str = "LABO"
+    first: int = 0
     people: Sequence[Person] = field(default_factory=lambda: population(20))
 
 
@@ -132,7 +135,9 @@ async def run(settings: LaboratorySettings, *, now: Callable[[], datetime] = par
     """
     draw = random.Random(settings.seed)
     sender = MllpSender.to(settings.mllp) if settings.mllp else None
-    laboratory = Laboratory(sender=sender, folder=settings.folder, seed=settings.seed, prefix=settings.prefix, now=now)
+    laboratory = Laboratory(
+        sender=sender, folder=settings.folder, seed=settings.seed, prefix=settings.prefix, first=settings.first, now=now
+    )
     try:
         while True:
             await asyncio.sleep(settings.rhythm() * draw.expovariate(1 / settings.every))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from sqlalchemy import Engine, select
 from router.demo.stage import Stage
 from router.demo.story import Scene
 from router.journal import tables
+from router.journal.sealing import Sealer, file_control_id, read_key_file
 from router.journal.store import JournalPlace, connect
 
 _POLL = 0.1
@@ -50,16 +51,25 @@ async def settled(stage: Stage, scenes: Sequence[Scene], seconds: float = 60.0) 
 def outcomes_of(stage: Stage, scenes: Sequence[Scene]) -> list[Outcome]:
     """Look in the three places."""
     states = _states(stage.folder / "data")
+    sealer = Sealer(read_key_file(stage.folder / "data" / "journal.key"))
     copies = _copies(stage.practitioner)
     return [
         Outcome(
             scene,
-            state=states.get((scene.source, scene.control_id), "absent"),
+            state=_state(states, sealer, scene),
             at_tool=_at_tool(stage, scene),
             copied=_copied(scene, copies),
         )
         for scene in scenes
     ]
+
+
+def _state(states: Mapping[tuple[str, str], str], sealer: Sealer, scene: Scene) -> str:
+    # The journal shows a file by a digest of its name.
+    for control_id in (scene.control_id, file_control_id(sealer, scene.control_id)):
+        if (scene.source, control_id) in states:
+            return states[scene.source, control_id]
+    return "absent"
 
 
 def _states(data: Path) -> dict[tuple[str, str], str]:

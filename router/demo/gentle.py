@@ -18,6 +18,9 @@ from router.demo.stage import Stage
 DAY_SECONDS = 900.0
 """A whole day and night of traffic passes in a quarter of an hour."""
 
+_NUMBERS_FROM = 1000
+"""The story's reports and visits have the numbers below."""
+
 _NIGHT = 4.0
 """How many times rarer messages are in the middle of the night."""
 
@@ -51,6 +54,7 @@ async def traffic(stage: Stage, *, clock: Callable[[], float] = time.monotonic) 
                     rhythm=now,
                     seed=2,
                     prefix="VIE",
+                    first=_NUMBERS_FROM,
                     people=people,
                 )
             )
@@ -63,6 +67,7 @@ async def traffic(stage: Stage, *, clock: Callable[[], float] = time.monotonic) 
                     rhythm=now,
                     seed=3,
                     prefix="VIEADT",
+                    first=_NUMBERS_FROM,
                     people=stage.people,
                 )
             )

@@ -162,6 +162,16 @@ async def test_a_stay_from_admission_to_discharge() -> None:
     assert len({control_id_of(message) for message in receiver.messages}) == 7
 
 
+async def test_two_senders_can_keep_their_numbers_apart() -> None:
+    receiver = Receiver()
+    async with listening(receiver) as address, MllpSender.to(address) as sender:
+        stays = [(await Hospital(sender, first=first).admit(ROSE))[0] for first in (0, 1000)]
+        reports = [Laboratory(first=first).report(ROSE) for first in (0, 1000)]
+    assert len({stay.visit.number for stay in stays}) == len({stay.last.identifier for stay in stays}) == 2
+    assert len({report.report_id for report in reports}) == 2
+    assert len({control_id_of(message) for message in receiver.messages}) == 2
+
+
 def test_dropped_files_are_never_seen_by_halves(tmp_path: Path) -> None:
     laboratory = Laboratory(folder=tmp_path / "in", seed=2)
     first = laboratory.drop_medecin(laboratory.report(ROSE))
