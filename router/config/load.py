@@ -11,9 +11,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from connectors.contracts import Connector, Settings
 from connectors.registry import connectors
@@ -121,7 +121,7 @@ def _destinations(configuration: Configuration, lines: _Lines, problems: list[st
             continue
         _check_format(format_name, (*at, "format"), lines, problems)
         raw = section.connector_settings
-        if "concurrency" in connector.destination_settings.model_fields:
+        if section.concurrency is not None and "concurrency" in connector.destination_settings.model_fields:
             raw.setdefault("concurrency", section.concurrency)
         settings = _settings(connector.destination_settings, raw, at, lines, problems)
         if settings is not None:
@@ -149,13 +149,22 @@ def _settings(
     except ValidationError as invalid:
         problems += [_sentence(error, lines, at) for error in invalid.errors()]
         return None
-    # A relative path of the file starts from the file's folder, wherever the router was started.
-    paths = {name: getattr(settings, name) for name in model.model_fields}
-    moved = {
-        name: lines.folder / path
-        for name, path in paths.items()
-        if isinstance(path, Path) and name not in model.own_base
-    }
+    return _placed(settings, lines.folder)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def _placed(settings: M, folder: Path) -> M:
+    """Make relative paths start from the file's folder, wherever the router was started, at any depth."""
+    own_base: frozenset[str] = getattr(settings, "own_base", frozenset())
+    moved: dict[str, Any] = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            moved[name] = _placed(value, folder)
+        elif isinstance(value, Path) and name not in own_base:
+            moved[name] = folder / value
     return settings.model_copy(update=moved) if moved else settings
 
 

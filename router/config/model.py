@@ -12,6 +12,10 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of a source or destination: lower case letters, digits, `-` and `_`."""
 
 
+DEFAULT_CONCURRENCY = 8
+"""Deliveries under way at once where neither the configuration nor the connector says."""
+
+
 class Section(BaseModel):
     """Base of the sections: frozen, and a key that does not exist is an error."""
 
@@ -111,7 +115,12 @@ class DestinationSection(BaseModel):
     format: str | None = Field(None, description="Format to write. Unset: the one that the connector implies.")
     charset: str | None = Field(None, description="Codec of what is written, where the format leaves the choice.")
     paused: bool = Field(False, description="Whether deliveries wait.")
-    concurrency: int = Field(8, ge=1, le=512, description="Deliveries under way at once; one patient's go one by one.")
+    concurrency: int | None = Field(
+        None,
+        ge=1,
+        le=512,
+        description="Deliveries under way at once; one patient's go one by one. Unset: the connector's own, else 8.",
+    )
     retry: RetrySection = Field(RetrySection(), description="When it is tried again.")
     options: dict[str, str] = Field(default_factory=dict, description="Settings of the format for this partner.")
 
@@ -164,3 +173,9 @@ class ResolvedDestination(Section):
     section: DestinationSection
     settings: Settings
     format: str
+
+    @property
+    def concurrency(self) -> int:
+        """Deliveries under way at once."""
+        own: int = getattr(self.settings, "concurrency", DEFAULT_CONCURRENCY)
+        return self.section.concurrency or own

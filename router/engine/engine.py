@@ -125,7 +125,7 @@ class Engine:
                 connector.make_destination(resolved.name, resolved.settings, services),
                 self.store,
                 self.writer,
-                concurrency=section.concurrency,
+                concurrency=resolved.concurrency,
                 retry=section.retry,
                 now=self._now,
                 trouble=partial(self._trouble, f"destination {resolved.name}"),

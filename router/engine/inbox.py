@@ -17,6 +17,7 @@ from router.engine.pressure import Pressure
 from router.engine.worker import RawMessage
 from router.journal.blobs import LARGE
 from router.journal.operations import AppendMessage
+from router.journal.sealing import file_control_id
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
 from schemas.finding import Finding
@@ -120,7 +121,7 @@ class SourceInbox:
             identity=self._sealer.digest(b"message", self._source.encode(), inbound.control_id.encode(), digest),
             received_at=micros(inbound.received_at),
             source=self._source,
-            control_id=inbound.control_id[:256],
+            control_id=self._shown(inbound),
             message_type=inbound.message_type[:32],
             peer=inbound.peer[:128],
             size=size,
@@ -130,13 +131,19 @@ class SourceInbox:
             rejected=None if refusal is None else refusal.finding.model_dump_json().encode(),
         )
 
+    def _shown(self, inbound: Inbound) -> str:
+        """Give the control id as the journal shows it; a file's name may be its patient's, and is kept sealed."""
+        if inbound.filename and inbound.control_id == inbound.filename:
+            return file_control_id(self._sealer, inbound.filename)
+        return inbound.control_id[:256]
+
     def _raw(self, number: int, inbound: Inbound, content: bytes | None, blob: str | None) -> RawMessage:
         return RawMessage(
             message_id=number,
             source=self._source,
             content=content,
             blob=blob,
-            control_id=inbound.control_id[:256],
+            control_id=self._shown(inbound),
             message_type=inbound.message_type[:32],
             received_at=inbound.received_at,
             filename=inbound.filename,

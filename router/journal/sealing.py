@@ -95,6 +95,11 @@ def _derive(master: bytes, purpose: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(master)
 
 
+def file_control_id(sealer: Sealer, filename: str) -> str:
+    """Give the control id of a file: its name may hold its patient's, so the journal shows a digest of it."""
+    return f"file-{sealer.digest(b'file', filename.encode()).hex()[:12]}"
+
+
 def loose(text: str) -> str:
     """Fold a name for comparison: upper case, no accents, letters and digits only."""
     decomposed = unicodedata.normalize("NFKD", text.replace("œ", "oe").replace("Œ", "OE").replace("æ", "ae"))
