@@ -26,7 +26,9 @@ class Stay:
 class Hospital:
     """A hospital with its numbering of messages, visits and movements; each call sends one ADT and gives its ACK.
 
-    Numbers count on from `first`: two hospitals that talk to the same router need different ones. Raises NoAnswer, from every call, when the receiver did not answer: the stay is then unchanged, and the same event
+    Numbers count on from `first`: two hospitals that talk to the same router need different ones.
+
+    Raises NoAnswer, from every call, when the receiver did not answer: the stay is then unchanged, and the same event
     may be sent again.
     """
 

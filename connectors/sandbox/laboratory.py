@@ -40,7 +40,8 @@ class Laboratory:
     """A laboratory with its numbering: control ids, report ids and file names never repeat.
 
     They count on from `first`, and control ids and names begin with `prefix`: two laboratories that talk to the same
-    router need different ones. `sender` is where ORU go (None: it sends none), `folder` where HPRIM files go (None: it drops none).
+    router need different ones. `sender` is where ORU go (None: it sends none), `folder` where HPRIM files go (None: it
+    drops none).
     """
 
     def __init__(
