@@ -11,12 +11,12 @@ belongs to the field before it, because free text with raw line ends is what sen
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from mappings.contracts import FormatError
 from mappings.hl7v2.charset import decode, wide_codec
-from mappings.hl7v2.header import end_of_line
+from mappings.hl7v2.header import end_of_line, find_header
 from mappings.hl7v2.syntax import NULL, Syntax, delimiters_of, syntax_of
 from schemas.finding import Finding, Severity
 
@@ -26,9 +26,8 @@ HEADERS = frozenset({"MSH", "FHS", "BHS"})
 _NOISE = "\r\n\x0b\x1c\0 \t"
 _BYTES_OF_NOISE = b"\r\n\x0b\x1c\x00 \t\xef\xbb\xbf"
 _MSH = re.compile(r"(?:\A|[\r\n\x0b])[ \t\0]*\ufeff?(MSH)(?=[^A-Za-z0-9\s])")
-_BOUNDARY = re.compile(
-    rb"(?:\A|[\r\n\x0b])[ \t\x00]*(?:\xef\xbb\xbf)?((?:MSH|FHS|BHS)(?=[^A-Za-z0-9\s])|[BF]TS(?![A-Za-z0-9]))"
-)
+_HEADS = (b"MSH", b"FHS", b"BHS", b"BTS", b"FTS")
+
 _BARE = frozenset({"BTS", "FTS", "DSC", "EVN", "PD1", "PV1", "PV2", "NTE", "ZBE", "ZFA", "ZFD", "ZFM", "ZFP", "ZFV"})
 """Segments that are believed when they stand alone on their line without any field."""
 _USUAL = (
@@ -140,6 +139,8 @@ def parse(content: bytes, charset: str | None = None) -> Message:
 
     Raises FormatError when there is no readable MSH. What had to be repaired is in `Message.findings`.
     """
+    if content[:3] != b"MSH" and find_header(content) is None:
+        raise FormatError("hl7v2.header.no_msh", "MSH", "there is no MSH segment")
     text, codec, notes = decode(content, _declared(content), charset)
     findings = list(notes)
     start = 0
@@ -197,8 +198,10 @@ def split(content: bytes) -> list[bytes]:
 
     What is not a message (batch headers and trailers, frame bytes) is left out; a content without MSH stays whole.
     """
-    alone = content[:3] == b"MSH" and content.count(b"MSH") == 1
-    if alone and not (b"\x1c" in content or b"BTS" in content or b"FTS" in content):
+    if content[:3] == b"MSH":
+        if content.find(b"MSH", 3) < 0 and not (b"\x1c" in content or b"BTS" in content or b"FTS" in content):
+            return [content]
+    elif find_header(content) is None:
         return [content]
     if wide := wide_codec(content):
         try:
@@ -209,17 +212,37 @@ def split(content: bytes) -> list[bytes]:
         if len(pieces) == 1:
             return [content]
         return [piece.decode("utf-8").encode(wide) for piece in pieces]
-    boundaries = list(_BOUNDARY.finditer(content))
+    boundaries = sorted(_boundaries(content))
     messages = []
-    for rank, found in enumerate(boundaries, start=1):
-        if found[1] != b"MSH":
+    for rank, (start, name) in enumerate(boundaries, start=1):
+        if name != b"MSH":
             continue
         last = rank == len(boundaries)
-        piece = content[found.start(1) : len(content) if last else boundaries[rank].start(1)]
+        piece = content[start : len(content) if last else boundaries[rank][0]]
         kept = piece if last and b"\x1c" not in piece[-4:] else piece.rstrip(_BYTES_OF_NOISE)
         ending = re.match(rb"\r\n?|\n", piece[len(kept) :])
         messages.append(kept + ending[0] if ending else kept)
     return messages if len(messages) > 1 or (messages and len(boundaries) > 1) else [content]
+
+
+def _boundaries(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Find where headers and trailers begin a line: by their names, so that megabytes of base64 cost nothing."""
+    for name in _HEADS:
+        at = content.find(name)
+        while at >= 0:
+            following = content[at + 3 : at + 4]
+            parted = not following.isalnum() and (name.endswith(b"TS") or (following and not following.isspace()))
+            if parted and _begins_a_line(content, at):
+                yield at, name
+            at = content.find(name, at + 3)
+
+
+def _begins_a_line(content: bytes, at: int) -> bool:
+    while at and content[at - 1] in b" \t\0":
+        at -= 1
+    if content[at - 3 : at] == b"\xef\xbb\xbf":
+        at -= 3
+    return not at or content[at - 1] in b"\r\n\x0b\x1c"
 
 
 def _declared(content: bytes) -> str:

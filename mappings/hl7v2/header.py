@@ -40,7 +40,7 @@ VERSIONS = frozenset(
 )
 """Every published version of HL7v2 is read alike; a national suffix (`2.5^FRA^2.11`) is not part of it."""
 
-_MSH = re.compile(rb"(?:^|[\r\n\x0b])[ \t\x00]*(?:\xef\xbb\xbf)?(MSH)")
+_MSH = re.compile(rb"(?:^|[\r\n\x0b])[ \t\x00]*(?:\xef\xbb\xbf)?(MSH)(?=[^A-Za-z0-9\s]|\Z)")
 _EVN = re.compile(rb"[\r\n]EVN.([A-Z][0-9A-Z]{2})")
 _TEST_MODES = ("T", "D")
 _ABSENT = [""] * 21
@@ -135,16 +135,12 @@ class HeaderCheck(NamedTuple):
 
 def check_header(content: bytes, environment: Environment | None = None) -> HeaderCheck:
     """Read MSH and judge it; never raises. `environment`, when given, refuses messages of the other one (MSH-11)."""
-    head = content[:HEAD]
-    if head[:3] == b"MSH":
-        start = 0
-    else:
-        if wide := wide_codec(head):
-            head = head.decode(wide, "ignore").lstrip("\ufeff").encode("utf-8")
-        found = _MSH.search(head)
+    head, start = content[:HEAD], 0
+    if head[:3] != b"MSH":
+        found = find_header(content)
         if found is None:
             return _refused(HeaderCheck(), 100, "no_msh", "MSH", "there is no MSH segment")
-        start = found.start(1)
+        head, start = found
     end = end_of_line(head, start)
     line, codec = _text(head[start:end].rstrip(b"\x1c"))
     if len(line) < 8 or line[3].isalnum() or line[3].isspace():
@@ -230,6 +226,15 @@ def _refused(header: HeaderCheck, error_code: int, code: str, where: str, messag
 
 def _error(code: str, where: str, message: str) -> Finding:
     return Finding(severity=Severity.ERROR, code=code, where=where, message=message)
+
+
+def find_header(content: bytes) -> tuple[bytes, int] | None:
+    """Look for MSH in the first bytes, past any wrapping; give those bytes (UTF-16 turned into UTF-8) and its place."""
+    head = content[:HEAD]
+    if wide := wide_codec(head):
+        head = head.decode(wide, "ignore").lstrip("\ufeff").encode("utf-8")
+    found = _MSH.search(head)
+    return (head, found.start(1)) if found is not None else None
 
 
 def end_of_line(head: bytes, start: int = 0) -> int:
