@@ -84,6 +84,10 @@ class Pen:
         self._place = name if rank == 1 else f"{name}[{rank}]"
         return self._place
 
+    def about(self, place: str) -> None:
+        """Say what the next findings are about, without a segment of its own."""
+        self._place = place
+
     def text(self, value: str | None) -> str:
         """Escape a text for any field; a line end becomes a line break command (`.br`). None is empty."""
         if not value:

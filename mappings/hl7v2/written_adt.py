@@ -8,12 +8,12 @@ from mappings.hl7v2.pen import Pen
 from mappings.hl7v2.times import stamp
 from mappings.hl7v2.triggers import Trigger, trigger_of, triggers
 from mappings.hl7v2.written_patient import write_msh, write_pid
-from mappings.hl7v2.written_types import coding, cx, ei, xad, xcn, xon, xtn
+from mappings.hl7v2.written_types import coding, cx, ei, note_place, xad, xcn, xon, xtn
 from schemas.actors import Contact
 from schemas.coding import Identifier
 from schemas.finding import Severity
 from schemas.item import IdentityItem, ItemKind, StayItem
-from schemas.stay import Location, Movement, Stay
+from schemas.stay import Location, Movement, Stay, StayStatus
 
 VERSION = "2.5^FRA^2.11"
 PROFILE = "2.11^IHE_FRANCE-2.11-PAM"
@@ -51,10 +51,23 @@ def write_stay(pen: Pen, item: StayItem, context: WriteContext) -> None:
     pen.segment("ZFM", {1: pen.text(stay.entry_mode), 2: pen.text(stay.exit_mode)})
     pen.segment("ZFD", {4: _YES[item.patient.birth_date_corrected]})
     _drop_empty(pen)
+    _note_losses(pen, item, trigger)
+
+
+def _note_losses(pen: Pen, item: StayItem, trigger: Trigger) -> None:
+    """Say what of the stay has no place in ADT."""
+    stay = item.content
+    pen.about("PV1")
     facility = stay.location.facility if stay.location is not None else None
-    if stay.hospital is not None and facility is None and stay.hospital != item.sender:
-        pen.begin("PV1")
+    hospital = stay.hospital
+    if hospital is not None and facility is None and hospital != item.sender:
         pen.lost("the hospital of the stay")
+    elif hospital is not None and hospital != item.sender:
+        note_place(pen, hospital)
+    if StayStatus.UNKNOWN not in (stay.status, trigger.status) and stay.status is not trigger.status:
+        pen.lost("a status of the stay that its event does not say")
+    if stay.moved_from and trigger.trigger != "A44":
+        pen.lost("where the stay was moved from")
 
 
 def write_identity(pen: Pen, item: IdentityItem, context: WriteContext) -> None:
@@ -64,28 +77,33 @@ def write_identity(pen: Pen, item: IdentityItem, context: WriteContext) -> None:
     trigger = _trigger(pen, ItemKind.IDENTITY, event.event, asked)
     _begin(pen, item, context, trigger)
     patient = item.patient
-    if event.ins_removed and "ins" not in patient.deleted:
-        patient = patient.model_copy(update={"deleted": (*patient.deleted, "ins")})
+    if event.ins_removed:
+        patient = patient.model_copy(update={"ins": None, "deleted": tuple({*patient.deleted, "ins"})})
     write_pid(pen, patient, removed_ins=next((one for one in event.absorbed if is_ins(one)), None))
     _contacts(pen, event.contacts)
+    demographics = {
+        4: _YES[patient.birth_date_corrected],
+        5: pen.text(event.obtained_by),
+        6: _stamp(event.obtained_on),
+    }
     absorbed = "~".join(cx(pen, one) for one in event.absorbed)
     if trigger.trigger in _PAIRS:
+        # What follows the second PID would be about the second patient.
+        pen.segment("ZFD", demographics)
         pen.segment("PID", {1: "2", 3: absorbed})
-    elif trigger.trigger in ("A40", "A47"):
-        pen.begin("MRG")
-        pen.segment("MRG", {1: absorbed})
-        if not absorbed:
-            pen.note(Severity.ERROR, "hl7v2.write.no_absorbed", "nothing says which identifier disappears")
     else:
-        pen.segment("PV1", {1: "1", 2: "N"})
-    pen.segment(
-        "ZFD",
-        {
-            4: _YES[item.patient.birth_date_corrected],
-            5: pen.text(event.obtained_by),
-            6: _stamp(event.obtained_on),
-        },
-    )
+        if trigger.trigger in ("A40", "A47"):
+            pen.begin("MRG")
+            pen.segment("MRG", {1: absorbed})
+        else:
+            pen.segment("PV1", {1: "1", 2: "N"})
+        pen.segment("ZFD", demographics)
+    if trigger.trigger in (*_PAIRS, "A40", "A47"):
+        if not absorbed:
+            pen.note(Severity.ERROR, "hl7v2.write.no_absorbed", "nothing says which other identifier is meant")
+    elif absorbed:
+        pen.about("PID")
+        pen.lost("an absorbed identifier")
     _drop_empty(pen)
 
 
@@ -170,6 +188,8 @@ def _facility(pen: Pen, facility: Identifier | None) -> str:
         return f"{pen.text(facility.assigner)}&{pen.text(facility.value)}&{kind}"
     if facility.value.startswith("urn:oid:"):
         return f"{pen.text(facility.assigner)}&{pen.text(facility.value.removeprefix('urn:oid:'))}&ISO"
+    if facility.system is not None:
+        pen.lost("the authority of a facility")
     if facility.assigner:
         return f"{pen.text(facility.assigner)}&{pen.text(facility.value)}&{pen.text(facility.type)}".rstrip("&")
     return pen.text(facility.value)

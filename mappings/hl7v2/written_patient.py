@@ -38,7 +38,10 @@ def write_msh(pen: Pen, item: Item, context: WriteContext, message_type: str, ve
     """
     pen.begin("MSH")
     options = context.options
-    facility = pen.text(options["sending_facility"]) if "sending_facility" in options else hd(pen, item.sender)
+    sender = item.sender
+    if sender is not None and (sender.address is not None or sender.telecoms):
+        pen.lost("the address of the sender")
+    facility = pen.text(options["sending_facility"]) if "sending_facility" in options else hd(pen, sender)
     fields = (
         "^~\\&",
         pen.text(options.get("sending_application", APPLICATION)),
@@ -105,8 +108,6 @@ def write_pid(
         pen.begin("PD1")
         pen.segment("PD1", {12: "Y" if patient.confidential else "N"})
     _write_practitioner(pen, patient)
-    if patient.birth_date_corrected and patient.ins is not None:
-        pen.note(Severity.WARNING, "hl7v2.write.corrected_date", "an INS leaves beside a corrected birth date")
 
 
 def _identifiers(pen: Pen, patient: PatientIdentity, removed_ins: Identifier | None) -> list[str]:
@@ -117,7 +118,10 @@ def _identifiers(pen: Pen, patient: PatientIdentity, removed_ins: Identifier | N
         else:
             written.append(cx(pen, identifier))
     if patient.ins is not None:
-        if patient.status is IdentityStatus.QUALIFIED and _BLOCKING.isdisjoint(patient.attributes):
+        qualified = patient.status is IdentityStatus.QUALIFIED and _BLOCKING.isdisjoint(patient.attributes)
+        if qualified and patient.birth_date_corrected:
+            pen.note(Severity.WARNING, "hl7v2.write.ins", "an INS is not sent beside a corrected birth date (PAM 6.6)")
+        elif qualified:
             known = ins_authority(patient.ins.oid)
             name = known.namespace if known is not None else None
             oid = f"urn:oid:{patient.ins.oid}"
@@ -176,7 +180,7 @@ def _write_practitioner(pen: Pen, patient: PatientIdentity) -> None:
     if doctor is None:
         return
     pen.begin("ROL")
-    fields = {2: "UC", 3: "ODRP", 4: xcn(pen, doctor)}
+    fields = {2: "UC", 3: "ODRP", 4: xcn(pen, doctor, with_telecoms=True)}
     if doctor.address is not None:
         fields[11] = xad(pen, doctor.address)
     fields[12] = "~".join(xtn(pen, one) for one in doctor.telecoms)

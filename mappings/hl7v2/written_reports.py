@@ -7,6 +7,8 @@ said at all is a Finding.
 
 from __future__ import annotations
 
+import re
+
 from mappings.contracts import WriteContext
 from mappings.hl7v2.lab_reports import CHAPTER_PATH, REPORT_TYPE
 from mappings.hl7v2.pen import Pen
@@ -22,6 +24,7 @@ from schemas.finding import Severity
 from schemas.item import LabReportItem
 from schemas.lab import LabChapter, LabReport, ParentResult, ResultStatus, Specimen
 
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
 REPORT_NAME = "CR d'examens biologiques"
 _NAMELESS = Coding(system=LOINC, code=REPORT_TYPE, display=REPORT_NAME)
 _KINDS = {"application/pdf": ("application", "pdf"), "text/xml": ("TEXT", "XML"), "text/plain": ("TEXT", "plain")}
@@ -109,7 +112,7 @@ class _Orders:
                 8: stamp(report.collected_until) if report.collected_until else "",
                 13: pen.text(report.clinical_information),
                 14: stamp(report.received_at) if report.received_at else "",
-                16: xcn(pen, prescriber),
+                16: xcn(pen, prescriber, with_place=True),
                 20: path,
                 22: stamp(report.issued_at) if report.issued_at else "",
                 24: pen.text(chapter.section),
@@ -191,7 +194,7 @@ class _Orders:
         """Write a file as an OBX of type ED; one whose bytes are not at hand is a Finding."""
         pen = self.pen
         pen.begin("OBX")
-        if attachment.data is None:
+        if attachment.data is None or _NOT_BASE64.search(attachment.data):
             pen.note(Severity.ERROR, "hl7v2.write.no_bytes", "the bytes of an attachment are not there to be sent")
             return number
         family, _, subtype = attachment.media_type.partition("/")
@@ -215,19 +218,17 @@ class _Orders:
 def _note_losses(pen: Pen, item: LabReportItem) -> None:
     """Say what of the report has no place in ORU."""
     report = item.content
-    pen.begin("MSH")
+    pen.about("OBR")
     titled = any(not (chapter.title or chapter.codes) for chapter in report.chapters)
     if report.title and report.chapters and not titled:
         pen.lost("the title of the report")
     if any(code.code != REPORT_TYPE for code in report.codes):
         pen.lost("the code of the report")
-    laboratory = report.laboratory
-    if laboratory is not None and (laboratory.address is not None or laboratory.telecoms):
-        pen.lost("the address of the laboratory")
-    prescriber = report.prescriber
-    if prescriber is not None and (prescriber.address is not None or prescriber.telecoms):
-        pen.lost("the address of the prescriber")
     if any(recipient.professional is None for recipient in item.recipients):
         pen.lost("a recipient that is an organisation")
     if item.author is not None:
         pen.lost("the author of the item")
+    if item.replaces is not None and item.replaces != report.report_id:
+        pen.lost("the number of the report that this one replaces")
+    if item.patient.birth_date_corrected is not None:
+        pen.lost("whether the birth date was corrected")

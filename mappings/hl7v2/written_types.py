@@ -97,10 +97,20 @@ def ei(pen: Pen, value: str | None, system: str | None, name: str | None = None)
     return pen.components((pen.text(value), *authority(pen, system, name)))
 
 
-def xcn(pen: Pen, person: Professional | None) -> str:
-    """Write an XCN: RPPS and ADELI under the national authority."""
+def xcn(pen: Pen, person: Professional | None, *, with_place: bool = False, with_telecoms: bool = False) -> str:
+    """Write an XCN: RPPS and ADELI under the national authority.
+
+    `with_place` and `with_telecoms` say that other fields of the message carry the organisation, the address and
+    telecoms of the person; otherwise they are lost, and said so.
+    """
     if person is None:
         return ""
+    if person.specialty is not None:
+        pen.lost("the specialty of a professional")
+    if person.organization is not None and not with_place:
+        pen.lost("the organisation of a professional")
+    if (person.address is not None or person.telecoms) and not with_telecoms:
+        pen.lost("the address of a professional")
     first = person.identifiers[0] if person.identifiers else None
     family = person.family_name or (person.name if not person.given_name else None)
     issuer = _joined(authority(pen, first.system, first.assigner)) if first else ""
@@ -130,12 +140,21 @@ def xon(pen: Pen, organization: Organization | None) -> str:
     if organization is None:
         return ""
     first = organization.identifiers[0] if organization.identifiers else None
+    note_place(pen, organization)
     parts = [""] * 10
     parts[0] = pen.text(organization.name)
     if first is not None:
         parts[5] = _joined(authority(pen, first.system, first.assigner))
         parts[6], parts[9] = pen.text(first.type), pen.text(first.value)
     return pen.components(parts)
+
+
+def note_place(pen: Pen, organization: Organization) -> None:
+    """Say that the address and further identifiers of an organisation are not written."""
+    if organization.address is not None or organization.telecoms:
+        pen.lost("the address of an organisation")
+    if len(organization.identifiers) > 1:
+        pen.lost("a further identifier of an organisation")
 
 
 def hd(pen: Pen, organization: Organization | None) -> str:
@@ -156,12 +175,19 @@ def xad(pen: Pen, address: Address) -> str:
     rest = "\\S\\".join(pen.text(line) for line in address.lines[1:])
     first = pen.text(address.lines[0]) if address.lines else ""
     parts = (first, rest, pen.text(address.city), "", pen.text(address.postal_code), pen.text(address.country))
-    return pen.components((*parts, pen.text(address.use), "", pen.text(address.insee)))
+    use = address.use
+    if use == "BDL":
+        # XAD-7 BDL is the birth place, which has its own repetition.
+        pen.lost("the use of an address")
+        use = None
+    return pen.components((*parts, pen.text(use), "", pen.text(address.insee)))
 
 
 def xtn(pen: Pen, telecom: Telecom) -> str:
     """Write an XTN: a mail address in XTN-4, a number in XTN-12."""
     equipment = _EQUIPMENT.get(telecom.kind, "")
+    if not equipment:
+        pen.lost("the kind of a telecom address")
     if telecom.kind in ("email", "mssante"):
         return pen.components(("", pen.text(telecom.use), equipment, pen.text(telecom.value)))
     parts = ["", pen.text(telecom.use), equipment, *[""] * 8, pen.text(telecom.value)]

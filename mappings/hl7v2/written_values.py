@@ -44,8 +44,9 @@ def write_observation(pen: Pen, number: int, observation: Observation, laborator
     sub_id = observation.sub_id or ""
     status = _status(pen, observation)
     named = ce(pen, observation.codes, observation.label)
-    if observation.codes and observation.label and observation.label != observation.codes[0].display:
-        pen.note(Severity.INFO, "hl7v2.write.label", "the label differs from the display of the code")
+    display = observation.codes[0].display if observation.codes else None
+    if display and observation.label and observation.label != display:
+        pen.note(Severity.INFO, "hl7v2.write.label", "the label is written in place of the display of the code")
         first = observation.codes[0].model_copy(update={"display": observation.label})
         named = ce(pen, (first, *observation.codes[1:]))
     if len(observation.codes) > 2:
@@ -107,10 +108,10 @@ def written_value(pen: Pen, value: ObservationValue | None, *, with_unit: bool =
             return "", ""
         case QuantityValue():
             number = _decimal(value.number)
-            return ("SN", f"{value.comparator}^{number}") if value.comparator else ("NM", number)
+            return ("SN", f"{pen.text(value.comparator)}^{number}") if value.comparator else ("NM", number)
         case RatioValue():
-            parts = (value.comparator or "", _decimal(value.numerator), value.separator, _decimal(value.denominator))
-            return "SN", "^".join(parts)
+            numbers = (_decimal(value.numerator), pen.text(value.separator), _decimal(value.denominator))
+            return "SN", "^".join((pen.text(value.comparator), *numbers))
         case RangeValue():
             return _range(pen, value)
         case CodedValue():
@@ -199,6 +200,8 @@ def _producer(pen: Pen, performer: Organization | None) -> str:
     """Write OBX-15: the code and name of who did the analysis."""
     if performer is None:
         return ""
+    if performer.address is not None or performer.telecoms:
+        pen.lost("the address of a laboratory")
     first, *others = performer.identifiers or (None,)
     if first is None:
         return pen.components(("", pen.text(performer.name)))

@@ -4,7 +4,7 @@ import pytest
 from hl7v2_messages import INS, PID, codes, identity, reading, stay
 
 from mappings.contracts import ReadContext
-from mappings.hl7v2.triggers import triggers
+from mappings.hl7v2.triggers import Trigger, triggers
 from schemas.coding import Identifier
 from schemas.identity import IdentityStatus, Ins
 from schemas.item import ItemKind, StayItem
@@ -25,7 +25,7 @@ def adt(event: str, *lines: str, context: ReadContext | None = None) -> StayItem
     [trigger for trigger in triggers().values() if trigger.kind in (ItemKind.STAY, ItemKind.IDENTITY)],
     ids=lambda trigger: str(trigger.trigger),
 )
-def test_every_event_of_the_table_is_read(trigger) -> None:  # type: ignore[no-untyped-def]
+def test_every_event_of_the_table_is_read(trigger: Trigger) -> None:
     found = reading(
         EVN,
         PID,

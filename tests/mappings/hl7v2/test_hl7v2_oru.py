@@ -264,6 +264,90 @@ def test_file_that_cannot_be_decoded_is_an_error_and_stays_unread() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "media_type", "content", "finding"),
+    [
+        (r"^TEXT^plain^A^ligne \S\ 1", "text/plain", b"ligne ^ 1", None),
+        ("^TEXT^^Hex^4142", "text/plain", b"AB", None),
+        ("^TEXT^^Hex^4Z", None, b"", "hl7v2.ed.hex"),
+        ("^IM^JPEG^^QUI=", "image/jpeg", b"AB", "hl7v2.ed.encoding"),
+        ("^AP^^Base64^QUI=", "application/octet-stream", b"AB", None),
+        ("^AP^x-maison^Base64^QUI=", "application/octet-stream", b"AB", None),
+        ("^image^webp^Base64^QUI=", "image/webp", b"AB", None),
+        ("^^^Base64^JVBERi0=", "application/pdf", b"%PDF-", None),
+        ("^AP^PDF^Base64^", None, b"", "hl7v2.ed.empty"),
+        ("", None, b"", "hl7v2.ed.empty"),
+    ],
+)
+def test_encodings_and_media_types_of_files(
+    value: str, media_type: str | None, content: bytes, finding: str | None
+) -> None:
+    found = reading(PID, "OBR|1||F-1|A^A^L", f"OBX|1|ED|X^X^L||{value}||||||F", "NTE|1|L|remarque")
+    assert codes(found) == ([finding] if finding else [])
+    attachments = report(found).content.attachments
+    assert [one.media_type for one in attachments] == ([media_type] if media_type else [])
+    assert [base64.b64decode(one.data or "") for one in attachments] == ([content] if media_type else [])
+    assert ("NTE-3", "remarque") in [(one.where, one.text) for one in found.unread]
+
+
+def test_segments_out_of_their_usual_place_find_their_owner() -> None:
+    found = reading(
+        "ORC|RE|D-1|F-1",
+        PID,
+        "PV1|1|I|||||||||||||||||V-1^^^CH^VN",
+        "PV1|2|I|||||||||||||||||V-2^^^CH^VN",
+        "SPM|1|||S^Sang^L",
+        OBX,
+        "ORC|NW|D-9|F-9",
+    )
+    content = report(found).content
+    assert (content.report_id, content.order_id) == ("F-1", "D-1")
+    assert content.visit is not None
+    assert content.visit.value == "V-1"
+    assert content.chapters[0].observations[0].specimen == "SPM-1"
+    assert {"PV1[2]-19", "ORC[2]-2", "ORC[2]-3"} <= {one.where for one in found.unread}
+
+
+def test_performing_organisation_of_later_versions_counts_before_the_producer() -> None:
+    row = OBX + "||||OLD^ANCIEN^L||||||||LABO^^^^^CH&990000001&M^FINEG^^^990000009|1 RUE^^VILLE"
+    laboratory = report(reading(PID, "OBR|1||F-1|A^A^L", row)).content.laboratory
+    assert laboratory is not None
+    assert laboratory.address is not None
+    assert (laboratory.name, laboratory.identifiers[0].value, laboratory.address.city) == ("LABO", "990000009", "VILLE")
+    assert ("OBX-15", "OLD^ANCIEN^L") in [(one.where, one.text) for one in reading(PID, "OBR|1||F-1|A^A^L", row).unread]
+
+
+def test_unknown_order_status_and_missing_record_are_said() -> None:
+    for code, finding in (("Q", "hl7v2.status.unknown"), ("Y", "hl7v2.status.no_record")):
+        assert codes(reading(PID, "OBR|1||F-1|A^A^L" + "|" * 21 + code, OBX)) == [finding]
+
+
+def test_result_in_a_second_unit_is_joined_only_under_our_own_mark() -> None:
+    row = "OBX|1|NM|GLY^Glycémie^L|{}|{}|{}|||||F"
+    found = reading(PID, "OBR|1||F-1|A^A^L", row.format("", "5.3", "mmol/L"), row.format(":U2", "0.95", "g/L"))
+    (joined,) = observations(found)
+    assert joined.second is not None
+    assert joined.second.unit is not None
+    assert joined.second.unit.raw == "g/L"
+    apart = reading(PID, "OBR|1||F-1|A^A^L", row.format("", "5.3", "mmol/L"), row.format("2", "0.95", "g/L"))
+    assert [one.second for one in observations(apart)] == [None, None]
+
+
+def test_earlier_result_that_is_not_in_our_words_stays_a_comment() -> None:
+    found = reading(
+        PID,
+        "OBR|1||F-1|A^A^L",
+        OBX,
+        "NTE|1|L|12.1 l'an dernier|PREVIOUS^Antériorité^99PASSERELLE^NM^^HL70125",
+        "NTE|2|L|Antériorité : 1:40|PREVIOUS^Antériorité^99PASSERELLE^SN^^HL70125",
+        "NTE|3|L|Antériorité : 3-5|PREVIOUS^Antériorité^99PASSERELLE^SN^^HL70125",
+        "NTE|4|L|Antériorité : 2025-12|PREVIOUS^Antériorité^99PASSERELLE^TS^^HL70125",
+    )
+    (observation,) = observations(found)
+    assert observation.comment == "12.1 l'an dernier"
+    assert [one.value.type for one in observation.previous] == ["ratio", "range", "datetime"]
+
+
+@pytest.mark.parametrize(
     ("identifier", "reliability", "environment", "ins", "status", "finding"),
     [
         (INS, "VALI", None, True, IdentityStatus.QUALIFIED, None),

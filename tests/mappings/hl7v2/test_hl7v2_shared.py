@@ -15,7 +15,8 @@ from mappings.hl7v2.positions import positions
 from mappings.hl7v2.reader import read
 from schemas.document import DocumentOperation
 from schemas.identity import IdentityStatus
-from schemas.lab import QuantityValue, ResultStatus, TextValue
+from schemas.item import Item
+from schemas.lab import CodedValue, QuantityValue, ResultStatus, TextValue
 from schemas.stay import MovementAction, StayStatus
 
 pytestmark = pytest.mark.shared_data
@@ -62,7 +63,8 @@ def test_structured_report(shared_data: Path) -> None:
     assert second.comment == "Contrôlé sur lame & confirmé"
     assert third.value == QuantityValue(number="20", comparator="<", text="<20")
     assert third.flags == ("LL",)
-    assert [code.code for code in group.value.codes] == ["A+"]  # type: ignore[union-attr] # a CodedValue, by OBX-2
+    assert isinstance(group.value, CodedValue)
+    assert [code.code for code in group.value.codes] == ["A+"]
     assert (age.value, age.status) == (TextValue(text="50 ans (^calculé)"), ResultStatus.PRELIMINARY)
     assert comment.value is not None
     assert (glucose.value, glucose.status) == (None, ResultStatus.CANCELLED)
@@ -194,5 +196,5 @@ def _full(where: str) -> str:
     return f"{text}{repetition or '[1]'}{rest}" if rest else text + (repetition or "")
 
 
-def _bare(item: object) -> object:
-    return item.model_copy(update={"id": ""})  # type: ignore[attr-defined] # every Item is a model
+def _bare(item: Item) -> Item:
+    return item.model_copy(update={"id": ""})
