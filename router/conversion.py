@@ -56,9 +56,7 @@ def read_content(fmt: Format, content: bytes, context: ReadContext) -> Reading:
             readings.append(fmt.read(part, context))
         except FormatError as problem:
             where = f"message {rank}, {problem.where}"
-            refused.append(
-                Finding(severity=Severity.ERROR, code=problem.code, where=where, message=problem.message)
-            )
+            refused.append(Finding(severity=Severity.ERROR, code=problem.code, where=where, message=problem.message))
     if not readings:
         raise FormatError(refused[0].code, refused[0].where, refused[0].message)
     return Reading(
@@ -97,9 +95,7 @@ class Converter:
                 rendition = self._writer.write(item, write)
             except FormatError as refused:
                 findings.append(
-                    Finding(
-                        severity=Severity.ERROR, code=refused.code, where=refused.where, message=refused.message
-                    )
+                    Finding(severity=Severity.ERROR, code=refused.code, where=refused.where, message=refused.message)
                 )
                 continue
             renditions.append(rendition)

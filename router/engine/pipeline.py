@@ -37,8 +37,11 @@ from router.journal.store import JournalFault, Store
 from router.journal.tables import ItemState, MessageState
 from router.journal.writer import Writer
 
+BURST = 2.0
+"""Messages arrive in a burst when they come this many times faster than the pipeline works."""
+
 YIELD = 3.0
-"""While messages arrive faster than they are processed, the pipeline rests this many times as long as it worked."""
+"""During a burst, the pipeline rests this many times as long as it worked."""
 
 YIELD_ABOVE = 256
 """Waiting messages from which it may rest at all."""
@@ -121,7 +124,7 @@ class Pipeline:
         self._in_flight: set[int] = set()
         self._patients_seen: tuple[int, int] | None = None
         self.processed = 0
-        self._began = time.perf_counter()
+        self._began = self._checked = time.perf_counter()
         self._arrivals = 0
 
     async def start(self) -> None:
@@ -178,13 +181,16 @@ class Pipeline:
         it, or as soon as the backlog is so long that sources are held back (`Pressure`).
         """
         now = time.perf_counter()
-        worked, self._began = now - self._began, now
+        worked, passed = now - self._began, now - self._checked
         arrived, self._arrivals = self._pressure.arrivals - self._arrivals, self._pressure.arrivals
-        if self._pressure.waiting < YIELD_ABOVE or self._pressure.full or arrived < 1.5 * count:
+        self._began = self._checked = now
+        if self._pressure.waiting < YIELD_ABOVE or self._pressure.full:
+            return
+        # A load that the pipeline could nearly follow must not be left behind: only a burst far above it is.
+        if arrived / passed < BURST * count / worked:
             return
         await asyncio.sleep(min(0.25, YIELD * worked))
         self._began = time.perf_counter()
-        self._arrivals = self._pressure.arrivals
 
     async def _commit(self, prepared: list[PreparedMessage]) -> None:
         while True:

@@ -6,6 +6,7 @@ A message that no worker survives is rejected with a Finding; it never stops tho
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -41,6 +42,9 @@ def _start_worker(plan: Plan, parent: int) -> None:
     # When there are not enough processors, acknowledging goes first: reading can catch up, a sender cannot wait.
     os.nice(WORKER_NICE)
     _worker = Worker(plan)
+    # What is loaded by now stays: without it, the collector looks through it for nothing at every turn.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _follow(parent: int) -> None:

@@ -24,7 +24,7 @@ from router.engine.plan import Plan, RoutePlan
 from router.engine.summary import summarise
 from router.identity.attached import attached
 from router.identity.matching import Decision, HoldReason, Sought, decide, sought
-from router.identity.patients import find_by_tokens, load_patients
+from router.identity.patients import Patient, find_by_tokens, load_patients
 from router.journal.blobs import LARGE
 from router.journal.operations import (
     BODY_PLACE,
@@ -100,6 +100,7 @@ class Worker:
         self._plan = plan
         self._store = store or open_store(plan.place, master=plan.master, migrate=False)
         self._sealer = self._store.sealer.clone()
+        self._patients: dict[tuple[int, int], Patient] = {}
         self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
 
     def close(self) -> None:
@@ -174,7 +175,7 @@ class Worker:
         with self._store.reading() as connection:
             found = find_by_tokens(connection, sorted(tokens))
             numbers = set().union(*found.values()) if found else set()
-            patients = load_patients(connection, self._sealer, sorted(numbers))
+            patients = load_patients(connection, self._sealer, sorted(numbers), self._patients)
         environment = self._plan.environment.value if self._plan.environment is not None else None
         return {id(item): decide(item.patient, one, found, patients, environment) for item, one in wanted}
 

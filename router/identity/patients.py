@@ -18,9 +18,15 @@ from schemas.identity import PatientIdentity
 _FIND = select(tables.patient_token.c.token, tables.patient_token.c.patient_id, tables.patient_token.c.kind).where(
     tables.patient_token.c.token.in_(bindparam("tokens", expanding=True))
 )
-_LOAD = select(tables.patient.c.id, tables.patient.c.in_coordination, tables.patient.c.sealed_identity).where(
-    tables.patient.c.id.in_(bindparam("ids", expanding=True))
-)
+_LOAD = select(
+    tables.patient.c.id,
+    tables.patient.c.updated_at,
+    tables.patient.c.in_coordination,
+    tables.patient.c.sealed_identity,
+).where(tables.patient.c.id.in_(bindparam("ids", expanding=True)))
+
+REMEMBERED = 5000
+"""Patients that a worker keeps opened; the row's time of change says whether one is still right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +140,22 @@ def find_by_tokens(connection: Connection, tokens: Sequence[int]) -> dict[int, s
     return found
 
 
-def load_patients(connection: Connection, sealer: Sealer, ids: Iterable[int]) -> dict[int, Patient]:
-    """Load patients by their numbers."""
+def load_patients(
+    connection: Connection, sealer: Sealer, ids: Iterable[int], remembered: dict[tuple[int, int], Patient] | None = None
+) -> dict[int, Patient]:
+    """Load patients by their numbers; `remembered` keeps those opened before, by number and time of change."""
     wanted = list(ids)
     if not wanted:
         return {}
-    return {
-        row.id: Patient(
-            row.id,
-            bool(row.in_coordination),
-            PatientIdentity.model_validate_json(sealer.open(row.sealed_identity, IDENTITY_PLACE)),
-        )
-        for row in connection.execute(_LOAD, {"ids": wanted})
-    }
+    cache = {} if remembered is None else remembered
+    found: dict[int, Patient] = {}
+    for row in connection.execute(_LOAD, {"ids": wanted}):
+        key = (row.id, row.updated_at)
+        patient = cache.get(key)
+        if patient is None:
+            if len(cache) >= REMEMBERED:
+                cache.clear()
+            identity = PatientIdentity.model_validate_json(sealer.open(row.sealed_identity, IDENTITY_PLACE))
+            patient = cache[key] = Patient(row.id, bool(row.in_coordination), identity)
+        found[row.id] = patient
+    return found

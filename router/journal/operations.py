@@ -208,11 +208,7 @@ class CommitReadings:
     def apply(self, unit: Unit) -> list[Queued]:
         """Insert Items and Deliveries in the messages' order."""
         numbers = [prepared.message_id for prepared in self.messages]
-        column = tables.message.c
-        found = select(column.id, column.replays).where(
-            column.id.in_(numbers), column.state == MessageState.RECEIVED.value
-        )
-        waiting = {row.id: row.replays for row in unit.connection.execute(found)}
+        waiting = unit.waiting(numbers)
         replayed = [number for number, replays in waiting.items() if replays]
         if replayed:
             _retire(unit, replayed, self.now)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from router.faults import Fault
@@ -80,17 +80,8 @@ class Store:
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """Run a write transaction, alone among all processes; identifiers allocated inside are in commit order."""
-        with translated(), self.engine.connect() as connection:
-            if self.place.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+        with translated(), self.engine.connect() as connection, transaction(connection):
+            yield connection
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -98,9 +89,77 @@ class Store:
         with translated(), self.engine.connect() as connection:
             yield connection
 
+    def translated(self) -> contextlib.AbstractContextManager[None]:
+        """Translate a driver's errors, as `writing` does."""
+        return translated()
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Hold a write transaction on a connection; it is begun and ended at the driver, whoever speaks in between."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite":
+        driver.execute("BEGIN IMMEDIATE").close()
+    else:
+        driver.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        driver.rollback()
+        raise
+    driver.commit()
+    if connection.in_transaction():
+        connection.commit()  # only SQLAlchemy's own account of it: the driver has committed
+
+
+class WriteSession:
+    """The writer's own connection, kept from one transaction to the next, with what it remembers of the tables.
+
+    `last_ids` holds as long as no other process has written: SQLite says so for the price of a counter.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._connection: Connection | None = None
+        self._version: int | None = None
+        self.last_ids: dict[str, int] = {}
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Run a write transaction; after any failure the connection is made anew for the next one."""
+        try:
+            with self._store.translated():
+                connection = self._connection = self._connection or self._store.engine.connect()
+                with transaction(connection):
+                    self._forget_if_changed(connection)
+                    yield connection
+        except BaseException:
+            self.close()
+            raise
+
+    def _forget_if_changed(self, connection: Connection) -> None:
+        version = None
+        if connection.dialect.name == "sqlite":
+            driver: Any = connection.connection.driver_connection
+            version = driver.execute("PRAGMA data_version").fetchone()[0]
+        if version is None or version != self._version:
+            self.last_ids.clear()
+        self._version = version
+
+    def close(self) -> None:
+        """Give the connection back."""
+        connection, self._connection = self._connection, None
+        self.last_ids.clear()
+        self._version = None
+        if connection is not None:
+            with contextlib.suppress(DBAPIError, sqlite3.Error):
+                connection.invalidate()
+            connection.close()
 
 
 @contextlib.contextmanager
@@ -109,12 +168,22 @@ def translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as problem:
+        raise _fault(problem.orig) from None
+    except sqlite3.Error as problem:
+        raise _fault(problem) from None
+    except Exception as problem:
+        if not _is_postgres(problem):
+            raise
         raise _fault(problem) from None
 
 
-def _fault(problem: DBAPIError) -> Exception:
-    origin = problem.orig
-    said = str(origin).splitlines()[0] if origin is not None and str(origin) else type(problem).__name__
+def _is_postgres(problem: BaseException) -> bool:
+    # psycopg is imported only where the journal is on PostgreSQL.
+    return any(kind.__module__.startswith("psycopg") and kind.__name__ == "Error" for kind in type(problem).__mro__)
+
+
+def _fault(origin: BaseException | None) -> Exception:
+    said = str(origin).splitlines()[0] if origin is not None and str(origin) else type(origin).__name__
     lowered = said.lower()
     if isinstance(origin, sqlite3.Error):
         if "full" in lowered or "disk i/o" in lowered:
@@ -126,7 +195,7 @@ def _fault(problem: DBAPIError) -> Exception:
     state = getattr(origin, "sqlstate", None)
     if state == "53100":
         return JournalFull("PostgreSQL has no room left on its disk; free some space")
-    if isinstance(problem, OperationalError):
+    if any(kind.__name__ == "OperationalError" for kind in type(origin).__mro__):
         return JournalFault(f"the journal's database does not answer ({type(origin).__name__})")
     # Anything else is a defect of ours: the type and the constraint's name say enough, values stay out.
     return JournalFault(f"the journal's database refused a statement ({type(origin).__name__})")

@@ -8,10 +8,11 @@ value of each row would be half the cost of an acknowledgement.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Executable, Insert, Table, bindparam, func, select, update
+from sqlalchemy import Connection, Dialect, Executable, Insert, Table, bindparam, update
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
@@ -62,27 +63,37 @@ _UPDATES: tuple[Executable, ...] = (PROCESS_MESSAGE, END_DELIVERY)
 class Unit:
     """Gathers the rows of one transaction. `next_id` numbers rows from the greatest committed one on."""
 
-    def __init__(self, connection: Connection, sealer: Sealer) -> None:
+    def __init__(self, connection: Connection, sealer: Sealer, last_ids: dict[str, int] | None = None) -> None:
         self.connection = connection
         self.sealer = sealer
+        self._driver: Any = connection.connection.driver_connection
+        self._positional = connection.dialect.positional
         self._inserts: dict[Table, list[dict[str, Any]]] = defaultdict(list)
         self._updates: dict[Executable, list[dict[str, Any]]] = defaultdict(list)
-        self._last: dict[Table, int] = {}
+        self._last = {} if last_ids is None else last_ids
 
     def next_id(self, table: Table) -> int:
         """Give the next identifier of `message`, `item` or `delivery`."""
-        last = self._last.get(table)
+        last = self._last.get(table.name)
         if last is None:
-            last = self.connection.execute(_LAST[table]).scalar() or 0
-        self._last[table] = last + 1
+            last = self.query(_LAST[table.name])[0][0] or 0
+        self._last[table.name] = last + 1
         return last + 1
+
+    def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run a query of ours on the driver itself; `?` stands for a value."""
+        text = sql if self._positional else sql.replace("?", "%s")
+        rows: list[tuple[Any, ...]] = self._driver.execute(text, tuple(values)).fetchall()
+        return rows
+
+    def waiting(self, numbers: Sequence[int]) -> dict[int, int]:
+        """Give those of these messages that are still `received`, with how often each was replayed."""
+        return {row[0]: row[1] for row in self.query(f"{_WAITING}({_marks(numbers)})", numbers)}
 
     def known_identities(self, identities: Sequence[bytes]) -> dict[bytes, int]:
         """Give the messages that have one of these identities."""
-        mark = "?" if self.connection.dialect.positional else "%s"
-        marks = ", ".join([mark] * len(identities))
-        rows = self.connection.exec_driver_sql(f"{_BY_IDENTITY}({marks})", tuple(identities))
-        return {bytes(identity): number for identity, number in rows}
+        found = self.query(f"{_BY_IDENTITY}({_marks(identities)})", identities)
+        return {bytes(identity): number for identity, number in found}
 
     def add(self, table: Table, row: dict[str, Any]) -> None:
         """Insert a row at the end of the transaction; rows of one table all have the same columns."""
@@ -110,18 +121,18 @@ class Unit:
         prepared = _PREPARED.get(key)
         if prepared is None:
             prepared = _PREPARED[key] = _Prepared.of(statement, names, dialect)
-        if prepared.order is None:
-            self.connection.exec_driver_sql(prepared.sql, rows)
+        if prepared.values is None:
+            with self._driver.cursor() as cursor:
+                cursor.executemany(prepared.sql, rows)
             return
-        order = prepared.order
-        self.connection.exec_driver_sql(prepared.sql, [tuple(map(row.__getitem__, order)) for row in rows])
+        self._driver.executemany(prepared.sql, list(map(prepared.values, rows)))
 
 
 class _Prepared(NamedTuple):
-    """A statement as the driver takes it: its text, and the order of its values (None: it takes them by name)."""
+    """A statement as the driver takes it: its text, and how to get its values from a row (None: it takes names)."""
 
     sql: str
-    order: tuple[str, ...] | None
+    values: Callable[[dict[str, Any]], tuple[Any, ...]] | None
 
     @classmethod
     def of(cls, statement: Executable, names: tuple[str, ...], dialect: Dialect) -> _Prepared:
@@ -129,12 +140,21 @@ class _Prepared(NamedTuple):
         inserted = list(names) if isinstance(statement, Insert) else None
         compiled = statement.compile(dialect=dialect, column_keys=inserted)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - a statement compiles to SQL
-        order = tuple(compiled.positiontup or ()) if compiled.positional else None
-        return cls(str(compiled), order)
+        # Two names at least: `itemgetter` gives a bare value for one.
+        return cls(str(compiled), itemgetter(*(compiled.positiontup or ())) if compiled.positional else None)
 
 
 _PREPARED: dict[tuple[str, int, tuple[str, ...]], _Prepared] = {}
 
 
 _BY_IDENTITY = "SELECT identity, id FROM message WHERE identity IN "
-_LAST = {table: select(func.max(table.c.id)) for table in (tables.message, tables.item, tables.delivery)}
+_WAITING = "SELECT id, replays FROM message WHERE state = 'received' AND id IN "
+_LAST = {
+    "message": "SELECT max(id) FROM message",
+    "item": "SELECT max(id) FROM item",
+    "delivery": "SELECT max(id) FROM delivery",
+}
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join(["?"] * len(values))

@@ -13,7 +13,7 @@ from collections import deque
 from typing import Any, TypeVar, cast
 
 from router.journal.operations import AppendMessage, Operation, append_messages
-from router.journal.store import JournalFault, Store
+from router.journal.store import JournalFault, Store, WriteSession
 from router.journal.unit import Unit
 
 R = TypeVar("R")
@@ -37,6 +37,7 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._sealer = store.sealer.clone()
+        self._session = WriteSession(store)
         self._queue: deque[_Entry] = deque()
         self._wake = threading.Condition()
         self._stopping = False
@@ -82,7 +83,7 @@ class Writer:
                 while not self._queue and not self._stopping:
                     self._wake.wait()
                 if not self._queue:
-                    return
+                    break
                 self._linger()
                 group = [self._queue.popleft() for _ in range(min(GROUP, len(self._queue)))]
                 appends = sum(1 for operation, _ in group if isinstance(operation, AppendMessage))
@@ -90,6 +91,7 @@ class Writer:
             if appends:
                 self._last_append = time.monotonic()
             self._settle(group)
+        self._session.close()
 
     def _linger(self) -> None:
         """Wait a little for a message to share the transaction with, while messages are arriving."""
@@ -125,8 +127,8 @@ class Writer:
             self._settle([entry])
 
     def _commit(self, operations: list[Operation[Any]]) -> list[Any]:
-        with self._store.writing() as connection:
-            unit = Unit(connection, self._sealer)
+        with self._session.transaction() as connection:
+            unit = Unit(connection, self._sealer, self._session.last_ids)
             appends = [operation for operation in operations if isinstance(operation, AppendMessage)]
             appended = iter(append_messages(unit, appends) if appends else ())
             results = [

@@ -144,14 +144,18 @@ def password_is_right(account: Account | None, password: str, *, now: int) -> bo
 
 
 def note_failure(name: str, *, now: int) -> Change[None]:
-    """Count a failed login, and lock the account when there were too many in a row."""
+    """Count a failed login, and lock the account when there were too many in a row.
+
+    While an account is locked nothing is counted: whoever keeps trying does not keep its owner out for longer.
+    """
 
     def change(unit: Unit) -> None:
         column = tables.account.c
-        failures = unit.connection.execute(select(column.failures).where(column.name == name)).scalar()
-        if failures is None:
+        found = select(column.failures, column.locked_until).where(column.name == name)
+        row = unit.connection.execute(found).one_or_none()
+        if row is None or (row.locked_until is not None and row.locked_until > now):
             return
-        failures += 1
+        failures = row.failures + 1
         values: dict[str, int] = {"failures": failures}
         if failures >= TOLERATED:
             lock = min(FIRST_LOCK * 2 ** min(failures - TOLERATED, 10), LONGEST_LOCK)

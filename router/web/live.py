@@ -37,6 +37,7 @@ class Live:
         self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="web-live")
         self._connection: Connection | None = None
+        self.looks = 0
 
     @property
     def is_full(self) -> bool:
@@ -78,6 +79,7 @@ class Live:
                     version: object = await loop.run_in_executor(self._thread, self._version)
                 except JournalFault:
                     version = None  # the pages that are asked for will say what is wrong
+                self.looks += 1
                 quiet += 1
                 if version != last or quiet >= REFRESH:
                     if last is not None:

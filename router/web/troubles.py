@@ -80,7 +80,7 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
             sentence = say(
                 "trouble.destination_down",
                 name=_name(line),
-                since=formats.since(waiting.oldest_at),
+                since=formats.since(_since(line)),
                 detail=_detail(line, formats),
                 effect=effect if waiting else Markup(""),
                 next=next_at,
@@ -182,6 +182,12 @@ def cause_href(group: FailureGroup) -> str:
 
 def _deliveries(state: str, destination: str) -> str:
     return "/deliveries?" + urlencode({"state": state, "destination": destination})
+
+
+def _since(line: FlowLine) -> int | None:
+    """Say since when a destination is down: as the engine knows it, else since what waits longest does."""
+    since = line.status.since
+    return line.backlog.pending.oldest_at if since is None else int(since.timestamp() * 1_000_000)
 
 
 def _name(line: FlowLine) -> Markup:

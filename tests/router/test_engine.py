@@ -243,7 +243,7 @@ async def test_a_full_disk_is_said_to_the_sender_and_mended_without_a_restart(
         raise JournalFull("the journal's storage refuses to grow (disk full); free some space")
 
     with monkeypatch.context() as patch:
-        patch.setattr(rig.engine.store, "writing", full)
+        patch.setattr(rig.engine.writer._session, "transaction", full)
         with pytest.raises(NotAccepted, match="free some space"):
             await rig.submit(1, "ROSE")
     await rig.submit(1, "ROSE")
