@@ -46,6 +46,9 @@ YIELD = 3.0
 YIELD_ABOVE = 256
 """Waiting messages from which it may rest at all."""
 
+AHEAD = 4
+"""Batches under way for each worker: while one is committed and one comes back, the worker has its next at hand."""
+
 RETRY_SECONDS = 1.0
 """Wait before trying again when the journal does not take what was prepared (a full disk)."""
 
@@ -144,7 +147,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Process for ever; ends when cancelled, between two commits."""
-        depth = max(1, self._pool.workers) + 1
+        depth = AHEAD * max(1, self._pool.workers)
         under_way: deque[tuple[asyncio.Task[list[PreparedMessage]], int]] = deque()
         try:
             while True:

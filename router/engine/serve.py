@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib.metadata
 import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +56,14 @@ def serve(loaded: Loaded, *, ready: Callable[[Ready], None], ready_file: Path | 
         store.close()
 
 
+SWITCH_SECONDS = 0.001
+"""How long a thread may hold the interpreter while another waits: the writer answers in milliseconds or not at all."""
+
+
 async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None], ready_file: Path | None) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     web = loaded.configuration.web
     listener = _bind(web.listen)
     stop = asyncio.Event()
