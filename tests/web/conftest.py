@@ -1,0 +1,112 @@
+"""A filled journal, the application on it, and somebody signed in."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from web_client import Browser
+from web_journal import ADMIN, Journal, fill, hasten, open_journal
+
+from router.journal.store import JournalPlace, open_store
+from router.web.app import create_app
+from router.web.context import FlowStatus, RouteStatus, WebContext
+from router.web.desk import Desk
+from router.web.sessions import start_session
+
+NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
+
+
+@dataclass
+class Site:
+    """The application with its surroundings."""
+
+    app: FastAPI
+    journal: Journal
+    clock: list[int]
+    flows: list[FlowStatus] = field(default_factory=list)
+    woken: list[int] = field(default_factory=list)
+
+    @property
+    def desk(self) -> Desk:
+        desk: Desk = self.app.state.desk
+        return desk
+
+    def browser(self) -> Browser:
+        return Browser(self.app)
+
+    async def signed_in(self) -> Browser:
+        """Give a browser with a session, without the cost of checking a password."""
+        browser = self.browser()
+        token, change = start_session(ADMIN, now=self.clock[0], rules=self.desk.rules)
+        self.journal.apply(change)
+        browser.cookies["passerelle_session"] = token
+        browser.csrf = str(self.value("SELECT csrf FROM session ORDER BY rowid DESC"))
+        return browser
+
+    def audited(self, action: str) -> list[tuple[str, str, str]]:
+        """Give who did this, to what, with which detail."""
+        with self.journal.store.reading() as connection:
+            rows = connection.exec_driver_sql(
+                "SELECT actor, target, detail FROM audit WHERE action = ? ORDER BY id", (action,)
+            )
+            return [(row[0], row[1], row[2]) for row in rows]
+
+    def value(self, statement: str) -> object:
+        with self.journal.store.reading() as connection:
+            return connection.exec_driver_sql(statement).scalar()
+
+
+FLOWS = [
+    FlowStatus("labo-sud", "source", "mllp", "listening", address="0.0.0.0:2575", format="hl7v2"),
+    FlowStatus("hopital", "source", "mllp", "listening", address="0.0.0.0:2576"),
+    FlowStatus("spico", "destination", "fhir", "unreachable", detail="connection refused", figures={"parked": 1}),
+    FlowStatus("medecin", "destination", "directory", "ready", address="/srv/out"),
+]
+ROUTES = (RouteStatus("résultats", "item.kind == 'lab_report'", ("spico", "medecin")),)
+
+
+@pytest.fixture(scope="session")
+def filled_folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, int], str]:
+    """A journal with one message of each fate, made once."""
+    folder = tmp_path_factory.mktemp("filled")
+    journal = fill(open_journal(folder), NOW)
+    journal.store.close()
+    return folder, journal.ids, journal.key
+
+
+@pytest.fixture
+def journal(filled_folder: tuple[Path, dict[str, int], str], tmp_path: Path) -> Iterator[Journal]:
+    """A copy of the filled journal for one test."""
+    folder, ids, key = filled_folder
+    shutil.copytree(folder, tmp_path / "data")
+    store = hasten(open_store(JournalPlace.at(tmp_path / "data"), migrate=False))
+    yield Journal(store, key, dict(ids))
+    store.close()
+
+
+@pytest.fixture
+def site(journal: Journal) -> Iterator[Site]:
+    """The application on the filled journal, at a moment that the test may move."""
+    clock = [NOW]
+    woken: list[int] = []
+    flows = list(FLOWS)
+    context = WebContext(
+        store=journal.store,
+        submit=journal.submit,
+        flows=lambda: flows,
+        routes=lambda: ROUTES,
+        wake=lambda: woken.append(clock[0]),
+        now=lambda: datetime.fromtimestamp(clock[0] / 1_000_000, UTC),
+        version="1.2.3",
+        title="CH de Beaumont",
+    )
+    made = Site(create_app(context), journal, clock, flows, woken)
+    yield made
+    made.desk.live.close()
+    made.desk.close()

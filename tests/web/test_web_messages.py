@@ -1,0 +1,222 @@
+"""The list of messages: search that leaves no trace in addresses, filters, pages, live rows, replays of many."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from web_journal import MINUTE, flood
+
+from router.journal.operations import Change
+from router.journal.store import JournalFull
+from router.web.bulk import BATCH, BulkAction, BulkJobs, JobState
+
+
+def rows(text: str) -> list[int]:
+    """Give the numbers of the messages on a page."""
+    return [int(number) for number in re.findall(r'<tr id="message-(\d+)">', text)]
+
+
+async def test_the_newest_come_first_with_what_they_are(site: Any) -> None:
+    browser = await site.signed_in()
+    answer = await browser.get("/messages")
+    assert rows(answer.text) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert "NFS, 4 résultats, Hémoglobine 7,1 g/dL ↓↓" in answer.plain
+    assert "Admission, A01, 3301" in answer.plain, "an event is told in words"
+    assert "critique" in answer.plain
+
+
+@pytest.mark.parametrize(
+    ("wish", "found"),
+    [
+        ("state=held", [2]),
+        ("state=rejected", [3]),
+        ("state=received", [9]),
+        ("source=hopital", [9, 2]),
+        ("kind=stay", [2]),
+        ("kind=lab_report", [8, 7, 6, 5, 4, 1]),
+        ("worst=warning", [3, 1]),
+        ("worst=error", [3]),
+        ("type=ADT%5EA03", [9]),
+        ("source=hopital&state=held", [2]),
+        ("period=hour", [9, 8, 7, 6, 5, 4, 3, 1]),
+        ("period=today", [9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        ("since=2026-11-22&until=2026-11-22", [9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        ("until=2026-11-21", []),
+    ],
+)
+async def test_filters(site: Any, wish: str, found: list[int]) -> None:
+    browser = await site.signed_in()
+    assert rows((await browser.get(f"/messages?{wish}")).text) == found
+
+
+async def test_chips_say_what_is_chosen_and_let_it_go(site: Any) -> None:
+    browser = await site.signed_in()
+    text = (await browser.get("/messages?state=held&source=hopital")).text
+    assert 'href="/messages?source=hopital" aria-label="Retirer le filtre État"' in text
+    assert 'href="/messages?state=rejected&amp;source=hopital"' in text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("TESTROSE", [7, 6, 5, 4, 1]),
+        ("testrose", [7, 6, 5, 4, 1]),
+        ("Téstrose Marie", [7, 6, 5, 4, 1]),
+        ("279035121510000", [7, 6, 5, 4, 1]),
+        ("IPP000000", [7, 6, 5, 4, 1]),
+        ("LAB1", [1]),
+        ("DOSSIER1", [5]),
+        ("VN778", [2]),
+        ("DUPONTEST", [2]),
+        ("HELD", [2]),
+        ("#3", [3]),
+        ("3", [3]),
+        ("nobody of that name", []),
+    ],
+)
+async def test_search(site: Any, text: str, found: list[int]) -> None:
+    browser = await site.signed_in()
+    answer = await browser.post("/messages/search", {"text": text})
+    assert answer.status == 303
+    assert re.fullmatch(r"/messages\?search=[\w-]{12}", answer.location), "an address holds a random word"
+    page = await browser.get(answer.location)
+    assert rows(page.text) == found
+    assert f'value="{text}"' in page.text
+    assert all(
+        text not in address for address in re.findall(r'(?:href|hx-get|action)="([^"]*)"', page.text) if len(text) > 4
+    )
+    assert site.audited("search") == [("admin", "messages", "")]
+
+
+async def test_search_goes_with_filters(site: Any) -> None:
+    browser = await site.signed_in()
+    answer = await browser.post("/messages/search", {"text": "TESTROSE", "worst": "warning"})
+    assert rows((await browser.get(answer.location)).text) == [1]
+    cleared = await browser.post("/messages/search", {"text": "  ", "worst": "warning"})
+    assert cleared.location == "/messages?worst=warning"
+
+
+async def test_a_search_is_nobody_elses(site: Any) -> None:
+    browser, other = await site.signed_in(), await site.signed_in()
+    answer = await browser.post("/messages/search", {"text": "TESTROSE"})
+    page = await other.get(answer.location)
+    assert "TESTROSE" not in page.text
+    assert "Cette recherche a expiré" in page.text
+
+
+async def test_pages_follow_each_other_without_gap_or_double(site: Any) -> None:
+    flood(site.journal, site.clock[0], 120)
+    browser = await site.signed_in()
+    address, seen = "/messages", []
+    while address:
+        text = (await browser.get(address)).text
+        seen += rows(text)
+        following = re.search(r'rel="next" href="([^"]+)"', text)
+        address = following[1] if following else ""
+    assert seen == list(range(129, 0, -1))
+
+
+async def test_live_rows_stay_where_they_are_and_new_ones_are_announced(site: Any) -> None:
+    browser = await site.signed_in()
+    page = await browser.get("/messages")
+    address = re.search(r'hx-get="(/messages\?top=9&amp;end=1)"', page.text)
+    assert address is not None
+    site.journal.message(site.clock[0], control="LATER1")
+    site.journal.message(site.clock[0], control="LATER2")
+    text = (await browser.live(address[1].replace("&amp;", "&"))).text
+    assert rows(text) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert "2 nouveaux messages" in text
+    filtered = (await browser.live("/messages?source=hopital&top=9&end=2")).text
+    assert rows(filtered) == [9, 2]
+    assert "nouveau" not in filtered
+
+
+async def test_chosen_messages_are_replayed_after_a_preview(site: Any) -> None:
+    browser = await site.signed_in()
+    answer = await browser.post("/messages/replay", {"id": ["1", "3", "oops", "9"]})
+    assert answer.location.startswith("/bulk/")
+    preview = await browser.get(answer.location)
+    assert "3 messages seront rejoués" in preview.plain
+    assert site.value("SELECT sum(replays) FROM message") == 0, "nothing happens before the button"
+    await browser.post(answer.location + "/start")
+    job = next(iter(site.desk.bulk._jobs.values()))
+    await job.task
+    result = await browser.get(answer.location)
+    assert "Terminé." in result.plain
+    assert "3 sur 3." in result.plain
+    assert "1 n’était plus dans un état qui le permette" in result.plain, "9 was being read"
+    assert site.value("SELECT sum(replays) FROM message") == 2
+    assert site.audited("replay message") == [("admin", "3 rows", "1, 3, 9")]
+    assert site.woken
+
+
+async def test_all_that_match_are_replayed_oldest_first(site: Any) -> None:
+    browser = await site.signed_in()
+    answer = await browser.post("/messages/replay", {"all": "1", "kind": "lab_report"})
+    assert "6 messages seront rejoués" in (await browser.get(answer.location)).plain
+    job = next(iter(site.desk.bulk._jobs.values()))
+    assert list(job.ids) == [1, 4, 5, 6, 7, 8]
+    assert job.back == "/messages?kind=lab_report"
+    nothing = await browser.post("/messages/replay", {"all": "1", "source": "nowhere"})
+    assert nothing.location == "/messages?source=nowhere"
+
+
+async def test_a_job_is_nobody_elses(site: Any) -> None:
+    browser, other = await site.signed_in(), await site.signed_in()
+    answer = await browser.post("/messages/replay", {"id": ["1"]})
+    for call in (other.get(answer.location), other.post(answer.location + "/start")):
+        assert (await call).status == 404
+
+
+async def test_a_job_stops_between_transactions() -> None:
+    jobs = BulkJobs()
+    job = jobs.plan(b"me", BulkAction.CANCEL_DELIVERIES, range(1, 1001), more=False, back="/deliveries")
+
+    async def submit(_change: Change[int]) -> int:
+        if job.done >= BATCH:
+            jobs.stop(job)
+        return 7
+
+    jobs.start(job, submit, actor="admin", now=lambda: 0, changed=lambda: None)
+    jobs.start(job, submit, actor="admin", now=lambda: 0, changed=lambda: None)
+    assert job.task is not None
+    await job.task
+    assert (job.state, job.done, job.changed) == (JobState.STOPPED, 2 * BATCH, 14)
+    jobs.start(job, submit, actor="admin", now=lambda: 0, changed=lambda: None)
+    assert job.state is JobState.STOPPED, "a stopped job does not start again"
+
+
+async def test_a_job_says_why_it_was_interrupted() -> None:
+    async def submit(_change: Change[int]) -> int:
+        raise JournalFull("the journal's storage refuses to grow")
+
+    jobs = BulkJobs()
+    job = jobs.plan(b"me", BulkAction.REPLAY_DELIVERIES, [1], more=False, back="/deliveries")
+    jobs.start(job, submit, actor="admin", now=lambda: 0, changed=lambda: None)
+    assert job.task is not None
+    await job.task
+    assert (job.state, job.problem) == (JobState.FAILED, "the journal's storage refuses to grow")
+
+
+def test_old_jobs_are_forgotten_running_ones_never() -> None:
+    jobs = BulkJobs()
+    first = jobs.plan(b"me", BulkAction.REPLAY_MESSAGES, [1], more=False, back="/")
+    first.state = JobState.RUNNING
+    second = jobs.plan(b"me", BulkAction.REPLAY_MESSAGES, [1], more=False, back="/")
+    for _ in range(60):
+        jobs.plan(b"me", BulkAction.REPLAY_MESSAGES, [1], more=False, back="/")
+    assert jobs.find(b"me", first.key) is first
+    assert jobs.find(b"me", second.key) is None
+    assert jobs.find(b"you", first.key) is None
+
+
+async def test_a_lone_message_is_replayed(site: Any) -> None:
+    browser = await site.signed_in()
+    answer = await browser.post("/messages/1/replay")
+    assert answer.location == "/messages/1"
+    assert site.value("SELECT state FROM message WHERE id = 1") == "received"
+    assert site.woken == [site.clock[0]]
+    site.clock[0] += MINUTE
+    assert "en attente de lecture" in (await browser.get("/messages/1")).plain

@@ -1,0 +1,125 @@
+"""The two catalogues say the same things, and every text that a page asks for is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import router.web
+from mappings.hl7v2.triggers import triggers
+from router.identity.matching import HoldReason
+from router.journal.tables import DeliveryState, ItemState, MessageState
+from router.web.bulk import BulkAction, JobState
+from router.web.states import MARKS
+from router.web.texts import LANGUAGES, Texts, catalogue
+from schemas.document import DocumentOperation
+from schemas.identity import IdentityAttribute, IdentityStatus, Sex
+from schemas.item import ItemKind
+from schemas.lab import ResultStatus
+from schemas.stay import StayStatus
+
+ROOM = Path(router.web.__file__).parent
+FILES = [*ROOM.rglob("*.html"), *ROOM.rglob("*.py")]
+SAID = re.compile(r"""(?:\bt|\bsay|texts\.say)\(\s*f?["']([a-z_.]+)["']\s*(~|,|\)| if)""")
+ANY_KEY = re.compile(r"""["']([a-z_]+(?:\.[a-zA-Z0-9_-]+)+)["']""")
+
+
+def places(text: str | dict[str, str]) -> set[str]:
+    texts = text.values() if isinstance(text, dict) else [text]
+    return {place for one in texts for place in re.findall(r"\{(\w+)\}", one)}
+
+
+def test_the_catalogues_have_the_same_keys_and_places() -> None:
+    french, english = catalogue("fr"), catalogue("en")
+    assert set(french) == set(english)
+    for key in french:
+        assert isinstance(french[key], dict) == isinstance(english[key], dict), key
+        assert places(french[key]) == places(english[key]), key
+    assert len(LANGUAGES) == 2
+
+
+def test_pages_use_known_keys_only() -> None:
+    known = catalogue("fr")
+    used = 0
+    for file in FILES:
+        for key, following in SAID.findall(file.read_text(encoding="utf-8")):
+            if following == "~" or key.endswith("."):
+                assert any(name.startswith(key) for name in known), f"{file.name}: {key}"
+            else:
+                assert key in known, f"{file.name}: {key}"
+            used += 1
+    assert used > 200
+
+
+def test_no_text_is_left_over() -> None:
+    written = "\n".join(file.read_text(encoding="utf-8") for file in FILES)
+    quoted = set(re.findall(r"""["']([\w. -]+)["']""", written))
+    prefixes = set(re.findall(r"""f?["']([a-z_]+\.(?:[a-z_]+[._])*)(?:["']\s*~|\{)""", written))
+    families = set(re.findall(r"""word\(\s*["']([a-z_.]+)["']""", written)) | {"state." + name for name in MARKS}
+    left = [
+        key
+        for key in catalogue("fr")
+        if key not in quoted
+        and key.removesuffix("_title") not in quoted
+        and not any(key.startswith(prefix) for prefix in prefixes)
+        and not any(key.startswith(name + ".") for name in families)
+    ]
+    assert left == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_value_of_ours_has_its_word(language: str) -> None:
+    texts = Texts.of(language)
+    families: dict[str, list[str]] = {
+        "state.message": [one.value for one in MessageState],
+        "state.item": [one.value for one in ItemState],
+        "state.delivery": [one.value for one in DeliveryState],
+        "kind": [one.value for one in ItemKind],
+        "reason": [one.value for one in HoldReason],
+        "result_status": [one.value for one in ResultStatus],
+        "stay_status": [one.value for one in StayStatus],
+        "document_operation": [one.value for one in DocumentOperation],
+        "identity_status": [one.value for one in IdentityStatus],
+        "identity_attribute": [one.value for one in IdentityAttribute],
+        "sex": [one.value for one in Sex],
+        "event": sorted({trigger.event for trigger in triggers().values() if trigger.event}),
+        "bulk": [f"title_{one.value}" for one in BulkAction] + [f"state_{one.value}" for one in JobState],
+        "month": [str(number) for number in range(1, 13)],
+    }
+    for family, marks in MARKS.items():
+        families[f"state.{family}"] = sorted({*families.get(f"state.{family}", []), *marks})
+    for family, values in families.items():
+        for value in values:
+            assert texts.has(f"{family}.{value}"), f"{family}.{value}"
+
+
+def test_facts_have_their_labels() -> None:
+    source = (ROOM / "facts.py").read_text(encoding="utf-8")
+    keys = set(re.findall(r'\(\s*"([a-z_]+)",', source)) | set(re.findall(r'yield "([a-z_]+)"', source))
+    assert len(keys) > 40
+    families = {"identity_attribute", "result_status", "stay_status", "document_operation"}
+    for key in keys - families:
+        assert f"fact.{key}" in catalogue("fr"), key
+
+
+def test_plurals_are_those_of_the_language() -> None:
+    french, english = Texts.of("fr"), Texts.of("en")
+    assert french.say("list.newer", count=0) == "0 nouveau message"
+    assert french.say("list.newer", count=1) == "1 nouveau message"
+    assert english.say("list.newer", count=0) == "0 new messages"
+    assert french.say("list.newer", count=2, shown="99+") == "99+ nouveaux messages"
+
+
+def test_what_fills_a_place_is_escaped() -> None:
+    said = Texts.of("fr").say("search.results", text='"><script>')
+    assert "<script>" not in said
+    assert '"' not in said
+
+
+def test_an_unknown_word_is_shown_as_it_is_and_escaped() -> None:
+    texts = Texts.of("xx")
+    assert texts.language == "fr"
+    assert texts.word("state.flow", "<odd>") == "&lt;odd&gt;"
+    assert texts.word("state.flow", "ready") == "prêt"
