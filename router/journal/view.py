@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection
@@ -36,7 +35,8 @@ class View:
         return found if isinstance(found, dict) else {}
 
 
-class Capped(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Capped:
     """A count that stopped at its cap: `more` says that there are more than `count`."""
 
     count: int
