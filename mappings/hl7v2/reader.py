@@ -276,7 +276,25 @@ def _patient(notes: Notebook, around: PatientGroup) -> PatientIdentity:
     if around.pid is None:
         notes.error("hl7v2.pid.missing", "PID", "the message does not say whom it is about")
         return PatientIdentity()
-    return patient_of(notes, around.pid, around.pd1, around.around)
+    if around.pd1 is not None or around.around:
+        return patient_of(notes, around.pid, around.pd1, around.around)
+    # A patient's results come one after the other, each with the same PID: what it says was worked out before.
+    key = (notes.syntax, notes.context.environment, str(notes.zone), around.pid.nth, *around.pid.fields)
+    known = _PATIENTS.get(key)
+    if known is None:
+        before = (len(notes.findings), len(notes.unused), len(notes.left), len(notes.whole))
+        known = patient_of(notes, around.pid)
+        if before != (len(notes.findings), len(notes.unused), len(notes.left), len(notes.whole)):
+            return known  # what was noticed beside must be noticed again
+        if len(_PATIENTS) >= REMEMBERED_PATIENTS:
+            _PATIENTS.clear()
+        _PATIENTS[key] = known
+    return known
+
+
+REMEMBERED_PATIENTS = 2000
+"""PID segments whose reading is remembered; a pure function's memory, bounded."""
+_PATIENTS: dict[tuple[object, ...], PatientIdentity] = {}
 
 
 _READERS: dict[ItemKind, Callable[[Notebook, _Maker, Trigger], None]] = {

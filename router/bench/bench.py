@@ -39,7 +39,7 @@ class BenchOptions:
     closed_seconds: float = 4.0
     connections: tuple[int, ...] = (1, 8, 32, 128)
     patients: int = 1000
-    workers: int = 1
+    workers: int = 2
     concurrency: int = 8
     preload: int = 0
     seed: int = 1

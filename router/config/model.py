@@ -39,9 +39,9 @@ class EngineSection(Section):
     """How work is done."""
 
     workers: int = Field(
-        1, ge=0, le=64, description="Processes that read and write formats. 0: in the router's own process."
+        2, ge=0, le=64, description="Processes that read and write formats. 0: in the router's own process."
     )
-    batch: int = Field(32, ge=1, le=512, description="Messages handed to a worker at once.")
+    batch: int = Field(64, ge=1, le=512, description="Messages handed to a worker at once.")
     batch_seconds: float = Field(
         60.0, gt=0, description="Time after which a batch is taken from a worker that hangs, and tried one by one."
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 
 import zstandard
@@ -100,6 +101,7 @@ def file_control_id(sealer: Sealer, filename: str) -> str:
     return f"file-{sealer.digest(b'file', filename.encode()).hex()[:12]}"
 
 
+@lru_cache(maxsize=8192)
 def loose(text: str) -> str:
     """Fold a name for comparison: upper case, no accents, letters and digits only."""
     decomposed = unicodedata.normalize("NFKD", text.replace("œ", "oe").replace("Œ", "OE").replace("æ", "ae"))
