@@ -7,14 +7,14 @@ value of each row would be half the cost of an acknowledgement.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, Dialect, Executable, Insert, Table, bindparam, update
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy import Connection, Insert, Table, Update, bindparam, update
 
 from router.journal import tables
 from router.journal.sealing import Sealer
@@ -32,7 +32,7 @@ INSERT_ORDER: tuple[Table, ...] = (
 )
 """Parents before children, whatever the order in which operations asked."""
 
-_INSERTS: dict[Table, Executable] = {table: table.insert() for table in INSERT_ORDER}
+_INSERTS: dict[Table, Insert] = {table: table.insert() for table in INSERT_ORDER}
 
 PROCESS_MESSAGE = (
     update(tables.message)
@@ -57,7 +57,7 @@ END_DELIVERY = (
         detail=bindparam("detail"),
     )
 )
-_UPDATES: tuple[Executable, ...] = (PROCESS_MESSAGE, END_DELIVERY)
+_UPDATES: tuple[Update, ...] = (PROCESS_MESSAGE, END_DELIVERY)
 
 
 class Unit:
@@ -69,7 +69,7 @@ class Unit:
         self._driver: Any = connection.connection.driver_connection
         self._positional = connection.dialect.positional
         self._inserts: dict[Table, list[dict[str, Any]]] = defaultdict(list)
-        self._updates: dict[Executable, list[dict[str, Any]]] = defaultdict(list)
+        self._updates: dict[Update, list[dict[str, Any]]] = defaultdict(list)
         self._last = {} if last_ids is None else last_ids
 
     def next_id(self, table: Table) -> int:
@@ -99,7 +99,7 @@ class Unit:
         """Insert a row at the end of the transaction; rows of one table all have the same columns."""
         self._inserts[table].append(row)
 
-    def change(self, statement: Executable, row: dict[str, Any]) -> None:
+    def change(self, statement: Update, row: dict[str, Any]) -> None:
         """Run one of this module's updates at the end of the transaction."""
         self._updates[statement].append(row)
 
@@ -114,37 +114,57 @@ class Unit:
             if rows:
                 self._run(statement, rows)
 
-    def _run(self, statement: Executable, rows: list[dict[str, Any]]) -> None:
+    def _run(self, statement: Insert | Update, rows: list[dict[str, Any]]) -> None:
+        if not self._positional:
+            self._run_by_name(statement, rows)
+            return
+        if isinstance(statement, Update):
+            # Of two changes of one row in one transaction, the last one counts.
+            rows = list({row["b_id"]: row for row in rows}.values())
+        names = tuple(rows[0])
+        at = 0
+        for size in CHUNKS:
+            while len(rows) - at >= size:
+                chunk = rows[at : at + size]
+                values = itertools.chain.from_iterable(map(itemgetter(*names), chunk))
+                self._driver.execute(many_rows(statement, names, size), tuple(values)).close()
+                at += size
+
+    def _run_by_name(self, statement: Insert | Update, rows: list[dict[str, Any]]) -> None:
         dialect = self.connection.dialect
         names = tuple(rows[0])
-        key = (dialect.name, id(statement), names)
-        prepared = _PREPARED.get(key)
-        if prepared is None:
-            prepared = _PREPARED[key] = _Prepared.of(statement, names, dialect)
-        if prepared.values is None:
-            with self._driver.cursor() as cursor:
-                cursor.executemany(prepared.sql, rows)
-            return
-        self._driver.executemany(prepared.sql, list(map(prepared.values, rows)))
-
-
-class _Prepared(NamedTuple):
-    """A statement as the driver takes it: its text, and how to get its values from a row (None: it takes names)."""
-
-    sql: str
-    values: Callable[[dict[str, Any]], tuple[Any, ...]] | None
-
-    @classmethod
-    def of(cls, statement: Executable, names: tuple[str, ...], dialect: Dialect) -> _Prepared:
-        assert isinstance(statement, ClauseElement)  # noqa: S101 - inserts and updates of ours are
         inserted = list(names) if isinstance(statement, Insert) else None
-        compiled = statement.compile(dialect=dialect, column_keys=inserted)
-        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - a statement compiles to SQL
-        # Two names at least: `itemgetter` gives a bare value for one.
-        return cls(str(compiled), itemgetter(*(compiled.positiontup or ())) if compiled.positional else None)
+        key = (dialect.name, id(statement), names)
+        sql = _BY_NAME.get(key)
+        if sql is None:
+            sql = _BY_NAME[key] = str(statement.compile(dialect=dialect, column_keys=inserted))
+        with self._driver.cursor() as cursor:
+            cursor.executemany(sql, rows)
 
 
-_PREPARED: dict[tuple[str, int, tuple[str, ...]], _Prepared] = {}
+CHUNKS = (64, 16, 4, 1)
+"""Rows in one statement: few sizes, so that the driver keeps them all prepared."""
+
+
+@cache
+def many_rows(statement: Insert | Update, names: tuple[str, ...], size: int) -> str:
+    """Write a statement for several rows at once, for SQLite.
+
+    Its driver gives the interpreter up and takes it back for each statement it steps through: row by row, a
+    transaction would spend most of its time waiting for the thread that serves the sockets.
+    """
+    table = statement.table.description
+    row = f"({', '.join(['?'] * len(names))})"
+    values = ", ".join([row] * size)
+    columns = ", ".join(names)
+    if isinstance(statement, Insert):
+        return f"INSERT INTO {table} ({columns}) VALUES {values}"  # noqa: S608 - names of our own tables
+    changes = ", ".join(f"{name} = given.{name}" for name in names if name != "b_id")
+    given = f"WITH given ({columns}) AS (VALUES {values})"
+    return f"{given} UPDATE {table} SET {changes} FROM given WHERE id = given.b_id"  # noqa: S608 - the same
+
+
+_BY_NAME: dict[tuple[str, int, tuple[str, ...]], str] = {}
 
 
 _BY_IDENTITY = "SELECT identity, id FROM message WHERE identity IN "
