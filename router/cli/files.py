@@ -162,7 +162,6 @@ def command_explain(file: Path, source_format: str | None, targets: tuple[str, .
       passerelle explain report.hpr --to fhir --to hl7v2
     """
     from mappings.explain import explain
-
     from mappings.registry import format_named
     from router.cli.display import show_explanation
     from router.conversion import recognise
