@@ -10,7 +10,7 @@ from datetime import datetime
 
 from connectors.sandbox.adt import CARDIOLOGY, EMERGENCIES, GERIATRICS, Movement, Unit, Visit, adt
 from connectors.sandbox.laboratory import paris_now
-from connectors.sandbox.mllp import Ack, MllpSender, NoAnswer
+from connectors.sandbox.mllp import Ack, MllpSender, NoAnswer, send_until_answered
 from connectors.sandbox.people import Person, population
 
 
@@ -28,8 +28,8 @@ class Hospital:
 
     Numbers count on from `first`: two hospitals that talk to the same router need different ones.
 
-    Raises NoAnswer, from every call, when the receiver did not answer: the stay is then unchanged, and the same event
-    may be sent again.
+    Messages are sent again, the same bytes, until they are answered. Raises NoAnswer, from every call, when patience
+    ends: the stay is then unchanged, and the same event may be sent again.
     """
 
     def __init__(
@@ -88,21 +88,14 @@ class Hospital:
         return f"{self._prefix}-{self._next():08d}"
 
     async def _send(self, event: str, stay: Stay) -> Ack:
-        return await self._sender.send(
-            adt(
-                event,
-                stay.person,
-                control_id=self._control_id(),
-                at=self._now(),
-                visit=stay.visit,
-                movement=stay.last,
-            )
-        )
+        control_id = self._control_id()
+        person, visit, movement = stay.person, stay.visit, stay.last
+        message = adt(event, person, control_id=control_id, at=self._now(), visit=visit, movement=movement)
+        return await send_until_answered(self._sender, message)
 
     async def _send_identity(self, event: str, person: Person, absorbed: str = "") -> Ack:
-        return await self._sender.send(
-            adt(event, person, control_id=self._control_id(), at=self._now(), absorbed=absorbed)
-        )
+        message = adt(event, person, control_id=self._control_id(), at=self._now(), absorbed=absorbed)
+        return await send_until_answered(self._sender, message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from connectors.sandbox.hprim import hprim_medecin, hprim_sante
-from connectors.sandbox.mllp import Ack, MllpSender, NoAnswer
+from connectors.sandbox.mllp import Ack, MllpSender, NoAnswer, send_until_answered
 from connectors.sandbox.oru import oru
 from connectors.sandbox.people import Person, population
 from connectors.sandbox.reports import Report, draw_report
@@ -71,21 +71,11 @@ class Laboratory:
         self._number += 1
         return oru(report, control_id=f"{self._prefix}-{self._number:08d}", visit=visit, with_ins=with_ins)
 
-    async def send(self, message: bytes, *, attempts: int = 10) -> Ack:
-        """Send a message until it is answered, the same bytes each time; raises NoAnswer after the last attempt."""
+    async def send(self, message: bytes) -> Ack:
+        """Send a message until it is answered; raises NoAnswer when patience ends."""
         if self._sender is None:
             raise NoAnswer("this laboratory has no MLLP connection")
-        for attempt in range(1, attempts + 1):
-            try:
-                ack = await self._sender.send(message)
-            except NoAnswer:
-                if attempt == attempts:
-                    raise
-            else:
-                if not ack.worth_resending or attempt == attempts:
-                    return ack
-            await asyncio.sleep(min(0.1 * 2**attempt, 5.0))
-        raise NoAnswer("no attempt was allowed")
+        return await send_until_answered(self._sender, message)
 
     async def send_report(self, report: Report, *, visit: str = "") -> Ack:
         """Send a report as ORU^R01."""

@@ -132,6 +132,22 @@ class MllpSender:
         return self._streams
 
 
+async def send_until_answered(sender: MllpSender, message: bytes, *, attempts: int = 10) -> Ack:
+    """Send a message until it is answered otherwise than «later» (AR, CR), the same bytes at each attempt.
+
+    Attempts wait from 0.2 to 5 seconds. Gives the last answer; raises NoAnswer when the last attempt had none.
+    """
+    for attempt in range(1, attempts):
+        try:
+            ack = await sender.send(message)
+            if not ack.worth_resending:
+                return ack
+        except NoAnswer:
+            pass  # that is what attempts are for
+        await asyncio.sleep(min(0.1 * 2**attempt, 5.0))
+    return await sender.send(message)
+
+
 def control_id_of(message: bytes) -> str:
     """Read MSH-10 of a message, without decoding the rest; empty when it has none."""
     header = message[: message.find(b"\r")] if b"\r" in message else message

@@ -14,6 +14,7 @@ from router.bench.children import Floor, Generator, Receiver
 from router.bench.figures import Figures, Rate, percentile, rate_of
 from router.bench.generator import Order, Outcome, read_record
 from router.trial.folder import journal_size, make_folder, register
+from router.trial.patience import Patience
 from router.trial.process import RouterProcess, TrialFault
 from router.trial.usage import PeakMemory, Usage, usage
 
@@ -188,12 +189,13 @@ class _Run:
     def _drain(self) -> dict[str, int]:
         """Wait until all that was acknowledged has arrived, or nothing new did for `_STALL` seconds."""
         count = self._receiver.count()
-        progress, since = count["distinct"], time.monotonic()
-        while count["distinct"] < self._expected and time.monotonic() - since < _STALL:
+        progress, patience = count["distinct"], Patience(_STALL)
+        while count["distinct"] < self._expected and not patience.ended:
             time.sleep(_POLL)
             count = self._receiver.count()
             if count["distinct"] != progress:
-                progress, since = count["distinct"], time.monotonic()
+                progress = count["distinct"]
+                patience.renew()
         return count
 
     def _paced(self, floor: Rate) -> Figures:

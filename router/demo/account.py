@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from router.demo.story import Scene
 from router.journal import tables
 from router.journal.sealing import Sealer, file_control_id, read_key_file
 from router.journal.store import JournalPlace, connect
+from router.trial.patience import Patience
 
 _POLL = 0.1
 
@@ -40,10 +40,10 @@ class Outcome:
 
 async def settled(stage: Stage, scenes: Sequence[Scene], seconds: float = 60.0) -> list[Outcome]:
     """Wait until every scene came out as told, or time is up; gives what is there then."""
-    until = time.monotonic() + seconds
+    patience = Patience(seconds)
     while True:
         outcomes = await asyncio.to_thread(outcomes_of, stage, scenes)
-        if all(outcome.as_told for outcome in outcomes) or time.monotonic() > until or not stage.router.running:
+        if all(outcome.as_told for outcome in outcomes) or patience.ended or not stage.router.running:
             return outcomes
         await asyncio.sleep(_POLL)
 

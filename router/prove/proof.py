@@ -21,9 +21,12 @@ from router.prove.receiver import UnreliableReceiver
 from router.prove.senders import Sender, Target
 from router.prove.verdict import Kill, Verdict, judge
 from router.trial.folder import make_folder, register
+from router.trial.patience import Patience
 from router.trial.process import RouterProcess, TrialFault
 
 _POLL = 0.01
+_LAST_ANSWERS = 20.0
+"""Seconds that the journal has to note the answers of what has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +144,15 @@ class _Proof:
     async def _acknowledgements(self, more: int, router: RouterProcess) -> None:
         """Wait for `more` acknowledgements; raises TrialFault when the router ends by itself or gives none."""
         wanted = len(self._ledger.acknowledged) + more
-        seen, since = len(self._ledger.acknowledged), time.monotonic()
+        seen, patience = 0, Patience(self._options.settle)
         while len(self._ledger.acknowledged) < wanted:
             if not router.running:
                 raise TrialFault(f"the router ended by itself: {router.last_words()}")
-            if len(self._ledger.acknowledged) + len(self._ledger.refused) != seen:
-                seen, since = len(self._ledger.acknowledged) + len(self._ledger.refused), time.monotonic()
-            elif time.monotonic() - since > self._options.settle:
+            answered = len(self._ledger.acknowledged) + len(self._ledger.refused)
+            if answered != seen:
+                seen = answered
+                patience.renew()
+            elif patience.ended:
                 raise TrialFault(f"no acknowledgement for {self._options.settle:.0f} s: {router.last_words()}")
             await asyncio.sleep(_POLL)
 
@@ -168,17 +173,18 @@ class _Proof:
 
     async def _settle(self, router: RouterProcess) -> None:
         """Wait until all that was acknowledged arrived, or nothing new does any more."""
-        seen, since = -1, time.monotonic()
-        while self._ledger.lost and router.running and time.monotonic() - since < self._options.settle:
+        seen, patience = -1, Patience(self._options.settle)
+        while self._ledger.lost and router.running and not patience.ended:
             if len(self._ledger.arrivals) != seen:
-                seen, since = len(self._ledger.arrivals), time.monotonic()
+                seen = len(self._ledger.arrivals)
+                patience.renew()
             await asyncio.sleep(5 * _POLL)
         # The last answers are on their way back: their deliveries are settled once the journal says so.
         await asyncio.to_thread(self._wait_for_answers)
 
     def _wait_for_answers(self) -> None:
-        until = time.monotonic() + 10.0
-        while time.monotonic() < until:
+        patience = Patience(_LAST_ANSWERS)
+        while not patience.ended:
             states = self._states("delivery")
             if not any(states.get(state.value) for state in tables.OPEN_DELIVERIES):
                 return

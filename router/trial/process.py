@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from router.faults import Fault
+from router.trial.patience import Patience
 
 _POLL = 0.02
 _TAIL = 2_000
@@ -126,11 +127,11 @@ class RouterProcess:
         """Wait until the router that was launched listens; raises RouterDidNotStart."""
         if self._process is None:
             raise TrialFault("the router was not started")
-        deadline = time.monotonic() + self._timeout
+        patience = Patience(self._timeout)
         while not self._ready_file.exists():
             if self._process.poll() is not None:
                 raise RouterDidNotStart(f"the router ended with {self._process.returncode}: {self.last_words()}")
-            if time.monotonic() > deadline:
+            if patience.ended:
                 raise RouterDidNotStart(f"the router did not listen within {self._timeout:.0f} s: {self.last_words()}")
             time.sleep(_POLL)
         said = json.loads(self._ready_file.read_bytes())
