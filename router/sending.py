@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -33,19 +33,26 @@ class Answer:
 
 
 async def send_all(
-    contents: Sequence[tuple[str, bytes]], target: str, *, api_key: str | None, ca: Path | None, seconds: float
-) -> list[Answer]:
-    """Send contents to `mllp://`, `mllps://`, `http(s)://` or a folder. Raises CannotSend."""
+    contents: Sequence[tuple[str, bytes]],
+    target: str,
+    *,
+    api_key: str | None,
+    ca: Path | None,
+    seconds: float,
+    told: Callable[[Answer], None],
+) -> None:
+    """Send contents to `mllp://`, `mllps://`, `http(s)://` or a folder; `told` of each answer. Raises CannotSend."""
     parts = urlsplit(target)
     messages = [(name, message) for name, content in contents for message in _messages(content)]
     if parts.scheme in {"mllp", "mllps"}:
         if parts.hostname is None or parts.port is None:
             raise CannotSend("write the address as mllp://host:port")
         tls = ssl.create_default_context(cafile=ca) if parts.scheme == "mllps" else None
-        return await _mllp(messages, parts.hostname, parts.port, tls, seconds)
-    if parts.scheme in {"http", "https"}:
-        return await _http(messages, target, api_key, ca, seconds)
-    return await asyncio.to_thread(_drop_all, Path(target), contents)
+        await _mllp(messages, parts.hostname, parts.port, tls, seconds, told)
+    elif parts.scheme in {"http", "https"}:
+        await _http(messages, target, api_key, ca, seconds, told)
+    else:
+        await asyncio.to_thread(_drop_all, Path(target), contents, told)
 
 
 def _messages(content: bytes) -> Sequence[bytes]:
@@ -57,14 +64,18 @@ def _messages(content: bytes) -> Sequence[bytes]:
 
 
 async def _mllp(
-    messages: Sequence[tuple[str, bytes]], host: str, port: int, tls: ssl.SSLContext | None, seconds: float
-) -> list[Answer]:
+    messages: Sequence[tuple[str, bytes]],
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    seconds: float,
+    told: Callable[[Answer], None],
+) -> None:
     try:
         async with asyncio.timeout(seconds):
             reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     except (OSError, TimeoutError) as problem:
         raise CannotSend(f"nobody answers at {host}:{port} ({type(problem).__name__})") from None
-    answers = []
     try:
         for name, message in messages:
             wire = message if b"\r" in message else message.replace(b"\n", b"\r")
@@ -77,21 +88,23 @@ async def _mllp(
                 raise CannotSend(f"{host}:{port} gave no answer to {name}") from None
             ack = read_ack(frame.strip(b"\x0b\x1c\r"))
             if ack is None:
-                answers.append(Answer(name, "answer not understood", "", accepted=False))
+                told(Answer(name, "answer not understood", "", accepted=False))
                 continue
-            accepted = ack.code in {"AA", "CA"}
-            answers.append(Answer(name, str(ack.code), ack.text or "", accepted))
+            told(Answer(name, str(ack.code), ack.text or "", ack.positive))
     finally:
         writer.close()
-    return answers
 
 
 async def _http(
-    messages: Sequence[tuple[str, bytes]], url: str, api_key: str | None, ca: Path | None, seconds: float
-) -> list[Answer]:
+    messages: Sequence[tuple[str, bytes]],
+    url: str,
+    api_key: str | None,
+    ca: Path | None,
+    seconds: float,
+    told: Callable[[Answer], None],
+) -> None:
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     tls = ssl.create_default_context(cafile=ca) if ca is not None else True
-    answers = []
     timeout = aiohttp.ClientTimeout(total=seconds)
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
         for name, message in messages:
@@ -100,14 +113,14 @@ async def _http(
                     text = (await response.text())[:300]
             except (aiohttp.ClientError, TimeoutError) as problem:
                 raise CannotSend(f"nobody answers at {url} ({type(problem).__name__})") from None
-            answers.append(Answer(name, f"HTTP {response.status}", text, response.status < 300))
-    return answers
+            told(Answer(name, f"HTTP {response.status}", text, response.status < 300))
 
 
-def _drop_all(folder: Path, contents: Sequence[tuple[str, bytes]]) -> list[Answer]:
+def _drop_all(folder: Path, contents: Sequence[tuple[str, bytes]], told: Callable[[Answer], None]) -> None:
     if not folder.is_dir():
         raise CannotSend(f"{folder} is neither mllp://…, http://… nor a folder that exists")
-    return [_drop(folder, name, content) for name, content in contents]
+    for name, content in contents:
+        told(_drop(folder, name, content))
 
 
 def _drop(folder: Path, name: str, content: bytes) -> Answer:

@@ -30,19 +30,23 @@ def command_send(files: tuple[Path, ...], target: str, api_key: str | None, ca: 
       passerelle send reports/ --to http://127.0.0.1:8081/messages --api-key …
       passerelle send report.hpr --to my-router/in
     """
-    from router.sending import CannotSend, send_all
+    from router.sending import Answer, CannotSend, send_all
 
     contents = [(path.name, path.read_bytes()) for path in _expand(files)]
     if not contents:
         raise Failed("there is no file to send")
-    accepted = True
+    refused = 0
+
+    def told(answer: Answer) -> None:
+        nonlocal refused
+        refused += not answer.accepted
+        click.echo(f"{answer.name}: {answer.verdict}{' — ' + answer.detail if answer.detail else ''}")
+
     try:
-        for answer in asyncio.run(send_all(contents, target, api_key=api_key, ca=ca, seconds=timeout)):
-            click.echo(f"{answer.name}: {answer.verdict}{' — ' + answer.detail if answer.detail else ''}")
-            accepted = accepted and answer.accepted
+        asyncio.run(send_all(contents, target, api_key=api_key, ca=ca, seconds=timeout, told=told))
     except CannotSend as problem:
         raise Failed(str(problem)) from None
-    return 0 if accepted else 1
+    return 1 if refused else 0
 
 
 def _expand(files: tuple[Path, ...]) -> Iterator[Path]:

@@ -27,7 +27,7 @@ WINDOW = 20_000
 UNRECORDED = 512
 """Outcomes that may wait for their commit before no further Delivery is started."""
 
-CONTENT_KEPT = 16 * 1024 * 1024
+CONTENT_KEPT = 8 * 1024 * 1024
 """Bytes of sealed contents kept in memory, so that a first sending need not read them back."""
 
 _COLUMNS = (

@@ -22,7 +22,7 @@ from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
 from schemas.finding import Finding
 
-HAND_OVER_BYTES = 32 * 1024 * 1024
+HAND_OVER_BYTES = 8 * 1024 * 1024
 """Messages just committed, kept in memory so that the pipeline need not read them back."""
 
 

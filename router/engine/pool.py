@@ -6,10 +6,12 @@ A message that no worker survives is rejected with a Finding; it never stops tho
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -39,6 +41,7 @@ def _start_worker(plan: Plan, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _follow(parent)
+    keep_memory_low()
     # When there are not enough processors, acknowledging goes first: reading can catch up, a sender cannot wait.
     os.nice(WORKER_NICE)
     _worker = Worker(plan)
@@ -49,14 +52,18 @@ def _start_worker(plan: Plan, parent: int) -> None:
 
 def _follow(parent: int) -> None:
     """End with the parent, even when that one is killed: on Linux the kernel sees to it."""
-    import ctypes
-    import sys
-
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def keep_memory_low() -> None:
+    """Ask the C library for two arenas instead of eight a processor: threads here take turns, and memory comes back."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        arena_max = -8
+        libc.mallopt(arena_max, 2)
 
 
 def _process(raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:

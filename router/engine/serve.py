@@ -21,6 +21,7 @@ from connectors.address import parse_address
 from router.config.load import Loaded
 from router.engine.clock import utc_now
 from router.engine.engine import Engine
+from router.engine.pool import keep_memory_low
 from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
@@ -61,6 +62,7 @@ SWITCH_SECONDS = 0.001
 
 
 async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None], ready_file: Path | None) -> None:
+    keep_memory_low()
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -30,6 +30,9 @@ WRITE_LOCK = 0x7061_7373
 BUSY_SECONDS = 15
 """How long a transaction waits for another process's before it is JournalBusy."""
 
+WRITER_CACHE_KIB = 32 * 1024
+"""Page cache of the one connection that writes; those that read are many, and have a small one each."""
+
 CHECK_PLACE = b"setting.check"
 
 
@@ -134,13 +137,20 @@ class WriteSession:
         """Run a write transaction; after any failure the connection is made anew for the next one."""
         try:
             with self._store.translated():
-                connection = self._connection = self._connection or self._store.engine.connect()
+                connection = self._connection = self._connection or self._connect()
                 with transaction(connection):
                     self._forget_if_changed(connection)
                     yield connection
         except BaseException:
             self.close()
             raise
+
+    def _connect(self) -> Connection:
+        connection = self._store.engine.connect()
+        if connection.dialect.name == "sqlite":
+            driver: Any = connection.connection.driver_connection
+            driver.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}").close()
+        return connection
 
     def _forget_if_changed(self, connection: Connection) -> None:
         version = None
@@ -220,8 +230,8 @@ def connect(place: JournalPlace, *, pool_size: int = 8) -> Engine:
                 "synchronous=FULL",
                 "foreign_keys=ON",
                 f"busy_timeout={BUSY_SECONDS * 1000}",
-                "cache_size=-32768",
-                "wal_autocheckpoint=4000",
+                "cache_size=-4096",
+                "wal_autocheckpoint=1000",
                 "temp_store=MEMORY",
                 "trusted_schema=OFF",
             ):

@@ -1,4 +1,4 @@
-"""The overview's figures, asked of the journal at most once a second however many people look."""
+"""The overview's figures, counted at most once a second however many people look; connectors' own words stay fresh."""
 
 from __future__ import annotations
 
@@ -99,8 +99,9 @@ class Boards:
 
     def board(self, view: View, now: int) -> Board:
         """Give the overview's figures."""
-        found: Board = self._fresh("board", LEAST_AGE, lambda: self._board(view, now))
-        return found
+        with self._lock:
+            complete: bool = self._fresh("tally", LEAST_AGE, lambda: self.tally.refresh(view, now))
+            return self._board(view, now, complete)
 
     def situation(self, view: View, now: int) -> Situation:
         """Give what is wrong and what waits, for the menu of every page."""
@@ -132,8 +133,7 @@ class Boards:
         names = [status.name for status in self.context.flows() if status.side == "destination"]
         return situation(view, names, since=now - DAY, troubles_since=now - HOUR)
 
-    def _board(self, view: View, now: int) -> Board:
-        complete = self.tally.refresh(view, now)
+    def _board(self, view: View, now: int, complete: bool) -> Board:
         found = self.situation(view, now)
         flows = _with_former(self.context.flows(), self.tally)
         failing: dict[str, int] = {}

@@ -19,6 +19,9 @@ from router.web.context import WebContext
 SECONDS = 1.0
 """Between two looks."""
 
+ECHOES = frozenset({3, 8})
+"""Quiet looks after a change at which pages are refreshed once more: figures that cost much come a little late."""
+
 REFRESH = 20
 """Looks after which pages are refreshed although nothing changed: «12 s ago» does not stay true."""
 
@@ -72,7 +75,7 @@ class Live:
         """Look for changes as long as somebody listens."""
         loop = asyncio.get_running_loop()
         last: object = None
-        quiet = 0
+        quiet = since_change = 0
         try:
             while self._streams and not self._stopping:
                 try:
@@ -80,15 +83,18 @@ class Live:
                 except JournalFault:
                     version = None  # the pages that are asked for will say what is wrong
                 self.looks += 1
-                quiet += 1
-                if version != last or quiet >= REFRESH:
+                quiet, since_change = quiet + 1, since_change + 1
+                if version != last:
+                    since_change = 0
+                if version != last or since_change in ECHOES or quiet >= REFRESH:
                     if last is not None:
                         for stream in self._streams:
                             stream.set()
                     last, quiet = version, 0
                 await asyncio.sleep(SECONDS)
         finally:
-            self._thread.submit(self._disconnect)
+            with contextlib.suppress(RuntimeError):  # `close` was called: it disconnects itself
+                self._thread.submit(self._disconnect)
 
     def _version(self) -> object:
         flows = tuple((flow.name, flow.state, flow.detail, flow.paused) for flow in self._context.flows())
