@@ -43,7 +43,7 @@ class ProofOptions:
     connections: int = 8
     patients: int = 40
     acks: tuple[int, int] = (60, 400)
-    workers: int = 1
+    workers: int = 2
     seed: int = 1
     settle: float = 60.0
     url: str = ""
