@@ -76,6 +76,13 @@ class Inbox(Protocol):
     async def submit(self, inbound: Inbound) -> Receipt:
         """Commit the message and give its receipt."""
 
+    def post(self, inbound: Inbound, done: Callable[[Receipt | NotAccepted], None]) -> bool:
+        """Submit without a task of one's own: `done` is called in the loop with what `submit` would give or raise.
+
+        For sources that take thousands of small messages a second. False when this one must go through `submit`: it is
+        long, or sources are being held back; `done` is then never called.
+        """
+
     async def outcome(self, receipt: Receipt) -> Finding | None:
         """Wait until the message was read: the Finding for which it was rejected, or None when it was not.
 

@@ -68,6 +68,10 @@ class MemoryInbox:
             self._changed.notify_all()
         return Receipt(message_id=known or len(self.messages), duplicate=known is not None)
 
+    def post(self, inbound: Inbound, done: Callable[[Receipt | NotAccepted], None]) -> bool:
+        """Leave every message to `submit`, whose commits the test commands."""
+        return False
+
     async def outcome(self, receipt: Receipt) -> Finding | None:
         """Give the rejection that the test prepared for this message in `rejections`, else None."""
         return self.rejections.get(receipt.message_id)

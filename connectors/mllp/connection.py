@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -171,7 +172,11 @@ class Connection(asyncio.Protocol):
             return
         header = check_header(content, self._settings.environment)
         after = self._before()
-        task = self._start(self._submit(self._slot(), header, content, after))
+        slot = self._slot()
+        if after is None and len(content) <= APART and self._post(slot, header, content):
+            self._tail = None
+            return
+        task = self._start(self._submit(slot, header, content, after))
         self._tail = None if after is None and len(content) <= APART else task
 
     def _part(self, data: bytes) -> None:
@@ -252,6 +257,29 @@ class Connection(asyncio.Protocol):
         task.add_done_callback(self._station.tasks.discard)
         return task
 
+    def _post(self, slot: Slot, header: HeaderCheck, content: bytes) -> bool:
+        """Submit a short message without a task; False when the inbox wants it awaited."""
+        station = self._station
+        if not station.inbox.post(self._inbound(header, content), partial(self._posted, slot, header)):
+            return False
+        station.posted += 1
+        return True
+
+    def _posted(self, slot: Slot, header: HeaderCheck, receipt: Receipt | NotAccepted) -> None:
+        self._station.settled()
+        self._reply(slot, header, receipt if isinstance(receipt, Receipt) else None)
+
+    def _inbound(self, header: HeaderCheck, content: bytes | Path) -> Inbound:
+        finding = header.refusal
+        return Inbound(
+            content=content,
+            received_at=self._station.services.now(),
+            control_id=header.control_id,
+            message_type=header.message_type,
+            peer=self._peer,
+            refusal=None if finding is None else Refusal(finding, header.permanent),
+        )
+
     async def _submit_large(
         self,
         slot: Slot,
@@ -278,17 +306,8 @@ class Connection(asyncio.Protocol):
         """Submit, once the message that it must follow is committed; None when it could not be kept."""
         if after is not None and not after.done():
             await asyncio.wait((after,))
-        finding = header.refusal
-        inbound = Inbound(
-            content=content,
-            received_at=self._station.services.now(),
-            control_id=header.control_id,
-            message_type=header.message_type,
-            peer=self._peer,
-            refusal=None if finding is None else Refusal(finding, header.permanent),
-        )
         try:
-            return await self._station.inbox.submit(inbound)
+            return await self._station.inbox.submit(self._inbound(header, content))
         except NotAccepted:
             return None
         except Exception as failure:

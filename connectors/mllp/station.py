@@ -46,6 +46,8 @@ class Station:
         self.inbox = inbox
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.posted = 0
+        self._idle = asyncio.Event()
         self.draining = False
         self.report = Reporter(services)
         self._counts = dict.fromkeys(FIGURES, 0)
@@ -100,6 +102,12 @@ class Station:
         self.count("not_accepted")
         return self._answers.later(header)
 
+    def settled(self) -> None:
+        """Note that a posted message has its answer."""
+        self.posted -= 1
+        if not self.posted:
+            self._idle.set()
+
     async def drain(self) -> None:
         """Let what was submitted be committed and answered, within `stop_grace`, then close every connection."""
         self.draining = True
@@ -107,13 +115,17 @@ class Station:
         deadline = loop.time() + self.settings.stop_grace
         for connection in list(self.connections):
             connection.stop_reading()
-        while self.tasks and (left := deadline - loop.time()) > 0:
-            await asyncio.wait(self.tasks, timeout=left)
-        if self.tasks:
+        while (self.tasks or self.posted) and (left := deadline - loop.time()) > 0:
+            self._idle.clear()
+            if self.tasks:
+                await asyncio.wait(self.tasks, timeout=left)
+            elif self.posted:
+                await asyncio.wait([asyncio.ensure_future(self._idle.wait())], timeout=left)
+        if self.tasks or self.posted:
             self.report(
                 "mllp.stop.unanswered",
                 self.name,
-                f"{len(self.tasks)} messages were not committed in time at stop; their senders got no "
+                f"{len(self.tasks) + self.posted} messages were not committed in time at stop; their senders got no "
                 "acknowledgement and will send them again",
             )
             stuck = list(self.tasks)

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -16,7 +18,7 @@ from router.engine.outcomes import Outcomes
 from router.engine.pressure import Pressure
 from router.engine.worker import RawMessage
 from router.journal.blobs import LARGE
-from router.journal.operations import AppendMessage
+from router.journal.operations import Appended, AppendMessage
 from router.journal.sealing import file_control_id
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
@@ -85,6 +87,36 @@ class SourceInbox:
             raise NotAccepted(str(fault)) from None
         except OSError as problem:
             raise NotAccepted(f"the message cannot be stored ({problem.strerror or type(problem).__name__})") from None
+        return self._taken(inbound, content, blob, appended)
+
+    def post(self, inbound: Inbound, done: Callable[[Receipt | NotAccepted], None]) -> bool:
+        """Commit a short message without a task of its own; False when it must go through `submit`."""
+        content = inbound.content
+        if self._pressure.full or not isinstance(content, bytes) or len(content) > LARGE:
+            return False
+        digest = hashlib.sha256(content).digest()
+        operation = self._operation(inbound, content, None, digest, len(content))
+        try:
+            self._writer.submit_told(operation, partial(self._posted, inbound, content, done))
+        except JournalFault as fault:
+            done(NotAccepted(str(fault)))
+        return True
+
+    def _posted(
+        self,
+        inbound: Inbound,
+        content: bytes,
+        done: Callable[[Receipt | NotAccepted], None],
+        appended: Appended | Exception,
+    ) -> None:
+        if isinstance(appended, Appended):
+            done(self._taken(inbound, content, None, appended))
+        elif isinstance(appended, JournalFault):
+            done(NotAccepted(str(appended)))
+        else:
+            done(NotAccepted(f"the message could not be kept ({type(appended).__name__})"))
+
+    def _taken(self, inbound: Inbound, content: bytes | None, blob: str | None, appended: Appended) -> Receipt:
         self.received += 1
         self.last_received_at = micros(inbound.received_at)
         if not appended.duplicate:

@@ -10,6 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from router.journal.operations import AppendMessage, Operation, append_messages
@@ -37,7 +38,10 @@ FADING = 0.97
 GROUP = 512
 """Operations in one transaction at most: bounds the time that the first of them waits."""
 
-_Entry = tuple[Operation[Any], "asyncio.Future[Any]"]
+Told = Callable[[Any], None]
+"""Called in the event loop with an operation's result, or with the exception that it ended in."""
+
+_Entry = tuple[Operation[Any], "asyncio.Future[Any] | Told"]
 
 
 class Writer:
@@ -80,12 +84,21 @@ class Writer:
         if self._loop is None or self._stopping:
             raise JournalFault("the journal is closing; send again once the router is back")
         future: asyncio.Future[R] = self._loop.create_future()
+        self._enter(operation, cast("asyncio.Future[Any]", future))
+        return future
+
+    def submit_told(self, operation: Operation[Any], told: Told) -> None:
+        """Queue an operation and be told after the commit: what a future and its waiter would cost is saved."""
+        if self._loop is None or self._stopping:
+            raise JournalFault("the journal is closing; send again once the router is back")
+        self._enter(operation, told)
+
+    def _enter(self, operation: Operation[Any], waiter: asyncio.Future[Any] | Told) -> None:
         with self._wake:
-            self._queue.append((operation, cast("asyncio.Future[Any]", future)))
+            self._queue.append((operation, waiter))
             if isinstance(operation, AppendMessage):
                 self._appends += 1
             self._wake.notify()
-        return future
 
     def _work(self) -> None:
         while True:
@@ -156,7 +169,7 @@ class Writer:
         self.operations += len(operations)
         return results
 
-    def _answer(self, answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    def _answer(self, answers: list[tuple[asyncio.Future[Any] | Told, Any]]) -> None:
         assert self._loop is not None  # noqa: S101 - `submit` refused everything until the loop was known
         try:
             self._loop.call_soon_threadsafe(_set_results, answers)
@@ -165,11 +178,13 @@ class Writer:
             return
 
 
-def _set_results(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+def _set_results(answers: list[tuple[asyncio.Future[Any] | Told, Any]]) -> None:
     for future, answer in answers:
-        if future.done():
+        if not isinstance(future, asyncio.Future):
+            future(answer)
+        elif future.done():
             continue
-        if isinstance(answer, BaseException):
+        elif isinstance(answer, BaseException):
             future.set_exception(answer)
         else:
             future.set_result(answer)
