@@ -37,10 +37,10 @@ from router.journal.store import JournalFault, Store
 from router.journal.tables import ItemState, MessageState
 from router.journal.writer import Writer
 
-BURST = 2.0
+BURST = 4.0
 """Messages arrive in a burst when they come this many times faster than the pipeline works."""
 
-YIELD = 9.0
+YIELD = 15.0
 """During a burst, the pipeline rests this many times as long as it worked."""
 
 YIELD_ABOVE = 256
@@ -192,7 +192,7 @@ class Pipeline:
         # A load that the pipeline could nearly follow must not be left behind: only a burst far above it is.
         if arrived / passed < BURST * count / worked:
             return
-        await asyncio.sleep(min(0.5, YIELD * worked))
+        await asyncio.sleep(min(1.0, YIELD * worked))
         self._began = time.perf_counter()
 
     async def _commit(self, prepared: list[PreparedMessage]) -> None:

@@ -25,8 +25,8 @@ from router.faults import Fault
 KEY_BYTES = 32
 NONCE_BYTES = 12
 PLAIN, COMPRESSED = b"\x01", b"\x02"
-SMALL = 64
-"""Below this many bytes compression only adds a header."""
+SMALL = 2048
+"""Below this many bytes compression saves less than it costs while an acknowledgement is waited for."""
 
 MAX_PLAIN = 256 * 1024 * 1024
 """No sealed value is larger than this once opened, whatever its header says."""
