@@ -16,8 +16,9 @@ from uuid import UUID, uuid5
 
 import orjson
 
-from mappings.contracts import Format, FormatError, ReadContext, Reading, Rendition, Splitter, WriteContext
+from mappings.contracts import Format, FormatError, ReadContext, Reading, Rendition, WriteContext
 from mappings.registry import detect, format_named
+from router.conversion import read_content
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
@@ -41,7 +42,7 @@ from router.journal.store import Store, open_store
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from schemas.attachment import Attachment
 from schemas.document import Document
-from schemas.finding import Finding, Severity, Unread
+from schemas.finding import Finding, Severity
 from schemas.identity import PatientIdentity
 from schemas.item import ITEM, Item
 from schemas.lab import LabReport
@@ -149,8 +150,7 @@ class Worker:
         try:
             fmt = format_named(source.format) if source and source.format else detect(content)
             name = fmt.name
-            parts = fmt.split(content) if isinstance(fmt, Splitter) else (content,)
-            reading = fmt.read(content, context) if len(parts) <= 1 else _merged(fmt, parts, context)
+            reading = read_content(fmt, content, context)
         except FormatError as refused:
             finding = Finding(
                 severity=Severity.ERROR, code=refused.code, where=refused.where[:160], message=refused.message
@@ -393,24 +393,6 @@ class Worker:
             return attachment
         plain = self._store.blobs.get(self._store.blobs.name_of(bytes.fromhex(attachment.sha256)))
         return attachment.model_copy(update={"data": base64.b64encode(plain).decode()})
-
-
-def _merged(fmt: Format, parts: Sequence[bytes], context: ReadContext) -> Reading:
-    """Read a batch: the Items of all its messages; an unreadable part is a Finding and does not stop the others."""
-    items: list[Item] = []
-    findings: list[Finding] = []
-    unread: list[Unread] = []
-    for rank, part in enumerate(parts, start=1):
-        try:
-            reading = fmt.read(part, context)
-        except FormatError as refused:
-            where = f"message {rank} of the batch, {refused.where}"[:160]
-            findings.append(Finding(severity=Severity.ERROR, code=refused.code, where=where, message=refused.message))
-            continue
-        items += reading.items
-        findings += reading.findings
-        unread += reading.unread
-    return Reading(items=tuple(items), findings=tuple(findings), unread=tuple(unread))
 
 
 def _authority(item: Item) -> str:
