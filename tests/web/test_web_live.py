@@ -19,6 +19,7 @@ CHANGED = b"event: changed\ndata: 1\n\n"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "SECONDS", 0.01)
     monkeypatch.setattr(live, "REFRESH", 10_000)
+    monkeypatch.setattr(live, "ECHOES", frozenset())
 
 
 async def told(stream: Any, seconds: float = 5.0) -> bytes:
@@ -63,6 +64,22 @@ async def test_quiet_pages_are_refreshed_now_and_then(site: Any, monkeypatch: py
     stream = site.desk.live.stream()
     await told(stream)
     assert await told(stream) == CHANGED
+    await stream.aclose()
+
+
+async def test_a_change_is_echoed_for_figures_that_come_late(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "ECHOES", frozenset({2}))
+    hub = site.desk.live
+    stream = hub.stream()
+    await told(stream)
+    await looked(hub)
+    site.journal.message(site.clock[0], control="LATER")
+    assert [await told(stream), await told(stream)] == [CHANGED, CHANGED]
+    waiting = asyncio.ensure_future(told(stream))
+    await looked(hub)
+    assert not waiting.done()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
     await stream.aclose()
 
 
