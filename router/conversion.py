@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
+from typing import cast
 from uuid import UUID, uuid5
 
 from mappings.contracts import (
@@ -44,9 +46,15 @@ def recognise(content: bytes, name: str | None) -> Format:
     return format_named(name) if name else detect(content)
 
 
+@cache
+def _splits(kind: type) -> bool:
+    # Asking whether a class keeps to a protocol takes longer than splitting a message.
+    return issubclass(kind, Splitter)
+
+
 def read_content(fmt: Format, content: bytes, context: ReadContext) -> Reading:
     """Read a content that may hold several messages. Raises FormatError when none can be read."""
-    parts = fmt.split(content) if isinstance(fmt, Splitter) else (content,)
+    parts = cast("Splitter", fmt).split(content) if _splits(type(fmt)) else (content,)
     if len(parts) <= 1:
         return fmt.read(content, context)
     readings: list[Reading] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from mappings.hl7v2.attachments import attachment_of, payload_of
@@ -75,8 +76,12 @@ class _Participants(NamedTuple):
 
 def is_meta(notes: Notebook, result: Result) -> bool:
     """Say whether an OBX is delivery metadata; old senders leave the coding system out."""
-    raw = result.obx.raw(3)
-    return META in raw or raw.split(notes.syntax.component, 1)[0].strip() in _META_CODES
+    return _names_meta(result.obx.raw(3), notes.syntax.component)
+
+
+@lru_cache(maxsize=4096)
+def _names_meta(raw: str, component: str) -> bool:
+    return META in raw or raw.split(component, 1)[0].strip() in _META_CODES
 
 
 def is_document(notes: Notebook, order: Order) -> bool:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
 from mappings.contracts import ReadContext
 from mappings.hl7v2.er7 import Message, Segment
 from mappings.hl7v2.syntax import NULL
 from mappings.hl7v2.times import moment
 from schemas.finding import Finding, Severity
+
+
+T = TypeVar("T")
+
+
+class Remarks(NamedTuple):
+    """What was noted while one segment was read, so that it can be noted again when the same segment comes back."""
+
+    findings: tuple[Finding, ...]
+    unused: bool
+    left: tuple[int, ...]
+    whole: tuple[int, ...]
 
 
 class Notebook:
@@ -47,6 +62,32 @@ class Notebook:
     def use(self, segment: Segment, *fields: int) -> None:
         """Say that these fields are used to their last component, unlike usually."""
         self.whole.update((segment, field) for field in fields)
+
+    def remarked(self, segment: Segment, work: Callable[[], T]) -> tuple[T, Remarks | None]:
+        """Do some reading of one segment, and give what it noted; None when it noted something of other segments."""
+        findings, unused, left, whole = len(self.findings), set(self.unused), set(self.left), set(self.whole)
+        result = work()
+        more_left, more_whole, more_unused = self.left - left, self.whole - whole, self.unused - unused
+        about = {one for one, _ in more_left | more_whole} | more_unused
+        if about - {segment}:
+            return result, None
+        remarks = Remarks(
+            tuple(self.findings[findings:]),
+            segment in more_unused,
+            tuple(sorted(n for _, n in more_left)),
+            tuple(sorted(n for _, n in more_whole)),
+        )
+        return result, remarks
+
+    def repeat(self, segment: Segment, remarks: Remarks) -> None:
+        """Note of a segment what was noted when its like was read."""
+        self.findings += remarks.findings
+        if remarks.unused:
+            self.unused.add(segment)
+        if remarks.left:
+            self.leave_fields(segment, *remarks.left)
+        if remarks.whole:
+            self.use(segment, *remarks.whole)
 
     def time(self, segment: Segment, n: int) -> str | None:
         """Read a date-time field; one that is no date is a Finding and None."""

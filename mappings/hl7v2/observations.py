@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from mappings.hl7v2.attachments import attachment_of
@@ -82,62 +82,92 @@ def observations_of(
 
 
 def _observation(notes: Notebook, result: Result, shared: Shared) -> Observation:
-    """Read one OBX.
-
-    Only what was sent is given to the model: validating a small dictionary costs half of eighteen keywords, twelve
-    times a message.
-    """
+    """Read one OBX: what an analysis has in common from one patient to the next, then what is this result's own."""
     obx = result.obx
+    count = len(obx.fields)
+    value, unit_inside = value_of(notes, obx)
+    own: dict[str, object] = {"value": value}
+    if unit_inside is not None:
+        own["unit"] = unit_inside
+    effective_at, issued_at = shared.effective_at, shared.issued_at
+    if count > 14:
+        effective_at = notes.time(obx, 14) or effective_at
+        if count > 19:
+            issued_at = notes.time(obx, 19) or issued_at
+    if effective_at is not None:
+        own["effective_at"] = effective_at
+    if issued_at is not None:
+        own["issued_at"] = issued_at
+    if result.notes:
+        own["comment"], own["previous"] = _remarks(notes, result.notes)
+    return _analysis(notes, obx, shared).model_copy(update=own)
+
+
+REMEMBERED_ANALYSES = 4096
+"""Results without their own values that are remembered; a pure function's memory, bounded."""
+
+_LONGEST_KEY = 2000
+"""Characters of the fields of one OBX that may be remembered."""
+
+_ANALYSES: dict[tuple[object, ...], Observation] = {}
+
+
+def _analysis(notes: Notebook, obx: Segment, shared: Shared) -> Observation:
+    """Read of an OBX what is not the result itself: a laboratory's analyses are the same from message to message."""
+    fields = obx.fields
+    key = (
+        notes.syntax,
+        shared.laboratory,
+        shared.specimen,
+        *fields[3:5],
+        *fields[6:14],
+        "",
+        *fields[15:19],
+        *fields[20:],
+    )
+    known = _ANALYSES.get(key)
+    if known is not None:
+        return known
+    read, remarks = notes.remarked(obx, partial(_read_analysis, notes, obx, shared))
+    noticed = remarks is None or remarks.findings or remarks.unused or remarks.left or remarks.whole
+    if not noticed and sum(map(len, fields)) - len(obx.raw(5)) <= _LONGEST_KEY:
+        if len(_ANALYSES) >= REMEMBERED_ANALYSES:
+            _ANALYSES.clear()
+        _ANALYSES[key] = read
+    return read
+
+
+def _read_analysis(notes: Notebook, obx: Segment, shared: Shared) -> Observation:
     syntax = notes.syntax
     fields = obx.fields
     count = len(fields)
-    value, unit_inside = value_of(notes, obx)
-    values: dict[str, object] = {"value": value}
+    values: dict[str, object] = {}
     if count > 3:
         named = coded(fields[3], syntax)
         values["label"], values["codes"] = named.text, named.codes
         if count > 4 and fields[4]:
             values["sub_id"] = obx.code(4) or None
-    if unit_inside is not None:
-        values["unit"] = unit_inside
-    elif count > 6 and (raw := fields[6]) and raw != NULL:
+    if count > 6 and (raw := fields[6]) and raw != NULL:
         values["unit"] = unit(raw, syntax)
     if count > 7 and (raw := fields[7]) and raw != NULL:
         values["reference"] = reference(syntax.text(raw))
     if count > 8 and fields[8]:
         values["flags"] = flags_of(notes, obx, _FLAGS)
     values["status"] = (OF_RESULT.get(fields[11]) if count > 11 else None) or _status(notes, obx)
-    effective_at, issued_at = shared.effective_at, shared.issued_at
-    if count > 13:
-        if fields[13]:
-            values["access"] = obx.code(13) or None
-        if count > 14:
-            effective_at = notes.time(obx, 14) or effective_at
-        if count > 15:
-            issued_at = _read_the_rest(notes, obx, shared, values) or issued_at
-    if effective_at is not None:
-        values["effective_at"] = effective_at
-    if issued_at is not None:
-        values["issued_at"] = issued_at
+    if count > 13 and fields[13]:
+        values["access"] = obx.code(13) or None
     if shared.specimen is not None:
         values["specimen"] = shared.specimen
-    if result.notes:
-        values["comment"], values["previous"] = _remarks(notes, result.notes)
+    if count > 15:
+        if obx.raw(23):
+            notes.leave_fields(obx, 15)
+        if not shared.laboratory:
+            values["performer"] = performer_of(obx, syntax)
+        if obx.raw(16):
+            values["validated_by"] = professional(obx.first(16), syntax)
+        if obx.raw(17):
+            values["method"] = method_of(obx, syntax)
     return Observation.model_validate(values)
-
-
-def _read_the_rest(notes: Notebook, obx: Segment, shared: Shared, values: dict[str, object]) -> str | None:
-    """Read OBX-15 to 24, which most results do not have; give OBX-19."""
-    syntax = notes.syntax
-    if obx.raw(23):
-        notes.leave_fields(obx, 15)
-    if not shared.laboratory:
-        values["performer"] = performer_of(obx, syntax)
-    if obx.raw(16):
-        values["validated_by"] = professional(obx.first(16), syntax)
-    if obx.raw(17):
-        values["method"] = method_of(obx, syntax)
-    return notes.time(obx, 19)
 
 
 def _status(notes: Notebook, obx: Segment) -> ResultStatus:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 from mappings.contracts import Environment, ReadContext, Reading, item_id
 from mappings.hl7v2.datatypes import organization_of_authority
@@ -13,7 +14,7 @@ from mappings.hl7v2.groups import Order, PatientGroup, group
 from mappings.hl7v2.header import VERSIONS
 from mappings.hl7v2.identities import people_of, read_events
 from mappings.hl7v2.lab_reports import by_report, read_report
-from mappings.hl7v2.notebook import Notebook
+from mappings.hl7v2.notebook import Notebook, Remarks
 from mappings.hl7v2.patient import patient_of
 from mappings.hl7v2.statuses import REVISING
 from mappings.hl7v2.stays import read_stay
@@ -281,20 +282,21 @@ def _patient(notes: Notebook, around: PatientGroup) -> PatientIdentity:
     # A patient's results come one after the other, each with the same PID: what it says was worked out before.
     key = (notes.syntax, notes.context.environment, str(notes.zone), around.pid.nth, *around.pid.fields)
     known = _PATIENTS.get(key)
-    if known is None:
-        before = (len(notes.findings), len(notes.unused), len(notes.left), len(notes.whole))
-        known = patient_of(notes, around.pid)
-        if before != (len(notes.findings), len(notes.unused), len(notes.left), len(notes.whole)):
-            return known  # what was noticed beside must be noticed again
+    if known is not None:
+        patient, remarks = known
+        notes.repeat(around.pid, remarks)
+        return patient
+    patient, noted = notes.remarked(around.pid, partial(patient_of, notes, around.pid))
+    if noted is not None:
         if len(_PATIENTS) >= REMEMBERED_PATIENTS:
             _PATIENTS.clear()
-        _PATIENTS[key] = known
-    return known
+        _PATIENTS[key] = patient, noted
+    return patient
 
 
 REMEMBERED_PATIENTS = 2000
 """PID segments whose reading is remembered; a pure function's memory, bounded."""
-_PATIENTS: dict[tuple[object, ...], PatientIdentity] = {}
+_PATIENTS: dict[tuple[object, ...], tuple[PatientIdentity, Remarks]] = {}
 
 
 _READERS: dict[ItemKind, Callable[[Notebook, _Maker, Trigger], None]] = {

@@ -8,6 +8,7 @@ they are not listed.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from mappings.hl7v2.er7 import Segment
@@ -204,17 +205,26 @@ def _add(found: list[Unread], segment: Segment, n: int, raw: str) -> None:
 
 def _add_rest(found: list[Unread], segment: Segment, n: int, raw: str, part: Part) -> None:
     """Report the components and repetitions of a field that are not used."""
-    syntax = segment.syntax
+    remembered = _rest if len(raw) <= LONGEST else _rest.__wrapped__
+    for rank, number, text in remembered(raw, part, segment.syntax):
+        place = _repetition(segment, n, rank)
+        found.append(Unread(where=f"{place}.{number}" if number else place, text=text))
+
+
+@lru_cache(maxsize=4096)
+def _rest(raw: str, part: Part, syntax: Syntax) -> tuple[tuple[int, int, str], ...]:
+    """List what a field holds beyond the part that is used: rank of the repetition, component (0: all), text."""
     used, _, first_only = part
+    rest: list[tuple[int, int, str]] = []
     for rank, repetition in enumerate(raw.split(syntax.repetition), start=1):
         if first_only and rank > 1:
             if _holds_value(repetition, syntax):
-                found.append(Unread(where=_repetition(segment, n, rank), text=_shown(syntax, repetition)))
+                rest.append((rank, 0, _shown(syntax, repetition)))
             continue
         for number, component in enumerate(repetition.split(syntax.component), start=1):
             if component and number not in used and _holds_value(component, syntax):
-                place = _repetition(segment, n, rank)
-                found.append(Unread(where=f"{place}.{number}", text=_shown(syntax, component)))
+                rest.append((rank, number, _shown(syntax, component)))
+    return tuple(rest)
 
 
 def _repetition(segment: Segment, n: int, rank: int) -> str:

@@ -44,7 +44,7 @@ from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.finding import Finding, Severity
 from schemas.identity import PatientIdentity
-from schemas.item import ITEM, Item
+from schemas.item import ITEM, Item, dump_item
 from schemas.lab import LabReport
 from schemas.stay import Stay
 
@@ -213,7 +213,7 @@ class Worker:
         else:
             state = ItemState.UNROUTED
         stored = self._without_data(item)
-        body = ITEM.dump_json(stored)
+        body = dump_item(stored)
         return PreparedItem(
             ordinal=ordinal,
             key=item.id[:40],

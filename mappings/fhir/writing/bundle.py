@@ -28,6 +28,11 @@ def name_uuid(name: str) -> str:
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
+def entry_url(name: str) -> str:
+    """Give the `fullUrl` of the entry of this name."""
+    return f"urn:uuid:{name_uuid(name)}"
+
+
 def token(system: str, value: str) -> str:
     """Write a search criterion on an identifier, escaped for FHIR and then for a URL."""
     escaped = _TOKEN_SPECIALS.sub(r"\\\1", value)
@@ -64,7 +69,7 @@ class BundleBuilder:
         self.sender = sender
         self.zone = context.timezone
         self.local_codes = context.options.get("local_codes")
-        self.entries: list[Resource] = []
+        self.entries: list[Resource | bytes] = []
         self.findings: list[Finding] = []
         self.tags: list[Resource] = []
         self._known: dict[str, tuple[Resource, Resource]] = {}
@@ -93,7 +98,7 @@ class BundleBuilder:
 
     def _add(self, resource: Resource, name: str, criteria: str | None, *, update: bool) -> Resource:
         kind = resource["resourceType"]
-        url = f"urn:uuid:{name_uuid(name)}"
+        url = entry_url(name)
         if criteria is None:
             identity = {"system": systems.URI, "value": url}
             identifiers = resource.get("identifier")
@@ -108,6 +113,11 @@ class BundleBuilder:
             else {"method": "POST", "url": kind, "ifNoneExist": criteria}
         )
         self.entries.append({"fullUrl": url, "resource": resource, "request": request})
+        return {"reference": url}
+
+    def put_written(self, url: str, entry: bytes) -> Resource:
+        """Add an entry that is JSON already, with nothing empty in it; gives the reference to it."""
+        self.entries.append(entry)
         return {"reference": url}
 
     def shared(self, resource: Resource, criteria: str) -> Resource:
@@ -143,12 +153,15 @@ class BundleBuilder:
         bundle["identifier"] = {"system": systems.BUNDLE_IDS, "value": self.context.identity}
         bundle["type"] = "transaction"
         bundle["timestamp"] = self.context.now.astimezone(self.zone).isoformat(timespec="milliseconds")
-        bundle["entry"] = self.entries
-        content = orjson.dumps(bundle)
-        if b'""' in content or b"{}" in content or b"[]" in content:
-            bundle["entry"] = [_pruned(entry) for entry in self.entries]
-            content = orjson.dumps(bundle)
-        return content
+        entries = b",".join([entry if isinstance(entry, bytes) else _written(entry) for entry in self.entries])
+        return b'%b,"entry":[%b]}' % (orjson.dumps(bundle)[:-1], entries)
+
+
+def _written(entry: Resource) -> bytes:
+    content = orjson.dumps(entry)
+    if b'""' in content or b"{}" in content or b"[]" in content:
+        content = orjson.dumps(_pruned(entry))
+    return content
 
 
 def _pruned(node: object) -> object:

@@ -195,16 +195,20 @@ def address(given: Address) -> Resource:
     return out
 
 
-@lru_cache(maxsize=8192)
 def number(text: str) -> orjson.Fragment:
-    """Write a decimal with the very digits that it has (`13.20`), put into JSON's grammar when it is not (`+.5`)."""
+    """Write a decimal with the very digits that it has."""
+    return orjson.Fragment(number_text(text))
+
+
+@lru_cache(maxsize=8192)
+def number_text(text: str) -> str:
+    """Give a decimal's digits as they are (`13.20`), put into JSON's grammar when they are not (`+.5`)."""
     if _JSON_NUMBER.fullmatch(text):
-        return orjson.Fragment(text)
+        return text
     sign = "-" if text.startswith("-") else ""
     mantissa, letter, exponent = text.lstrip("+-").replace("E", "e").partition("e")
     whole, _, decimals = mantissa.partition(".")
-    written = f"{sign}{whole.lstrip('0') or '0'}{'.' + decimals if decimals else ''}{letter}{exponent}"
-    return orjson.Fragment(written)
+    return f"{sign}{whole.lstrip('0') or '0'}{'.' + decimals if decimals else ''}{letter}{exponent}"
 
 
 def quantity(text: str, unit: Unit | None, comparator: str | None = None) -> Resource:

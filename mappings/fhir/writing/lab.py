@@ -14,7 +14,7 @@ import orjson
 
 from mappings.fhir import systems
 from mappings.fhir.writing.actors import organization, professional, put_recipients, put_sender
-from mappings.fhir.writing.bundle import BundleBuilder, Resource, token
+from mappings.fhir.writing.bundle import BundleBuilder, Resource, entry_url, token
 from mappings.fhir.writing.datatypes import (
     analysis_code,
     coding,
@@ -22,6 +22,7 @@ from mappings.fhir.writing.datatypes import (
     extend,
     extension,
     identifier,
+    number_text,
     put_bare_unit,
     put_date_time,
     put_instant,
@@ -30,10 +31,11 @@ from mappings.fhir.writing.datatypes import (
     usable,
 )
 from mappings.fhir.writing.document import attachment
+from mappings.fhir.writing.outlines import common_text, is_plain, outline_of
 from mappings.fhir.writing.patient import patient
 from schemas.coding import LOINC, Coding
 from schemas.item import LabReportItem
-from schemas.lab import LabChapter, Observation, ParentResult, PreviousResult, ResultStatus, Specimen
+from schemas.lab import LabChapter, Observation, ParentResult, PreviousResult, QuantityValue, ResultStatus, Specimen
 from schemas.value_sets import INTERPRETATION, abnormal_flags
 
 _LABORATORY = orjson.Fragment(
@@ -82,6 +84,7 @@ class LabWriter:
         self.subject: Resource = {}
         self.effective: Resource = {}
         self.inherited: Resource = {}
+        self.common: str | None = None
 
     def write(self) -> None:
         """Add every resource of the report to the Bundle."""
@@ -93,6 +96,7 @@ class LabWriter:
         for specimen in report.specimens:
             self.specimens[specimen.id] = self._specimen(specimen)
         self._put_effective()
+        self.common = common_text(self.subject, self.inherited)
         results = self._results()
         out["identifier"] = self._identifiers()
         if request is not None:
@@ -289,7 +293,7 @@ class LabWriter:
         else:
             out["dataAbsentReason"] = _absent("as-text" if given.comment else "unknown")
         name = given.codes[0].code if given.codes else given.title or ""
-        return self._put(out, f"chapter|{self.key}|{name}")
+        return builder.put(out, self._ranked(f"chapter|{self.key}|{name}"))
 
     def _put_parent(self, out: Resource, given: ParentResult) -> None:
         builder = self.builder
@@ -306,13 +310,33 @@ class LabWriter:
         if inside:
             extend(out, {"url": systems.OUR_EXT + "parent-result", "extension": inside})
 
-    def _put(self, out: Resource, name: str) -> Resource:
-        """Add an Observation under its name; a name met before in this report gets a rank."""
+    def _ranked(self, name: str) -> str:
+        """Give an Observation's name, with a rank when it was met before in this report."""
         rank = self.names.get(name, 0) + 1
         self.names[name] = rank
-        return self.builder.put(out, name if rank == 1 else f"{name}|{rank}")
+        return name if rank == 1 else f"{name}|{rank}"
 
     def _observation(self, given: Observation) -> Resource:
+        name = given.codes[0].code if given.codes else given.label or ""
+        full_name = self._ranked(f"observation|{self.key}|{name}|{given.sub_id or ''}")
+        reference = self._plain(given, full_name)
+        if reference is None:
+            reference = self.builder.put(self._written(given), full_name)
+        self.by_code[name, given.sub_id] = reference
+        return reference
+
+    def _plain(self, given: Observation, name: str) -> Resource | None:
+        """Write a plain result from its outline; None when it must be written the ordinary way."""
+        if self.common is None or not is_plain(given):
+            return None
+        builder = self.builder
+        outline = outline_of(given, builder.sender, builder.local_codes, self._written)
+        if outline is None or not isinstance(given.value, QuantityValue):
+            return None
+        url = entry_url(name)
+        return builder.put_written(url, outline.filled(url, self.common, number_text(given.value.number)))
+
+    def _written(self, given: Observation) -> Resource:
         builder = self.builder
         out: Resource = {"resourceType": "Observation"}
         _put_status(out, given.status)
@@ -338,10 +362,7 @@ class LabWriter:
         if given.reference is not None:
             put_reference(out, given.reference, given.unit)
         self._put_details(out, given, code)
-        name = given.codes[0].code if given.codes else given.label or ""
-        reference = self._put(out, f"observation|{self.key}|{name}|{given.sub_id or ''}")
-        self.by_code[name, given.sub_id] = reference
-        return reference
+        return out
 
     def _put_details(self, out: Resource, given: Observation, code: orjson.Fragment) -> None:
         builder = self.builder

@@ -1,0 +1,130 @@
+"""Plain results written once: an outline is all of an Observation's entry but its number, its name and its times.
+
+A laboratory's analyses, units, ranges and flags are the same from one patient to the next; most results differ from
+their like by a number alone. An outline is made by the ordinary writer, with marks where those differ, so that there is
+one way to write an Observation and a quicker way to write it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import orjson
+
+from mappings.fhir import systems
+from mappings.fhir.writing.bundle import Resource
+from schemas.lab import Observation, QuantityValue
+
+_NUMBER, _SUBJECT, _URL = "@passerelle-number@", "@passerelle-subject@", "@passerelle-url@"
+_MARKS = (_URL, f'"{_SUBJECT}"', f'"{_NUMBER}"', _URL, _URL)
+"""What stands for them, in the order in which the ordinary writer leaves it."""
+
+_TIMES = ("effectiveDateTime", "effectivePeriod")
+
+REMEMBERED = 4096
+"""Outlines that are kept; a pure function's memory, bounded."""
+
+
+class Outline(NamedTuple):
+    """The text between the marks of one entry."""
+
+    before_url: str
+    before_subject: str
+    before_number: str
+    before_identifier: str
+    before_request: str
+    end: str
+
+    def filled(self, url: str, subject: str, number: str) -> bytes:
+        """Give the entry. `subject` is the JSON of the reference and, after it, of the members that are inherited."""
+        return (
+            f"{self.before_url}{url}{self.before_subject}{subject}{self.before_number}{number}"
+            f"{self.before_identifier}{url}{self.before_request}{url}{self.end}"
+        ).encode()
+
+
+_KNOWN: dict[tuple[object, ...], Outline | None] = {}
+
+
+def is_plain(given: Observation) -> bool:
+    """Tell a number that differs from its like by nothing but that number."""
+    value = given.value
+    return (
+        isinstance(value, QuantityValue)
+        and (
+            not value.text or value.text == (f"{value.comparator}{value.number}" if value.comparator else value.number)
+        )
+        and given.effective_at is None
+        and given.issued_at is None
+        and given.comment is None
+        and not given.previous
+        and given.sub_id is None
+        and given.specimen is None
+        and given.second is None
+        and given.method is None
+        and given.performer is None
+        and given.validated_by is None
+        and given.access is None
+    )
+
+
+def outline_of(
+    given: Observation, sender: str, local_codes: str | None, write: Callable[[Observation], Resource]
+) -> Outline | None:
+    """Give the outline of a plain result, or None when it has none; `write` is the ordinary writer.
+
+    None is for texts that hold our marks or leave an empty element behind, which only the ordinary way prunes.
+    """
+    comparator = given.value.comparator if isinstance(given.value, QuantityValue) else None
+    key = (
+        sender,
+        local_codes,
+        given.codes,
+        given.label,
+        given.unit,
+        given.reference,
+        given.flags,
+        given.status,
+        comparator,
+    )
+    try:
+        return _KNOWN[key]
+    except KeyError:
+        outline = _made(write(given))
+    if len(_KNOWN) >= REMEMBERED:
+        _KNOWN.clear()
+    _KNOWN[key] = outline
+    return outline
+
+
+def _made(resource: Resource) -> Outline | None:
+    quantity = resource.get("valueQuantity")
+    if not isinstance(quantity, dict):
+        return None
+    # Members keep the place that the ordinary writer gave them; only their values become marks.
+    own = {key: value for key, value in resource.items() if not key.endswith(_TIMES)}
+    marked = {**own, "subject": _SUBJECT, "valueQuantity": {**quantity, "value": _NUMBER}}
+    marked["identifier"] = [{"system": systems.URI, "value": _URL}]
+    request = {"method": "PUT", "url": f"Observation?identifier={systems.URI}|{_URL}"}
+    text = orjson.dumps({"fullUrl": _URL, "resource": marked, "request": request}).decode()
+    if _leaves_something_empty(text):
+        return None
+    pieces: list[str] = []
+    for mark in _MARKS:
+        piece, found, text = text.partition(mark)
+        if not found:
+            return None
+        pieces.append(piece)
+    pieces.append(text)
+    return None if any("@passerelle-" in piece for piece in pieces) else Outline(*pieces)
+
+
+def common_text(subject: Resource, inherited: Resource) -> str | None:
+    """Write what all plain results of a report have in common: the patient's reference and the time they inherit."""
+    text = orjson.dumps({"subject": subject, **inherited}).decode()
+    return None if _leaves_something_empty(text) else text.removeprefix('{"subject":').removesuffix("}")
+
+
+def _leaves_something_empty(text: str) -> bool:
+    return '""' in text or "{}" in text or "[]" in text
