@@ -32,7 +32,7 @@ class BenchOptions:
 
     `seconds` and `rate` are of the paced load; `closed_seconds` of the floor and of each closed loop. `preload` fills
     the journal with that many rows first. `folder` keeps the router's folder there; without it, it is temporary.
-    `url` puts the journal on PostgreSQL: its size is then not measured.
+    `workers` None leaves their number to the router. `url` puts the journal on PostgreSQL: its size is then not measured.
     """
 
     seconds: float = 60.0
@@ -40,7 +40,7 @@ class BenchOptions:
     closed_seconds: float = 4.0
     connections: tuple[int, ...] = (1, 8, 32, 128)
     patients: int = 1000
-    workers: int = 2
+    workers: int | None = None
     concurrency: int = 8
     preload: int = 0
     seed: int = 1
@@ -76,7 +76,7 @@ def configuration(options: BenchOptions, fhir_url: str) -> str:
 url = "{options.url}"
 
 [engine]
-workers = {options.workers}
+workers = {'"auto"' if options.workers is None else options.workers}
 
 [web]
 listen = "127.0.0.1:0"

@@ -33,7 +33,7 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--rate", default=1000.0, show_default=True, help="Messages a second of the paced load.")
 @click.option("--closed-seconds", default=4.0, show_default=True, help="Length of the floor and of each closed loop.")
 @click.option("--patients", default=1000, show_default=True, help="Registered patients that the messages are about.")
-@click.option("--workers", default=2, show_default=True, help="Worker processes of the router.")
+@click.option("--workers", type=int, help="Worker processes of the router.  [default: what the router takes here]")
 @click.option("--concurrency", default=8, show_default=True, help="Deliveries under way at once.")
 @click.option("--preload", default=0, show_default=True, help="Messages put into the journal first.")
 @click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
@@ -43,7 +43,7 @@ def command_bench(
     rate: float,
     closed_seconds: float,
     patients: int,
-    workers: int,
+    workers: int | None,
     concurrency: int,
     preload: int,
     url: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -35,11 +36,19 @@ class JournalSection(Section):
     )
 
 
+def _processors() -> int:
+    """Count the processors that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
 class EngineSection(Section):
     """How work is done."""
 
-    workers: int = Field(
-        2, ge=0, le=64, description="Processes that read and write formats. 0: in the router's own process."
+    workers: Annotated[int, Field(ge=0, le=64)] | Literal["auto"] = Field(
+        "auto",
+        description="Processes that read and write formats. 0: in the router's own process. `auto`: one for each "
+        "processor but the one that receives and sends, at least 1 and at most 4.",
     )
     batch: int = Field(64, ge=1, le=512, description="Messages handed to a worker at once.")
     batch_seconds: float = Field(
@@ -51,6 +60,11 @@ class EngineSection(Section):
         description="Messages acknowledged and not yet processed above which sources are asked to slow down.",
     )
     stop_seconds: float = Field(20.0, gt=0, description="Time that a graceful stop may take.")
+
+    @property
+    def worker_count(self) -> int:
+        """How many worker processes to run on this machine."""
+        return self.workers if self.workers != "auto" else min(4, max(1, _processors() - 1))
 
 
 class IdentitySection(Section):

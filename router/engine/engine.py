@@ -70,7 +70,7 @@ class Engine:
         self._pressure = Pressure(section.max_waiting)
         self._handed = HandOver()
         self._outcomes = Outcomes(store)
-        self.pool = WorkerPool(plan_of(loaded, store.sealer.master), section.workers, section.batch_seconds)
+        self.pool = WorkerPool(plan_of(loaded, store.sealer.master), section.worker_count, section.batch_seconds)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._sources: dict[str, _RunningSource] = {}
         self._dispatchers: dict[str, Dispatcher] = {}

@@ -64,7 +64,7 @@ class AppendMessage:
 
     def apply(self, unit: Unit) -> Appended:
         """Append one message alone; the writer prefers `append_messages` for many."""
-        return append_messages(unit, [self])[0]
+        return append_messages(unit, [self], look_first=True)[0]
 
 
 _COUNT_DUPLICATE = (
@@ -74,10 +74,14 @@ _COUNT_DUPLICATE = (
 )
 
 
-def append_messages(unit: Unit, operations: Sequence[AppendMessage]) -> list[Appended]:
-    """Append messages with one look-up for duplicates, among the journal's and among themselves."""
-    identities = [operation.identity for operation in operations]
-    known = unit.known_identities(identities)
+def append_messages(unit: Unit, operations: Sequence[AppendMessage], *, look_first: bool) -> list[Appended]:
+    """Append messages, with one look-up for resends among the journal's when `look_first`, always among themselves.
+
+    Without the look-up, a resend makes the transaction fail as `Repeated`: resends are rare, look-ups are not free.
+    """
+    known: dict[bytes, int] = {}
+    if look_first:
+        known = unit.known_identities([(operation.control_id, operation.identity) for operation in operations])
     results: list[Appended] = []
     fresh: set[int] = set()
     repeated: list[dict[str, int]] = []

@@ -48,6 +48,10 @@ class JournalBusy(JournalFault):
     """Another process holds the journal for longer than we wait."""
 
 
+class Repeated(Exception):
+    """A message taken for new is in the journal already: the transaction must be undone, and look first."""
+
+
 @dataclass(frozen=True, slots=True)
 class JournalPlace:
     """Where a journal lives: its database URL, its data folder (key, blobs, spool)."""
@@ -134,13 +138,16 @@ class WriteSession:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """Run a write transaction; after any failure the connection is made anew for the next one."""
+        """Run a write transaction; after a failure, unless it is `Repeated`, the connection is made anew."""
         try:
             with self._store.translated():
                 connection = self._connection = self._connection or self._connect()
                 with transaction(connection):
                     self._forget_if_changed(connection)
                     yield connection
+        except Repeated:
+            self.last_ids.clear()
+            raise
         except BaseException:
             self.close()
             raise

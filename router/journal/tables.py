@@ -93,9 +93,8 @@ message = Table(
     Column("unread", Integer, nullable=False, server_default="0"),
     Column("duplicates", Integer, nullable=False, server_default="0"),
     Column("replays", Integer, nullable=False, server_default="0"),
-    Index("ux_message_identity", "identity", unique=True),
+    Index("ux_message_control_id", "control_id", "identity", unique=True),
     Index("ix_message_received", "received_at", "source"),
-    Index("ix_message_control_id", "control_id"),
     Index(
         "ix_message_open",
         "state",
@@ -104,7 +103,8 @@ message = Table(
         postgresql_where=text("state <> 'processed'"),
     ),
 )
-"""`identity` recognises a resend: a keyed digest of source, control id and content. `worst` is 0 none, 1 info,
+"""`identity` recognises a resend: a keyed digest of source, control id and content. Its index begins with the control
+id: those come in sequence, digests fall anywhere, and each would cost a page of its own to write. `worst` is 0 none, 1 info,
 2 warning, 3 error: the gravest Finding. `blob` names the content in the blob store when it is not in
 `message_content`. `duplicates` counts how often the same message came again, `replays` how
 often it was processed anew on demand."""

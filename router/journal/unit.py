@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Insert, Table, Update, bindparam, update
 
 from router.journal import tables
 from router.journal.sealing import Sealer
+from router.journal.store import Repeated
 
 INSERT_ORDER: tuple[Table, ...] = (
     tables.message,
@@ -90,9 +91,10 @@ class Unit:
         """Give those of these messages that are still `received`, with how often each was replayed."""
         return {row[0]: row[1] for row in self.query(f"{_WAITING}({_marks(numbers)})", numbers)}
 
-    def known_identities(self, identities: Sequence[bytes]) -> dict[bytes, int]:
-        """Give the messages that have one of these identities."""
-        found = self.query(f"{_BY_IDENTITY}({_marks(identities)})", identities)
+    def known_identities(self, messages: Sequence[tuple[str, bytes]]) -> dict[bytes, int]:
+        """Give the messages that have one of these control ids with its identity, by identity."""
+        given = ", ".join(["(?, ?)"] * len(messages))
+        found = self.query(_BY_IDENTITY.replace("GIVEN", given), list(itertools.chain.from_iterable(messages)))
         return {bytes(identity): number for identity, number in found}
 
     def add(self, table: Table, row: dict[str, Any]) -> None:
@@ -107,8 +109,14 @@ class Unit:
         """Write what was gathered: inserts, parents first, then updates."""
         for table in INSERT_ORDER:
             rows = self._inserts.pop(table, None)
-            if rows:
+            if not rows:
+                continue
+            try:
                 self._run(_INSERTS[table], rows)
+            except Exception as problem:
+                if table is tables.message and _is_conflict(problem):
+                    raise Repeated from None
+                raise
         for statement in _UPDATES:
             rows = self._updates.pop(statement, None)
             if rows:
@@ -142,7 +150,12 @@ class Unit:
             cursor.executemany(sql, rows)
 
 
-CHUNKS = (64, 16, 4, 1)
+def _is_conflict(problem: BaseException) -> bool:
+    # The drivers' errors have one name and no common base; psycopg is not imported where it is not used.
+    return any(kind.__name__ == "IntegrityError" for kind in type(problem).__mro__)
+
+
+CHUNKS = (64, 32, 16, 8, 4, 2, 1)
 """Rows in one statement: few sizes, so that the driver keeps them all prepared."""
 
 
@@ -167,7 +180,11 @@ def many_rows(statement: Insert | Update, names: tuple[str, ...], size: int) -> 
 _BY_NAME: dict[tuple[str, int, tuple[str, ...]], str] = {}
 
 
-_BY_IDENTITY = "SELECT identity, id FROM message WHERE identity IN "
+_BY_IDENTITY = (
+    "WITH given (control_id, identity) AS (VALUES GIVEN) SELECT message.identity, message.id "
+    "FROM given CROSS JOIN message "
+    "WHERE message.control_id = given.control_id AND message.identity = given.identity"
+)
 _WAITING = "SELECT id, replays FROM message WHERE state = 'received' AND id IN "
 _LAST = {
     "message": "SELECT max(id) FROM message",

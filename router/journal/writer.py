@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from router.journal.operations import AppendMessage, Operation, append_messages
-from router.journal.store import JournalFault, Store, WriteSession
+from router.journal.store import JournalFault, Repeated, Store, WriteSession
 from router.journal.unit import Unit
 
 R = TypeVar("R")
@@ -35,6 +35,9 @@ COMPANY = 8
 FADING = 0.97
 """How fast it is forgotten how many messages came together."""
 
+RESENDING_SECONDS = 30.0
+"""After a resend, messages are looked up before they are inserted for this long."""
+
 GROUP = 512
 """Operations in one transaction at most: bounds the time that the first of them waits."""
 
@@ -51,14 +54,17 @@ class Writer:
         self._store = store
         self._sealer = store.sealer.clone()
         self._session = WriteSession(store)
+        self._fresh: list[_Entry] = []
         self._queue: deque[_Entry] = deque()
         self._wake = threading.Condition()
+        self._wanted = 0
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._appends = 0
         self._last_append = 0.0
         self._together = 1.0
+        self._look_first_until = 0.0
         self.commits = 0
         self.operations = 0
 
@@ -69,6 +75,7 @@ class Writer:
 
     async def stop(self) -> None:
         """Commit what was submitted, then end the thread."""
+        self._hand_over()
         with self._wake:
             self._stopping = True
             self._wake.notify()
@@ -77,7 +84,7 @@ class Writer:
     @property
     def depth(self) -> int:
         """How many operations wait for a transaction."""
-        return len(self._queue)
+        return len(self._queue) + len(self._fresh)
 
     def submit(self, operation: Operation[R]) -> asyncio.Future[R]:
         """Queue an operation; the future ends after the commit, with its result or the JournalFault."""
@@ -94,16 +101,27 @@ class Writer:
         self._enter(operation, told)
 
     def _enter(self, operation: Operation[Any], waiter: asyncio.Future[Any] | Told) -> None:
+        self._fresh.append((operation, waiter))
+        if len(self._fresh) == 1 and self._loop is not None:
+            # What one turn of the loop brings is handed over at once: each wake-up of a thread costs both of them.
+            self._loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        fresh, self._fresh = self._fresh, []
+        if not fresh:
+            return
+        appends = sum(1 for operation, _ in fresh if isinstance(operation, AppendMessage))
         with self._wake:
-            self._queue.append((operation, waiter))
-            if isinstance(operation, AppendMessage):
-                self._appends += 1
-            self._wake.notify()
+            self._queue.extend(fresh)
+            self._appends += appends
+            if self._appends >= self._wanted or len(self._queue) >= GROUP:
+                self._wake.notify()
 
     def _work(self) -> None:
         while True:
             with self._wake:
                 while not self._queue and not self._stopping:
+                    self._wanted = 0
                     self._wake.wait()
                 if not self._queue:
                     break
@@ -126,9 +144,9 @@ class Writer:
         start = time.monotonic()
         if start - self._last_append > ACTIVE_SECONDS:
             return
-        company = min(COMPANY, int(self._together))
+        self._wanted = max(1, min(COMPANY, int(self._together)))
         deadline = start + (GATHER_SECONDS if self._appends else LINGER_SECONDS)
-        while self._appends < max(1, company) and not self._stopping and len(self._queue) < GROUP:
+        while self._appends < self._wanted and not self._stopping and len(self._queue) < GROUP:
             left = deadline - time.monotonic()
             if left <= 0:
                 return
@@ -156,10 +174,18 @@ class Writer:
             self._settle([entry])
 
     def _commit(self, operations: list[Operation[Any]]) -> list[Any]:
+        try:
+            return self._apply(operations, look_first=time.monotonic() < self._look_first_until)
+        except Repeated:
+            # A sender resends: there will be more.
+            self._look_first_until = time.monotonic() + RESENDING_SECONDS
+            return self._apply(operations, look_first=True)
+
+    def _apply(self, operations: list[Operation[Any]], *, look_first: bool) -> list[Any]:
         with self._session.transaction() as connection:
             unit = Unit(connection, self._sealer, self._session.last_ids)
             appends = [operation for operation in operations if isinstance(operation, AppendMessage)]
-            appended = iter(append_messages(unit, appends) if appends else ())
+            appended = iter(append_messages(unit, appends, look_first=look_first) if appends else ())
             results = [
                 next(appended) if isinstance(operation, AppendMessage) else operation.apply(unit)
                 for operation in operations

@@ -328,7 +328,7 @@ def plans(journal: Journal, ask: Any) -> list[str]:
         (lambda view: find_messages(view, MessageFilters(since=NOW_DAY)), "ix_message_received (received_at>?"),
         (
             lambda view: find_messages(view, MessageFilters(search=Search((1,), "X"))),
-            "ix_message_control_id (control_id=?",
+            "ux_message_control_id (control_id=?",
         ),
         (
             lambda view: find_deliveries(view, DeliveryFilters(DeliveryState.DEAD)),
