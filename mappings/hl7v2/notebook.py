@@ -11,7 +11,6 @@ from mappings.hl7v2.syntax import NULL
 from mappings.hl7v2.times import moment
 from schemas.finding import Finding, Severity
 
-
 T = TypeVar("T")
 
 
@@ -25,9 +24,12 @@ class Remarks(NamedTuple):
 
 
 class Notebook:
-    """The notes of one reading: findings, and the pieces of used segments that were left unused after all."""
+    """The notes of one reading: findings, and the pieces of used segments that were left unused after all.
 
-    __slots__ = ("context", "findings", "left", "message", "syntax", "unused", "whole", "zone")
+    `clean` are segments of which nothing is left over, known from their like.
+    """
+
+    __slots__ = ("clean", "context", "findings", "left", "message", "syntax", "unused", "whole", "zone")
 
     def __init__(self, message: Message, context: ReadContext) -> None:
         self.message = message
@@ -35,6 +37,7 @@ class Notebook:
         self.syntax = message.syntax
         self.zone = context.timezone
         self.findings = list(message.findings)
+        self.clean: set[Segment] = set()
         self.unused: set[Segment] = set()
         self.left: set[tuple[Segment, int]] = set()
         self.whole: set[tuple[Segment, int]] = set()

@@ -14,6 +14,7 @@ from mappings.hl7v2.notebook import Notebook
 from mappings.hl7v2.remarks import PREVIOUS, sorted_by_role, text_of
 from mappings.hl7v2.statuses import DETAIL_ONLY, OF_RESULT
 from mappings.hl7v2.syntax import NULL, Syntax
+from mappings.hl7v2.unread import is_clean
 from mappings.hl7v2.values import flags_of, method_of, quantity, reference, unit, value_of
 from schemas.actors import Organization
 from schemas.attachment import Attachment
@@ -106,10 +107,11 @@ def _observation(notes: Notebook, result: Result, shared: Shared) -> Observation
 REMEMBERED_ANALYSES = 4096
 """Results without their own values that are remembered; a pure function's memory, bounded."""
 
+OBX_TIME = 14
 _LONGEST_KEY = 2000
 """Characters of the fields of one OBX that may be remembered."""
 
-_ANALYSES: dict[tuple[object, ...], Observation] = {}
+_ANALYSES: dict[tuple[object, ...], tuple[Observation, bool]] = {}
 
 
 def _analysis(notes: Notebook, obx: Segment, shared: Shared) -> Observation:
@@ -127,13 +129,17 @@ def _analysis(notes: Notebook, obx: Segment, shared: Shared) -> Observation:
     )
     known = _ANALYSES.get(key)
     if known is not None:
-        return known
+        observation, clean = known
+        if clean:
+            notes.clean.add(obx)
+        return observation
     read, remarks = notes.remarked(obx, partial(_read_analysis, notes, obx, shared))
     noticed = remarks is None or remarks.findings or remarks.unused or remarks.left or remarks.whole
     if not noticed and sum(map(len, fields)) - len(obx.raw(5)) <= _LONGEST_KEY:
         if len(_ANALYSES) >= REMEMBERED_ANALYSES:
             _ANALYSES.clear()
-        _ANALYSES[key] = read
+        # The times of a result (OBX-14, OBX-19) are its own: a line that has some is looked at each time.
+        _ANALYSES[key] = read, len(fields) <= OBX_TIME and is_clean(obx)
     return read
 
 

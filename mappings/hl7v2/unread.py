@@ -160,6 +160,8 @@ def unread_of(notes: Notebook, uses: dict[str, Use]) -> tuple[Unread, ...]:
     exceptional = {segment for segment, _ in notes.left | notes.whole} | notes.unused
     found: list[Unread] = []
     for segment in notes.message.segments:
+        if segment in notes.clean:
+            continue
         fields = segment.fields
         use = uses.get(segment.name, _NOTHING)
         if len(fields) > _WIDTH:
@@ -172,6 +174,13 @@ def unread_of(notes: Notebook, uses: dict[str, Use]) -> tuple[Unread, ...]:
                 _look_closely(found, segment, use)
                 break
     return tuple(found)
+
+
+def is_clean(obx: Segment) -> bool:
+    """Tell an OBX of which a reading of results leaves nothing unread, whatever its value."""
+    found: list[Unread] = []
+    _look_closely(found, obx, _ORDERS["OBX"])
+    return not found
 
 
 def _look_closely(found: list[Unread], segment: Segment, use: Use) -> None:

@@ -32,7 +32,8 @@ class BenchOptions:
 
     `seconds` and `rate` are of the paced load; `closed_seconds` of the floor and of each closed loop. `preload` fills
     the journal with that many rows first. `folder` keeps the router's folder there; without it, it is temporary.
-    `workers` None leaves their number to the router. `url` puts the journal on PostgreSQL: its size is then not measured.
+    `workers` None leaves their number to the router. `url` puts the journal on PostgreSQL: its size is then not
+    measured.
     """
 
     seconds: float = 60.0

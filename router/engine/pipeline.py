@@ -46,7 +46,7 @@ YIELD = 15.0
 YIELD_ABOVE = 256
 """Waiting messages from which it may rest at all."""
 
-AHEAD = 4
+AHEAD = 2
 """Batches under way for each worker: while one is committed and one comes back, the worker has its next at hand."""
 
 RETRY_SECONDS = 1.0

@@ -76,7 +76,8 @@ def _observations(chapters: tuple[LabChapter, ...]) -> Iterator[Observation]:
 
 
 def _gravity(observation: Observation) -> int:
-    return max((_GRAVITY.get(flag, 0) for flag in observation.flags), default=0)
+    flags = observation.flags
+    return _GRAVITY.get(flags[0], 0) if len(flags) == 1 else max((_GRAVITY.get(flag, 0) for flag in flags), default=0)
 
 
 def _named(observation: Observation) -> str:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
 from mappings.contracts import Format, FormatError, ReadContext, Reading, Rendition, WriteContext
 from mappings.registry import detect, format_named
+from mappings.uuids import uuid5_text
 from router.conversion import read_content
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
@@ -283,7 +284,7 @@ class Worker:
         for destination, route in routes.items():
             plan = self._plan.destinations[destination]
             name = f"{raw.message_id}/{raw.replays}/{ordinal}/{destination}"
-            identity = str(uuid5(DELIVERY_NAMESPACE, name))
+            identity = uuid5_text(DELIVERY_NAMESPACE.bytes, name)
             context = WriteContext(
                 now=now,
                 identity=identity,

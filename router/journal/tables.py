@@ -104,8 +104,8 @@ message = Table(
     ),
 )
 """`identity` recognises a resend: a keyed digest of source, control id and content. Its index begins with the control
-id: those come in sequence, digests fall anywhere, and each would cost a page of its own to write. `worst` is 0 none, 1 info,
-2 warning, 3 error: the gravest Finding. `blob` names the content in the blob store when it is not in
+id: those come in sequence, digests fall anywhere, and each would cost a page of its own to write. `worst` is 0 none,
+1 info, 2 warning, 3 error: the gravest Finding. `blob` names the content in the blob store when it is not in
 `message_content`. `duplicates` counts how often the same message came again, `replays` how
 often it was processed anew on demand."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from hashlib import sha1
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
@@ -12,20 +11,19 @@ import orjson
 
 from mappings.contracts import Environment, WriteContext
 from mappings.fhir import systems
+from mappings.uuids import uuid5_text
 from schemas.finding import Finding, Severity
 
 Resource = dict[str, object]
 """A FHIR resource or element as plain JSON; numbers that must keep their digits are `orjson.Fragment`s."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://passerelle.example/fhir").bytes
-_VARIANT = {digit: f"{(int(digit, 16) & 3) | 8:x}" for digit in "0123456789abcdef"}
 _TOKEN_SPECIALS = re.compile(r"([\\,|$])")
 
 
 def name_uuid(name: str) -> str:
-    """Give the version 5 UUID of a name in Passerelle's namespace, as text (what `uuid5` gives, but faster)."""
-    text = sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
-    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+    """Give the version 5 UUID of a name in Passerelle's namespace, as text."""
+    return uuid5_text(_NAMESPACE, name)
 
 
 def entry_url(name: str) -> str:
@@ -119,6 +117,13 @@ class BundleBuilder:
         """Add an entry that is JSON already, with nothing empty in it; gives the reference to it."""
         self.entries.append(entry)
         return {"reference": url}
+
+    def written_entry(self, place: int) -> bytes:
+        """Turn the entry at a place into the JSON that it will be, and give it."""
+        entry = self.entries[place]
+        if not isinstance(entry, bytes):
+            entry = self.entries[place] = _written(entry)
+        return entry
 
     def shared(self, resource: Resource, criteria: str) -> Resource:
         """Add an actor once a Bundle: a second mention completes the first, and both have one reference."""

@@ -7,6 +7,7 @@ withheld is said in a Finding (RNIV; INS implementation guide, dissemination rul
 from __future__ import annotations
 
 from datetime import date
+from typing import NamedTuple
 
 from mappings.contracts import Environment
 from mappings.fhir import systems
@@ -25,7 +26,7 @@ from mappings.fhir.writing.datatypes import (
     usable,
 )
 from schemas.coding import Identifier
-from schemas.finding import Severity
+from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment, ins_authority, ins_is_at_home, ins_of
 from schemas.identity import IdentityAttribute, IdentityStatus, Ins, PatientIdentity, Sex
 
@@ -84,6 +85,24 @@ def patient_key(builder: BundleBuilder, identity: PatientIdentity, ins: Ins | No
 
 def patient(builder: BundleBuilder, identity: PatientIdentity, item_id: str) -> Resource:
     """Write the patient of a report, stay or document: created if unknown, never overwritten; gives the reference."""
+    context = builder.context
+    memory = (identity, builder.sender, context.environment, context.options.get("fr_core"), str(builder.zone))
+    known = _WRITTEN.get(memory)
+    if known is not None:
+        builder.findings += known.findings
+        return builder.put_written(known.url, known.entry)
+    before = len(builder.findings)
+    reference, key = _patient(builder, identity, item_id)
+    # A practitioner is an entry of his own, and a patient without a key is nobody's but this Item's.
+    if key is not None and identity.general_practitioner is None:
+        if len(_WRITTEN) >= REMEMBERED:
+            _WRITTEN.clear()
+        url, entry = str(reference["reference"]), builder.written_entry(-1)
+        _WRITTEN[memory] = _Written(url, entry, tuple(builder.findings[before:]))
+    return reference
+
+
+def _patient(builder: BundleBuilder, identity: PatientIdentity, item_id: str) -> tuple[Resource, str | None]:
     resource, key = patient_resource(builder, identity)
     if key is None:
         builder.note(
@@ -92,7 +111,21 @@ def patient(builder: BundleBuilder, identity: PatientIdentity, item_id: str) -> 
             "patient.identifiers",
             "the patient has no identifier that may serve as a key: the receiver cannot tell that it knows him",
         )
-    return builder.post_once(resource, f"patient|{key or item_id}", key)
+    return builder.post_once(resource, f"patient|{key or item_id}", key), key
+
+
+class _Written(NamedTuple):
+    """A patient's entry as it was written, and the Findings that came with it."""
+
+    url: str
+    entry: bytes
+    findings: tuple[Finding, ...]
+
+
+REMEMBERED = 2000
+"""Patients whose entry is remembered: they come back with each report. A pure function's memory, bounded."""
+
+_WRITTEN: dict[tuple[object, ...], _Written] = {}
 
 
 def patient_resource(builder: BundleBuilder, identity: PatientIdentity) -> tuple[Resource, str | None]:
