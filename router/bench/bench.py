@@ -37,7 +37,7 @@ class BenchOptions:
     """
 
     seconds: float = 60.0
-    rate: float = 1000.0
+    rate: float = 1100.0
     closed_seconds: float = 4.0
     connections: tuple[int, ...] = (1, 8, 32, 128)
     patients: int = 1000

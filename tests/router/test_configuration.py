@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from router.config.load import ConfigurationFault, load
+from router.config.model import EngineSection
 from router.config.reference import reference
 
 VALID = """\
@@ -108,3 +109,10 @@ def test_the_reference_lists_every_key_of_every_connector() -> None:
 def test_the_printed_reference_in_the_docs_is_the_present_one() -> None:
     printed = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
     assert printed.read_text(encoding="utf-8").strip() == reference().strip(), "run: passerelle reference"
+
+
+@pytest.mark.parametrize(("processors", "expected"), [(1, 1), (2, 1), (4, 3), (64, 4)])
+def test_workers_follow_the_machine(monkeypatch: pytest.MonkeyPatch, processors: int, expected: int) -> None:
+    monkeypatch.setattr("router.config.model._processors", lambda: processors)
+    assert EngineSection().worker_count == expected
+    assert EngineSection(workers=0).worker_count == 0

@@ -109,3 +109,21 @@ def test_migrations_give_exactly_the_tables_of_the_code(store: Store) -> None:
 
     with store.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+
+
+async def test_resends_among_new_messages_are_told_apart_once_and_from_then_on(store: Store) -> None:
+    writer = Writer(store)
+    writer.start()
+    first = await asyncio.gather(*(writer.submit(message(store, f"m{n}", str(n))) for n in range(8)))
+    # The writer does not look for resends until it meets one; its transaction is then made again.
+    mixed = await asyncio.gather(*(writer.submit(message(store, f"m{n}", str(n))) for n in range(4, 12)))
+    later = await asyncio.gather(*(writer.submit(message(store, f"m{n}", str(n))) for n in range(10, 14)))
+    same_control_id = await writer.submit(message(store, "another text", "3"))
+    await writer.stop()
+    assert [one.duplicate for one in mixed] == [True] * 4 + [False] * 4
+    assert [one.duplicate for one in later] == [True, True, False, False]
+    assert [one.message_id for one in mixed[:4]] == [one.message_id for one in first[4:]]
+    assert not same_control_id.duplicate
+    with store.reading() as connection:
+        ids = list(connection.execute(select(tables.message.c.id).order_by(tables.message.c.id)).scalars())
+    assert ids == list(range(1, 16)), "an undone transaction leaves no gap"
