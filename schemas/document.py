@@ -34,10 +34,31 @@ class Wishes(Frozen):
     patient_may_not_reply: bool | None = None
 
 
+class Participant(Frozen):
+    """Somebody who had a part in a document: prescriber, attending physician, validating biologist, informant…
+
+    `kind` is the participation (CDA `participant/@typeCode`: REF, INF, PRF…; `authenticator`, `informant`,
+    `dataEnterer`, `responsibleParty`, `encounterParticipant`); `function` the role played (CDA functionCode).
+    """
+
+    kind: str
+    function: Coding | None = None
+    professional: Professional | None = None
+    organization: Organization | None = None
+    at: PartialDateTime | None = None
+
+
 class Document(Frozen):
-    """A document and what is known of it from the message that carried it."""
+    """A document and what is known of it from the message that carried it, or from its own header.
+
+    `document_id` is this version's identity (`root` or `root^extension`, XDS uniqueId), `set_id` that of all its
+    versions, `version` counts them. A document read from CDA keeps the CDA itself, byte for byte, as its first
+    attachment (`text/xml`); the file inside a level 1 body follows it.
+    """
 
     document_id: str | None = None
+    set_id: str | None = None
+    version: int | None = None
     replaces_id: str | None = None
     operation: DocumentOperation = DocumentOperation.CREATE
     status: str | None = None
@@ -49,6 +70,8 @@ class Document(Frozen):
     created_at: PartialDateTime | None = None
     author: Professional | None = None
     author_organization: Organization | None = None
+    author_role: Coding | None = None
+    other_authors: tuple[Professional, ...] = ()
     legal_authenticator: Professional | None = None
     custodian: Organization | None = None
     confidentiality: tuple[Coding, ...] = ()
@@ -56,6 +79,12 @@ class Document(Frozen):
     report_id: str | None = None
     visit: Identifier | None = None
     event_codes: tuple[Coding, ...] = ()
+    performer: Professional | None = None
+    performer_organization: Organization | None = None
+    practice_setting: Coding | None = None
+    facility_type: Coding | None = None
+    encounter_type: Coding | None = None
+    participants: tuple[Participant, ...] = ()
     period_start: PartialDateTime | None = None
     period_end: PartialDateTime | None = None
     wishes: Wishes | None = None

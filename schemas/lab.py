@@ -185,11 +185,15 @@ class LabReport(Frozen):
 
     `report_id` with the Item's sender is the report's identity across corrections (HL7v2 OBR-3, HPRIM Santé OBR.3.2,
     HPRIM Médecin line 9). `text` is the human-readable report when the sender gives one beside the coded results.
-    `visit` is the hospital stay (VN, else AN) that the order belongs to.
+    `visit` is the hospital stay (VN, else AN) that the order belongs to. `document_id`, `replaces_document_id` and
+    `version` are those of the document that the report is, when it is one (CDA).
     """
 
     report_id: str | None = None
     report_authority: str | None = None
+    document_id: str | None = None
+    replaces_document_id: str | None = None
+    version: int | None = None
     order_id: str | None = None
     order_authority: str | None = None
     status: ResultStatus = ResultStatus.UNKNOWN

@@ -175,11 +175,13 @@ def command_explain(file: Path, source_format: str | None, targets: tuple[str, .
 
 @click.command("formats")
 def command_formats() -> None:
-    """List the installed formats, what they read and what they write."""
+    """List the installed formats, what they read and write, and which can become which."""
     from mappings.registry import formats
     from router.cli.display import show_formats
+    from router.cli.matrix import show_matrices
 
     show_formats(formats())
+    show_matrices(formats())
 
 
 @click.command("schema")

@@ -23,6 +23,7 @@ from router.engine.outcomes import Outcomes
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.engine.worker import HeldItem, RawMessage
+from router.identity.matching import ONLY_A_PERSON
 from router.journal import tables
 from router.journal.operations import (
     BODY_PLACE,
@@ -88,7 +89,11 @@ _HELD = (
         tables.message.c.replays,
     )
     .join(tables.message, tables.message.c.id == tables.item.c.message_id)
-    .where(tables.item.c.state == ItemState.HELD.value, tables.item.c.id > bindparam("after"))
+    .where(
+        tables.item.c.state == ItemState.HELD.value,
+        tables.item.c.id > bindparam("after"),
+        tables.item.c.reason.not_in([reason.value for reason in ONLY_A_PERSON]),
+    )
     .order_by(tables.item.c.id)
     .limit(64)
 )

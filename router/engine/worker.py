@@ -25,7 +25,7 @@ from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
 from router.engine.summary import summarise
 from router.identity.attached import attached
-from router.identity.matching import Decision, HoldReason, Sought, decide, sought
+from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Sought, alarm, decide, sought
 from router.identity.patients import Patient, find_by_tokens, load_patients
 from router.journal.blobs import LARGE
 from router.journal.operations import (
@@ -184,8 +184,9 @@ class Worker:
 
     def _prepare(self, draft: _Draft, decisions: dict[int, Decision], now: datetime) -> PreparedMessage:
         reading = draft.reading
+        reason = alarm(reading.findings) if reading.findings else None
         items = tuple(
-            self._prepare_item(draft, item, ordinal, decisions[id(item)], now)
+            self._prepare_item(draft, item, ordinal, Decision(None, reason) if reason else decisions[id(item)], now)
             for ordinal, item in enumerate(reading.items)
         )
         worst = max((WORST[finding.severity] for finding in reading.findings), default=0)
@@ -204,7 +205,8 @@ class Worker:
         )
 
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
-        verdicts, routes = self._routes(draft, item, decision)
+        stopped = decision.reason in ONLY_A_PERSON
+        verdicts, routes = ({}, {}) if stopped else self._routes(draft, item, decision)
         leaving = item if decision.patient is None else attached(item, decision.patient.identity)
         deliveries = tuple(self._deliveries(draft, leaving, ordinal, routes, now))
         if deliveries:

@@ -6,12 +6,13 @@ identity is qualified), and in both cases only if no strict trait contradicts. N
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from router.identity.patients import Patient, identifier_token, ins_token, matching_identifiers
 from router.journal.sealing import Sealer, loose
+from schemas.finding import Finding
 from schemas.identifiers import InsEnvironment, ins_is_at_home
 from schemas.identity import IdentityAttribute, IdentityStatus, PatientIdentity, Sex
 
@@ -27,6 +28,20 @@ class HoldReason(StrEnum):
     INS_NOT_QUALIFIED = "ins_not_qualified"
     INS_KIND = "ins_nia_nir_switch"
     ATTRIBUTE = "doubtful_or_fictitious"
+    OTHER_PATIENT = "document_about_another"
+    ALTERED = "content_altered"
+
+
+ALARMS = {"document.other_patient": HoldReason.OTHER_PATIENT, "xdm.hash.mismatch": HoldReason.ALTERED}
+"""Findings of a reader for which nothing of its message goes on, whoever it is about."""
+
+ONLY_A_PERSON = frozenset(ALARMS.values())
+"""Reasons that no registration lifts."""
+
+
+def alarm(findings: Iterable[Finding]) -> HoldReason | None:
+    """Give the reason to hold a whole message that its reader found, if it found one."""
+    return next((ALARMS[finding.code] for finding in findings if finding.code in ALARMS), None)
 
 
 @dataclass(frozen=True, slots=True)

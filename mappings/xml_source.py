@@ -1,0 +1,59 @@
+"""The one XML parser of the project: no entities, no network, no DTD, bounded in size and depth.
+
+Everything that reads XML from outside (CDA, XDM metadata, SOAP, FHIR XML, HPRIM XML) calls `parse_xml` and nothing else.
+"""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from mappings.contracts import FormatError
+
+LIMIT = 256 * 1024 * 1024
+"""Bytes of one XML content at most: a CDA with a large scan in base64 fits, a bomb does not."""
+
+DEPTH = 200
+"""Elements inside one another at most; the deepest real document has about forty."""
+
+
+def parse_xml(content: bytes, *, code: str, where: str = "", limit: int = LIMIT) -> etree._Element:
+    """Parse a content and give its root element.
+
+    Comments and processing instructions are left out, never followed. Raises FormatError(`code`.…) with suffix
+    `.too_large`, `.doctype` (a document type declaration is refused: no French format has one), `.not_xml` or
+    `.too_deep`; the sentence gives line and column, never a word of the content.
+    """
+    if len(content) > limit:
+        raise FormatError(f"{code}.too_large", where, f"the XML is larger than {limit // 1024 // 1024} MB")
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        # libxml2's own limit on one text (10 MB) is below an ordinary scan; LIMIT bounds the whole instead.
+        huge_tree=True,
+        remove_comments=True,
+        remove_pis=True,
+        collect_ids=False,
+    )
+    try:
+        root = etree.fromstring(content, parser)
+    except (etree.XMLSyntaxError, ValueError) as problem:
+        position = getattr(problem, "position", None)
+        place = f"line {position[0]}, column {position[1]}" if position is not None else where
+        raise FormatError(f"{code}.not_xml", place, "this is not well-formed XML") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise FormatError(f"{code}.doctype", where, "a document type declaration is not accepted")
+    if _deeper_than(root, DEPTH):
+        raise FormatError(f"{code}.too_deep", where, f"more than {DEPTH} elements are inside one another")
+    return root
+
+
+def _deeper_than(root: etree._Element, limit: int) -> bool:
+    depth = 0
+    for event, _ in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > limit:
+            return True
+    return False
