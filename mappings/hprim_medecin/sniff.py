@@ -12,7 +12,8 @@ HEAD, TAIL = 65_536, 4_096
 
 _TAG = re.compile(rb"(?:^|[\r\n])[ \t]*\*{4}(?:LAB|FIN|FINFICHIER)\*{4}[ \t]*(?=[\r\n\x1a]|$)", re.IGNORECASE)
 _RES = re.compile(rb"(?:^|[\r\n])[ \t]*RES\|[^\r\n]*\|", re.IGNORECASE)
-_OTHERS = re.compile(rb"%PDF|<|PK\x03\x04|(?:MSH|FHS|BHS)[^\w\s]")
+_OTHERS = re.compile(rb"%PDF|PK\x03\x04|(?:MSH|FHS|BHS)[^\w\s]")
+_MARKUP = re.compile(rb"<")
 _MAIL_HEADER = re.compile(rb"(?:From |[A-Za-z][A-Za-z-]{1,40}:[ \t])")
 _OTHER_HPRIM = re.compile(rb"H([^\w\s])[^\r\n]{3,5}\1[^\r\n]*\1H2\.\d")
 
@@ -25,7 +26,10 @@ def sniff(content: bytes) -> float:
         return 0.0
     tail = _ascii(content[-TAIL:]) if len(content) > HEAD else b""
     if _TAG.search(head) or _TAG.search(tail):
-        return 0.5 if _MAIL_HEADER.match(start) else 0.95
+        # A patient's number may begin as mail or markup does: the tags then only make it likely.
+        return 0.5 if _MAIL_HEADER.match(start) or _MARKUP.match(start) else 0.95
+    if _MARKUP.match(start):
+        return 0.0
     if _RES.search(head):
         return 0.6
     return _by_dates(head)
