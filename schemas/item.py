@@ -14,6 +14,7 @@ from schemas.finding import Finding
 from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
 from schemas.lab import LabReport
+from schemas.receipt import Receipt
 from schemas.stay import Stay
 
 
@@ -24,6 +25,7 @@ class ItemKind(StrEnum):
     STAY = "stay"
     IDENTITY = "identity"
     DOCUMENT = "document"
+    RECEIPT = "receipt"
 
 
 class Provenance(Frozen):
@@ -79,16 +81,27 @@ class DocumentItem(ItemBase):
     content: Document
 
 
-Item = Annotated[LabReportItem | StayItem | IdentityItem | DocumentItem, Field(discriminator="kind")]
+class ReceiptItem(ItemBase):
+    """A partner's answer about something that was sent. It names no patient: what it is about does."""
 
-ITEM: TypeAdapter[LabReportItem | StayItem | IdentityItem | DocumentItem] = TypeAdapter(Item)
+    kind: Literal["receipt"] = "receipt"
+    patient: PatientIdentity = PatientIdentity()
+    content: Receipt
+
+
+Item = Annotated[
+    LabReportItem | StayItem | IdentityItem | DocumentItem | ReceiptItem,
+    Field(discriminator="kind"),
+]
+
+ITEM: TypeAdapter[LabReportItem | StayItem | IdentityItem | DocumentItem | ReceiptItem] = TypeAdapter(Item)
 """Validates and dumps one Item: `ITEM.validate_json(bytes)`, `ITEM.dump_json(item)`."""
 
 
-_BY_KIND = {kind: TypeAdapter(kind) for kind in (LabReportItem, StayItem, IdentityItem, DocumentItem)}
+_BY_KIND = {kind: TypeAdapter(kind) for kind in (LabReportItem, StayItem, IdentityItem, DocumentItem, ReceiptItem)}
 
 
-def dump_item(item: LabReportItem | StayItem | IdentityItem | DocumentItem) -> bytes:
+def dump_item(item: LabReportItem | StayItem | IdentityItem | DocumentItem | ReceiptItem) -> bytes:
     """Dump one Item as JSON: what `ITEM.dump_json` gives, without looking for the kind that the Item knows itself."""
     return _BY_KIND[type(item)].dump_json(item)
 

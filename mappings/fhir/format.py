@@ -26,8 +26,8 @@ class FhirFormat:
     name = "fhir"
     media_type = "application/fhir+json"
     extension = ".json"
-    reads = frozenset(ItemKind)
-    writes = frozenset(ItemKind)
+    reads = frozenset(ItemKind) - {ItemKind.RECEIPT}
+    writes = frozenset(ItemKind) - {ItemKind.RECEIPT}
 
     def sniff(self, content: bytes) -> float:
         """Recognise a JSON object that says its resource type."""

@@ -23,8 +23,8 @@ class Hl7v2Format:
     name = "hl7v2"
     media_type = "application/hl7-v2"
     extension = ".hl7"
-    writes = frozenset({ItemKind.LAB_REPORT, ItemKind.STAY, ItemKind.IDENTITY})
-    reads = frozenset({ItemKind.LAB_REPORT, ItemKind.STAY, ItemKind.IDENTITY, ItemKind.DOCUMENT})
+    writes = frozenset({ItemKind.LAB_REPORT, ItemKind.STAY, ItemKind.IDENTITY, ItemKind.RECEIPT})
+    reads = frozenset(ItemKind)
 
     def sniff(self, content: bytes) -> float:
         """Recognise MSH (or a batch header) at the beginning; later in the content it is less certain."""

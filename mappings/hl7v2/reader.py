@@ -16,6 +16,7 @@ from mappings.hl7v2.identities import people_of, read_events
 from mappings.hl7v2.lab_reports import by_report, read_report
 from mappings.hl7v2.notebook import Notebook, Remarks
 from mappings.hl7v2.patient import patient_of
+from mappings.hl7v2.receipts import read_acknowledgement, read_receipts
 from mappings.hl7v2.statuses import REVISING
 from mappings.hl7v2.stays import read_stay
 from mappings.hl7v2.triggers import Trigger, message_types, trigger_of
@@ -24,7 +25,8 @@ from schemas.actors import Organization
 from schemas.document import DocumentOperation
 from schemas.finding import Finding, Severity
 from schemas.identity import PatientIdentity
-from schemas.item import DocumentItem, IdentityItem, Item, ItemKind, LabReportItem, Provenance, StayItem
+from schemas.item import DocumentItem, IdentityItem, Item, ItemKind, LabReportItem, Provenance, ReceiptItem, StayItem
+from schemas.receipt import Receipt
 
 _TESTS = {"T": True, "D": True, "P": False}
 _ANNOUNCED = re.compile(rb"[\r\n]BTS[^\w\s](\d{1,9})")
@@ -68,7 +70,10 @@ def read_message(content: bytes, context: ReadContext) -> Reading:
     trigger = trigger_of(kind, event)
     maker = _Maker(notes, content)
     uses = UNREADABLE
-    if trigger is None:
+    if trigger is None and kind == "ACK":
+        uses = USES[ItemKind.RECEIPT]
+        _make_receipts(maker, read_acknowledgement(notes))
+    elif trigger is None:
         where = msh.where(9, 2 if kind in message_types() else 1)
         notes.error("hl7v2.message.unsupported", where, "messages of this type and event are not read here")
     else:
@@ -273,6 +278,24 @@ def _read_adt(notes: Notebook, maker: _Maker, trigger: Trigger) -> None:
         )
 
 
+def _read_receipts(notes: Notebook, maker: _Maker, trigger: Trigger) -> None:
+    """Read a ZAM."""
+    _make_receipts(maker, read_receipts(notes, trigger.trigger))
+
+
+def _make_receipts(maker: _Maker, receipts: list[Receipt]) -> None:
+    for receipt in receipts:
+        maker.items.append(
+            ReceiptItem(
+                id=maker.next_id(),
+                occurred_at=receipt.at,
+                sender=maker.sender,
+                source=maker.source(None),
+                content=receipt,
+            )
+        )
+
+
 def _patient(notes: Notebook, around: PatientGroup) -> PatientIdentity:
     if around.pid is None:
         notes.error("hl7v2.pid.missing", "PID", "the message does not say whom it is about")
@@ -304,6 +327,7 @@ _READERS: dict[ItemKind, Callable[[Notebook, _Maker, Trigger], None]] = {
     ItemKind.DOCUMENT: _read_orders,
     ItemKind.STAY: _read_adt,
     ItemKind.IDENTITY: _read_adt,
+    ItemKind.RECEIPT: _read_receipts,
 }
 
 

@@ -134,6 +134,12 @@ _IDENTITIES = {
     "MRG": _use(f1=_CX),
     "ZFD": _use(4, 5, 6),
 }
+_RECEIPTS = {
+    "EVN": _use(1, f2=_FIRST, f6=_FIRST),
+    "OBX": _use(1, 2, 4, 11, f3=_CE, f5=_XTN),
+    "MSA": _use(1, 2, 3),
+    "ERR": _use(7, 8, f2=_part(1, 2, 3, 4, 5, 6, first_only=True), f3=_ONE_CE, f4=_FIRST, f5=_ONE_CE),
+}
 
 _PEOPLE = {name: use for name, use in _ALWAYS.items() if name != "NTE"}
 
@@ -145,6 +151,7 @@ USES: dict[ItemKind, dict[str, Use]] = {
     ItemKind.DOCUMENT: _ALWAYS | _DOCUMENTS,
     ItemKind.STAY: _PEOPLE | _STAYS,
     ItemKind.IDENTITY: _PEOPLE | _IDENTITIES,
+    ItemKind.RECEIPT: {"MSH": _ALWAYS["MSH"]} | _RECEIPTS,
 }
 """By kind of message."""
 

@@ -7,8 +7,9 @@ import re
 from mappings.contracts import Rendition, WriteContext, WriteRefused
 from mappings.hl7v2.pen import Pen
 from mappings.hl7v2.written_adt import write_identity, write_stay
+from mappings.hl7v2.written_receipts import write_receipt
 from mappings.hl7v2.written_reports import write_report
-from schemas.item import IdentityItem, Item, LabReportItem, StayItem
+from schemas.item import IdentityItem, Item, LabReportItem, ReceiptItem, StayItem
 
 MEDIA_TYPE = "application/hl7-v2"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -24,6 +25,8 @@ def write(item: Item, context: WriteContext) -> Rendition:
             write_stay(pen, item, context)
         case IdentityItem():
             write_identity(pen, item, context)
+        case ReceiptItem():
+            write_receipt(pen, item, context)
         case _:
             raise WriteRefused("hl7v2.write.kind", "", f"an item of kind {item.kind} is not written as HL7v2")
     name = _UNSAFE.sub("-", context.identity)[:100].strip(".-") or "message"

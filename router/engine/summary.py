@@ -12,6 +12,7 @@ from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
 from schemas.item import Item
 from schemas.lab import LabChapter, LabReport, Observation, QuantityValue
+from schemas.receipt import Receipt
 from schemas.stay import Stay
 
 _ARROWS = {"LL": "↓↓", "HH": "↑↑", "L": "↓", "H": "↑", "AA": "!!", "A": "!"}
@@ -44,6 +45,9 @@ def _content(item: Item) -> dict[str, Any]:
         return {"title": content.event, "status": content.status.value, "line": _joined(parts)}
     if isinstance(content, IdentityEvent):
         return {"title": content.event, "line": _joined([content.event, content.trigger])}
+    if isinstance(content, Receipt):
+        status = content.stage.value if content.positive else "refused"
+        return {"title": status, "status": status, "line": _joined([status, content.about])}
     return _document(content)
 
 

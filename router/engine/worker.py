@@ -45,8 +45,9 @@ from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.finding import Finding, Severity
 from schemas.identity import PatientIdentity
-from schemas.item import ITEM, Item, dump_item
+from schemas.item import ITEM, Item, ReceiptItem, dump_item
 from schemas.lab import LabReport
+from schemas.receipt import Receipt
 from schemas.stay import Stay
 
 DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
@@ -209,9 +210,11 @@ class Worker:
         verdicts, routes = ({}, {}) if stopped else self._routes(draft, item, decision)
         leaving = item if decision.patient is None else attached(item, decision.patient.identity)
         deliveries = tuple(self._deliveries(draft, leaving, ordinal, routes, now))
+        # A receipt names no patient and waits for none.
+        waits = decision.patient is None and (stopped or not isinstance(item, ReceiptItem))
         if deliveries:
             state = ItemState.ROUTED
-        elif decision.patient is None:
+        elif waits:
             state = ItemState.HELD
         else:
             state = ItemState.UNROUTED
@@ -222,7 +225,7 @@ class Worker:
             key=item.id[:40],
             kind=item.kind,
             state=state,
-            reason=(decision.reason or HoldReason.NO_MATCH).value if decision.patient is None else None,
+            reason=(decision.reason or HoldReason.NO_MATCH).value if waits else None,
             patient_id=decision.patient.id if decision.patient is not None else None,
             lane=self._lane(item, decision),
             routes=orjson.dumps(verdicts).decode() if verdicts else None,
@@ -252,7 +255,7 @@ class Worker:
         for route in self._plan.routes:
             if route.sources and raw.source not in route.sources:
                 continue
-            if patient is None and not route.unattached:
+            if patient is None and not route.unattached and not isinstance(item, ReceiptItem):
                 continue
             try:
                 verdict = holds(route.when, variables)
@@ -415,6 +418,8 @@ def _searchable(item: Item) -> list[str | None]:
         return [one.value for one in (content.visit, content.account) if one is not None]
     if isinstance(content, Document):
         return [content.document_id, content.report_id]
+    if isinstance(content, Receipt):
+        return [content.about]
     return []
 
 

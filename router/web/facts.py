@@ -12,6 +12,7 @@ from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
 from schemas.item import Item
 from schemas.lab import LabReport
+from schemas.receipt import Receipt
 from schemas.stay import Stay
 
 Fact = tuple[str, str]
@@ -67,6 +68,8 @@ def _content(item: Item, formats: Formats) -> Iterator[tuple[str, str | None]]:
         yield from _stay(content, formats)
     elif isinstance(content, IdentityEvent):
         yield from _identity(content, formats)
+    elif isinstance(content, Receipt):
+        yield from _receipt(content, formats)
     else:
         yield from _document(content, formats)
 
@@ -122,6 +125,18 @@ def _identity(event: IdentityEvent, formats: Formats) -> Iterator[tuple[str, str
     yield "ins_removed", "✓" if event.ins_removed else None
 
 
+def _receipt(receipt: Receipt, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    word = formats.texts.word
+    yield "receipt_stage", str(word("receipt_stage", receipt.stage.value if receipt.positive else "refused"))
+    yield "receipt_about", receipt.about
+    yield "receipt_answer", receipt.answer
+    yield "receipt_recipient", professional(receipt.recipient) or telecoms(receipt.recipient)
+    yield "receipt_at", formats.partial(receipt.at)
+    for error in receipt.errors:
+        parts = (coding(error.condition), coding(error.code), error.where, error.text)
+        yield "receipt_error", " · ".join(part for part in parts if part)
+
+
 def _document(document: Document, formats: Formats) -> Iterator[tuple[str, str | None]]:
     yield "title", document.title
     yield "document_type", coding(document.type)
@@ -157,6 +172,11 @@ def organization(found: Organization | None) -> str:
     if found is None:
         return ""
     return found.name or next((one.value for one in found.identifiers), "")
+
+
+def telecoms(found: Professional | None) -> str:
+    """Write the addresses of a professional."""
+    return ", ".join(one.value for one in found.telecoms) if found is not None else ""
 
 
 def professional(found: Professional | None) -> str:

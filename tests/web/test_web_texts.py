@@ -18,6 +18,7 @@ from schemas.document import DocumentOperation
 from schemas.identity import IdentityAttribute, IdentityStatus, Sex
 from schemas.item import ItemKind
 from schemas.lab import ResultStatus
+from schemas.receipt import ReceiptStage
 from schemas.stay import StayStatus
 
 ROOM = Path(router.web.__file__).parent
@@ -81,6 +82,7 @@ def test_every_value_of_ours_has_its_word(language: str) -> None:
         "result_status": [one.value for one in ResultStatus],
         "stay_status": [one.value for one in StayStatus],
         "document_operation": [one.value for one in DocumentOperation],
+        "receipt_stage": [*(one.value for one in ReceiptStage), "refused"],
         "identity_status": [one.value for one in IdentityStatus],
         "identity_attribute": [one.value for one in IdentityAttribute],
         "sex": [one.value for one in Sex],
@@ -99,7 +101,7 @@ def test_facts_have_their_labels() -> None:
     source = (ROOM / "facts.py").read_text(encoding="utf-8")
     keys = set(re.findall(r'\(\s*"([a-z_]+)",', source)) | set(re.findall(r'yield "([a-z_]+)"', source))
     assert len(keys) > 40
-    families = {"identity_attribute", "result_status", "stay_status", "document_operation"}
+    families = {"identity_attribute", "result_status", "stay_status", "document_operation", "receipt_stage"}
     for key in keys - families:
         assert f"fact.{key}" in catalogue("fr"), key
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mappings.contracts import WriteContext
+from mappings.contracts import WriteContext, WriteRefused
 from mappings.fhir.systems import sender_key
 from mappings.fhir.writing.bundle import BundleBuilder
 from mappings.fhir.writing.document import write_document
@@ -13,7 +13,7 @@ from mappings.fhir.writing.lab import LabWriter
 from mappings.fhir.writing.stay import write_stay
 from schemas.actors import Organization
 from schemas.finding import Finding, Severity
-from schemas.item import ITEM, DocumentItem, IdentityItem, Item, LabReportItem, StayItem
+from schemas.item import ITEM, DocumentItem, IdentityItem, Item, LabReportItem, ReceiptItem, StayItem
 
 _CONTROL = re.compile(rb"(\\\\)|\\u00(?:0[0-8bcef]|1[0-9a-f])|\\[bf]")
 _CONTROLS_LEFT_OUT = Finding(
@@ -27,7 +27,7 @@ _CONTROLS_LEFT_OUT = Finding(
 def write_item(item: Item, context: WriteContext) -> tuple[bytes, tuple[Finding, ...]]:
     """Give the Bundle as JSON, and what it could not carry.
 
-    Control characters, which no FHIR text may hold, are left out, with a Finding.
+    Control characters, which no FHIR text may hold, are left out, with a Finding. Raises WriteRefused for a receipt.
     """
     content, findings = _write(item, context)
     if b"\\" in content and any(found.group(1) is None for found in _CONTROL.finditer(content)):
@@ -48,6 +48,8 @@ def _write(item: Item, context: WriteContext) -> tuple[bytes, tuple[Finding, ...
             write_identity(builder, item)
         case DocumentItem():
             write_document(builder, item)
+        case ReceiptItem():
+            raise WriteRefused("fhir.write.kind", "", "a receipt is about a delivery: it is not written as FHIR")
     return builder.finish(), tuple(builder.findings)
 
 
@@ -62,5 +64,5 @@ def _origin(item: Item) -> Organization | None:
             return item.content.hospital
         case DocumentItem():
             return item.content.custodian or item.content.author_organization
-        case IdentityItem():
+        case IdentityItem() | ReceiptItem():
             return None
