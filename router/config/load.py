@@ -53,6 +53,11 @@ class Loaded:
         return JournalPlace.at((self.path.parent / section.data).resolve(), section.url)
 
     @property
+    def code_maps(self) -> tuple[Path, ...]:
+        """The files of concept maps."""
+        return tuple((self.path.parent / name).resolve() for name in self.configuration.codes.maps)
+
+    @property
     def folder(self) -> Path:
         """The folder that relative paths of the file start from."""
         return self.path.parent
@@ -81,6 +86,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
     sources = _sources(configuration, lines, problems)
     destinations = _destinations(configuration, lines, problems)
     _check_routes(configuration, lines, problems)
+    _check_code_maps(configuration, lines, problems)
     if problems:
         raise ConfigurationFault(path, problems)
     return Loaded(path.resolve(), configuration, tuple(sources), tuple(destinations))
@@ -189,6 +195,15 @@ def _check_routes(configuration: Configuration, lines: _Lines, problems: list[st
             compile_condition(route.when)
         except ConditionFault as fault:
             problems.append(f"{lines.at((*at, 'when'))}route {route.name!r}: {fault}")
+
+
+def _check_code_maps(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    for name in configuration.codes.maps:
+        try:
+            with (lines.folder / name).open("rb"):
+                continue
+        except OSError:
+            problems.append(f"{lines.at(('codes', 'maps'))}the file {name} cannot be read")
 
 
 @dataclass(frozen=True, slots=True)

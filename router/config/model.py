@@ -77,6 +77,16 @@ class IdentitySection(Section):
     )
 
 
+class CodesSection(Section):
+    """What laboratories' own codes mean."""
+
+    maps: tuple[str, ...] = Field(
+        (),
+        description="CSV files of concept maps (`sender`, `code`, `target`…), relative to this file; read again when "
+        "they change. What is mapped in the dashboard goes before them, and a later file before an earlier one.",
+    )
+
+
 class WebSection(Section):
     """Dashboard and API."""
 
@@ -166,6 +176,7 @@ class Configuration(Section):
     journal: JournalSection = JournalSection()
     engine: EngineSection = EngineSection()
     identity: IdentitySection = IdentitySection()
+    codes: CodesSection = CodesSection()
     web: WebSection = WebSection()
     sources: dict[Name, SourceSection] = Field(default_factory=dict)
     destinations: dict[Name, DestinationSection] = Field(default_factory=dict)

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from connectors.registry import connectors
 from router.config.model import (
+    CodesSection,
     Configuration,
     DestinationSection,
     EngineSection,
@@ -28,6 +29,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[journal]", JournalSection),
     ("[engine]", EngineSection),
     ("[identity]", IdentitySection),
+    ("[codes]", CodesSection),
     ("[web]", WebSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),

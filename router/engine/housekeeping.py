@@ -36,6 +36,7 @@ class Housekeeping:
         while erased == PURGE_GROUP:
             # One group a transaction: acknowledgements get through between two of them.
             erased = await self._writer.submit(Change(lambda unit: purge(unit, limit), note="retention"))
+        await self._writer.submit(Change(lambda unit: purge_codes(unit, limit), note="retention of codes"))
         await asyncio.to_thread(self._sweep)
 
     def _sweep(self) -> int:
@@ -65,3 +66,8 @@ def purge(unit: Unit, limit: int) -> int:
     if numbers:
         unit.connection.execute(delete(tables.message).where(message.id.in_(numbers)))
     return len(numbers)
+
+
+def purge_codes(unit: Unit, limit: int) -> int:
+    """Forget the unmapped codes that no message used since `limit` (microseconds); gives how many."""
+    return unit.connection.execute(delete(tables.unmapped_code).where(tables.unmapped_code.c.last_at < limit)).rowcount

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from mappings.contracts import Environment
@@ -51,6 +52,7 @@ class Plan:
     routes: tuple[RoutePlan, ...]
     environment: Environment | None
     timezone: ZoneInfo
+    code_maps: tuple[Path, ...] = ()
 
 
 def plan_of(loaded: Loaded, master: bytes) -> Plan:
@@ -74,4 +76,5 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         ),
         environment=None if environment is None else Environment(environment),
         timezone=ZoneInfo(configuration.web.timezone),
+        code_maps=loaded.code_maps,
     )

@@ -19,6 +19,8 @@ import orjson
 from mappings.contracts import Format, FormatError, ReadContext, Reading, Rendition, WriteContext
 from mappings.registry import detect, format_named
 from mappings.uuids import uuid5_text
+from router.codes.maps import CodeMaps
+from router.codes.reading import NO_CODES, CodeReader, ItemCodes, unmapped
 from router.conversion import read_content
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
@@ -94,6 +96,7 @@ class _Draft:
     format: str | None
     reading: Reading
     sought: list[Sought] = field(default_factory=list)
+    codes: tuple[ItemCodes, ...] = ()
 
 
 class Worker:
@@ -104,6 +107,7 @@ class Worker:
         self._store = store or open_store(plan.place, master=plan.master, migrate=False)
         self._sealer = self._store.sealer.clone()
         self._patients: dict[tuple[int, int], Patient] = {}
+        self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
         self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
 
     def close(self) -> None:
@@ -112,6 +116,7 @@ class Worker:
 
     def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
         """Prepare messages, in their order."""
+        self._codes.begin(self._store, surely=any(raw.replays for raw in raws))
         drafts = [self._read(raw) for raw in raws]
         decisions = self._identify(draft for draft in drafts if draft.reading.items)
         return [self._prepare(draft, decisions, now) for draft in drafts]
@@ -149,10 +154,11 @@ class Worker:
             options=source.options if source else {},
         )
         name: str | None = None
+        codes: tuple[ItemCodes, ...] = ()
         try:
             fmt = format_named(source.format) if source and source.format else detect(content)
             name = fmt.name
-            reading = read_content(fmt, content, context)
+            reading, codes = self._codes.read(read_content(fmt, content, context), raw.source)
         except FormatError as refused:
             finding = Finding(
                 severity=Severity.ERROR, code=refused.code, where=refused.where[:160], message=refused.message
@@ -161,7 +167,7 @@ class Worker:
         except Exception as defect:
             # A reader must raise nothing else: it is a defect of ours, said as such, and the message is kept.
             reading = Reading(findings=(_defect("reader.defect", defect),))
-        return _Draft(raw, name, reading)
+        return _Draft(raw, name, reading, codes=codes)
 
     # --- identify -----------------------------------------------------------------------------------------------
 
@@ -202,7 +208,15 @@ class Worker:
             report = self._sealer.seal(_report(reading), REPORT_PLACE)
         rejection = first_error(reading.findings) if state is MessageState.REJECTED else None
         return PreparedMessage(
-            draft.raw.message_id, state, draft.format, worst, len(reading.unread), report, items, rejection
+            message_id=draft.raw.message_id,
+            state=state,
+            format=draft.format,
+            worst=worst,
+            unread=len(reading.unread),
+            sealed_report=report,
+            items=items,
+            rejection=rejection,
+            unmapped=unmapped(draft.codes),
         )
 
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
@@ -231,7 +245,7 @@ class Worker:
             routes=orjson.dumps(verdicts).decode() if verdicts else None,
             sealed_summary=self._sealer.seal(summarise(item), SUMMARY_PLACE),
             sealed_body=self._sealer.seal(body, BODY_PLACE),
-            tokens=self._tokens(item, decision),
+            tokens=self._tokens(item, decision, draft.codes[ordinal] if draft.codes else NO_CODES),
             deliveries=deliveries,
             blobs=self._blobs(stored),
         )
@@ -350,9 +364,11 @@ class Worker:
         names = (identity.birth_name or identity.used_name or identity.family_name or "", identity.birth_date or "")
         return self._sealer.token("lane", "traits", *names)
 
-    def _tokens(self, item: Item, decision: Decision) -> tuple[int, ...]:
+    def _tokens(self, item: Item, decision: Decision, codes: ItemCodes) -> tuple[int, ...]:
         values = _searchable(item)
         tokens = {self._sealer.token("value", loose(value)) for value in values if value}
+        if codes.sightings:
+            tokens |= self._codes.tokens(codes)
         if decision.patient is None:
             tokens |= _identity_tokens(self._sealer.token, item.patient)
         return tuple(sorted(tokens))

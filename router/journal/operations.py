@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, select, update
 from router.journal import tables
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import END_DELIVERY, PROCESS_MESSAGE, Unit
+from router.journal.unmapped import Seen, UnmappedCode, count_unmapped
 from schemas.finding import Finding
 
 R = TypeVar("R")
@@ -191,6 +192,8 @@ class PreparedMessage:
     rejection: Finding | None = None
     """The error for which it is rejected."""
 
+    unmapped: tuple[UnmappedCode, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Queued:
@@ -217,9 +220,12 @@ class CommitReadings:
         if replayed:
             _retire(unit, replayed, self.now)
         queued: list[Queued] = []
+        seen: list[Seen] = []
         for prepared in self.messages:
             if prepared.message_id not in waiting:
                 continue
+            if prepared.unmapped:
+                seen.append(Seen(prepared.message_id, waiting[prepared.message_id] > 0, prepared.unmapped))
             unit.change(
                 PROCESS_MESSAGE,
                 {
@@ -240,6 +246,8 @@ class CommitReadings:
                 for token in item.tokens:
                     unit.add(tables.item_token, {"token": token, "item_id": number})
                 queued.extend(_add_deliveries(unit, number, prepared.message_id, item, self.now))
+        if seen:
+            count_unmapped(unit, seen, self.now)
         return queued
 
 

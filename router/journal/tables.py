@@ -334,3 +334,38 @@ setting = Table(
     Column("value", Text, nullable=False),
 )
 """Facts about this journal: the check value of its key, when it was made."""
+
+concept_map = Table(
+    "concept_map",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("sender", String(120), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("system", String(120), nullable=False),
+    Column("code", String(120), nullable=False),
+    Column("target_system", String(120), nullable=False),
+    Column("target", String(120), nullable=False),
+    Column("display", String(240)),
+    Column("author", String(120), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ux_concept_map_term", "sender", "kind", "system", "code", unique=True),
+)
+"""What persons decided that a sender's codes and units mean (`mappings.concept_map`); `setting` counts the changes."""
+
+unmapped_code = Table(
+    "unmapped_code",
+    metadata,
+    Column("sender", String(120), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("system", String(120), primary_key=True),
+    Column("code", String(120), primary_key=True),
+    Column("label", String(160), nullable=False),
+    Column("unit", String(120), nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("last_message_id", Id, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Codes and units that were read without a standard code: how often since `first_at`, what stood beside the last one,
+and its message. A row stays when its code is mapped: the worklist is what no map answers. No value is kept here."""
