@@ -1,0 +1,235 @@
+"""A CDA document as a light tree that knows what was read of it.
+
+Every attribute and text that the reading functions take is marked by the taking itself (`get`, `text`): what holds a
+value and was never taken is `Reading.unread`, without any list to keep up to date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lxml import etree
+
+from mappings.cda.oids import LAB, SDTC, V3, XSI
+
+LONGEST = 1000
+"""Characters of an unread text that are kept."""
+
+_PREFIXES = {V3: "", LAB: "lab:", SDTC: "sdtc:", XSI: "xsi:"}
+_NARRATIVE = "text"
+
+STRUCTURE = frozenset(
+    {
+        "classCode",
+        "moodCode",
+        "determinerCode",
+        "contextControlCode",
+        "contextConductionInd",
+        "inversionInd",
+        "typeCode",
+        "nullFlavor",
+        "xsi:type",
+        "xsi:schemaLocation",
+        "codeSystemName",
+        "codeSystemVersion",
+        "representation",
+        "mediaType",
+        "ID",
+        "styleCode",
+    }
+)
+"""Attributes that say how a value is written or what an element is: alone, they are no information left behind.
+
+The meaning of a class or type code is that of the element which holds it; it is listed with it when nobody read it.
+"""
+_ENVELOPE = frozenset({"realmCode", "typeId", "templateId"})
+
+
+class Node:
+    """An element: its name (prefix `lab:`, `sdtc:` where it is not CDA's own), attributes, own text and children.
+
+    `element` is kept where narrative is: a section's text is not turned into nodes.
+    """
+
+    __slots__ = ("_read", "_text", "_text_read", "attributes", "children", "element", "name")
+
+    def __init__(self, name: str, attributes: dict[str, str], text: str | None) -> None:
+        self.name = name
+        self.attributes = attributes
+        self.children: list[Node] = []
+        self.element: etree._Element | None = None
+        self._text = text
+        self._read: set[str] | None = None
+        self._text_read = False
+
+    def get(self, name: str) -> str | None:
+        """Take an attribute, blanks around it taken off; None when it is absent or empty."""
+        value = self.attributes.get(name)
+        if value is None:
+            return None
+        if self._read is None:
+            self._read = {name}
+        else:
+            self._read.add(name)
+        return value.strip() or None
+
+    def peek(self, name: str) -> str | None:
+        """Look at an attribute without taking it."""
+        return self.attributes.get(name)
+
+    @property
+    def raw(self) -> str:
+        """Take the element's own text exactly as it is: a file in base64."""
+        self._text_read = True
+        return self._text or ""
+
+    @property
+    def text(self) -> str | None:
+        """Take the element's own text, blanks folded; None when there is none."""
+        if self._text is None:
+            return None
+        self._text_read = True
+        return " ".join(self._text.split()) or None
+
+    @property
+    def has_text(self) -> bool:
+        """Tell whether the element has a text of its own, without taking it."""
+        return self._text is not None
+
+    def first(self, *names: str) -> Node | None:
+        """Follow child names and give the first element there, or None."""
+        node: Node = self
+        for name in names:
+            for child in node.children:
+                if child.name == name:
+                    node = child
+                    break
+            else:
+                return None
+        return node
+
+    def all(self, name: str) -> list[Node]:
+        """List the children of a name."""
+        return [child for child in self.children if child.name == name]
+
+    def walk(self) -> Iterator[Node]:
+        """Walk through the element and all that it holds, in order."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting.extend(reversed(node.children))
+
+    def use(self) -> None:
+        """Take everything: what it says is said elsewhere too."""
+        for node in self.walk():
+            node._read = set(node.attributes)
+            node._text_read = True
+
+    def left(self) -> list[str]:
+        """List the element's own values that nobody took."""
+        read = self._read or ()
+        found = [
+            value.strip()
+            for name, value in self.attributes.items()
+            if name not in read and name not in STRUCTURE and value.strip()
+        ]
+        if self._text is not None and not self._text_read:
+            found.append(" ".join(self._text[: 2 * LONGEST].split()))
+        return found
+
+    @property
+    def untouched(self) -> bool:
+        """Tell whether nothing of the element itself was taken."""
+        return not self._read and not self._text_read
+
+
+def planted(element: etree._Element, *, skip: frozenset[str] = frozenset()) -> Node:
+    """Make nodes of an element and all that it holds; children of the element itself named in `skip` are left out.
+
+    A section's narrative stays an element (`Node.element`).
+    """
+    root = _node(element)
+    waiting = [(element, root, skip)]
+    while waiting:
+        parent, node, without = waiting.pop()
+        in_section = node.name == "section"
+        for child in parent:
+            made = _node(child)
+            if made.name in without:
+                continue
+            node.children.append(made)
+            if in_section and made.name == _NARRATIVE:
+                made.element = child
+            elif len(child):
+                waiting.append((child, made, frozenset()))
+    return root
+
+
+_NAMES: dict[str, str] = {}
+_MOST_NAMES = 2000
+
+
+def _name(tag: str) -> str:
+    known = _NAMES.get(tag)
+    if known is None:
+        namespace, _, local = tag.rpartition("}")
+        prefix = _PREFIXES.get(namespace[1:])
+        known = tag if prefix is None and namespace else f"{prefix or ''}{local}"
+        if len(_NAMES) < _MOST_NAMES:
+            _NAMES[tag] = known
+    return known
+
+
+def _node(element: etree._Element) -> Node:
+    text = element.text
+    if text is not None and (not text or text.isspace()):
+        text = None
+    attributes = {_name(name): value for name, value in element.items()}
+    return Node(_name(element.tag), attributes, text)
+
+
+def unread_of(root: Node, ignored: frozenset[int] = frozenset()) -> list[tuple[str, str]]:
+    """List what nobody took: the place of the largest element that is wholly unread, and its values, in order.
+
+    Places are written `author[2]/assignedAuthor/addr` from `root` on, attributes with `@`. `ignored` are the ids of
+    elements that are kept whole elsewhere.
+    """
+    found: list[tuple[str, str]] = []
+    _collect(root, "", ignored, found)
+    return found
+
+
+def _collect(node: Node, place: str, ignored: frozenset[int], found: list[tuple[str, str]]) -> None:
+    counts: dict[str, int] = {}
+    for child in node.children:
+        counts[child.name] = counts.get(child.name, 0) + 1
+    ranks: dict[str, int] = {}
+    for child in node.children:
+        rank = ranks[child.name] = ranks.get(child.name, 0) + 1
+        if child.name in _ENVELOPE or id(child) in ignored:
+            continue
+        step = child.name if counts[child.name] == 1 else f"{child.name}[{rank}]"
+        where = f"{place}/{step}" if place else step
+        if child.element is not None:
+            if child.untouched and (said := " ".join("".join(child.element.itertext()).split())):
+                found.append((where, said[:LONGEST]))
+        elif _wholly_unread(child):
+            values = [value for one in child.walk() if one.name not in _ENVELOPE for value in _values(one)]
+            if values:
+                found.append((where, " ".join(values)[:LONGEST]))
+        else:
+            own = child.left()
+            if own:
+                found.append((where, " ".join(own)[:LONGEST]))
+            _collect(child, where, ignored, found)
+
+
+def _wholly_unread(node: Node) -> bool:
+    return all(one.untouched for one in node.walk() if one.name not in _ENVELOPE)
+
+
+def _values(node: Node) -> list[str]:
+    if node.element is not None:
+        return [" ".join("".join(node.element.itertext()).split())]
+    return node.left()
