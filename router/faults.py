@@ -13,6 +13,8 @@ The command line prints them as they are; anything else that reaches it is a def
       AlreadyRunning        another router works on the journal (router.journal.locking)
       TrialFault            a demonstration, bench or proof cannot go on (router.trial.process)
         RouterDidNotStart     its router ended, or did not listen in time
+      PackageFault          a validation package cannot be used (router.validation.faults)
+      ValidationUnavailable a document could not be checked (router.validation.faults)
 """
 
 from __future__ import annotations

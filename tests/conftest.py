@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from router.validation import Package, open_package
+
 # On a developer's machine properties are tried with new examples each time; in CI always with the same ones, so that a
 # change is judged by what it changes.
 settings.register_profile("ci", derandomize=True)
@@ -23,3 +25,9 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real examples (../shared/data) are not beside this checkout")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def ans_package(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Package:
+    """The ANS's validation package, opened once: `validate(content)` gives findings, `conforms(findings)` judges."""
+    return open_package(shared_data / "cda", tmp_path_factory.mktemp("stylesheets"))
