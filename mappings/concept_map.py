@@ -80,13 +80,14 @@ NO_MAP = ConceptMap()
 def code_owner(item: LabReportItem, source: str) -> str:
     """Name whose codes a report uses: the sender's FINESS, first identifier or name (MSH-3 and 4 of HL7v2).
 
-    It is what `mappings.fhir.systems.sender_key` puts into the system of local codes, written in clear. A report
+    It is what `mappings.fhir.systems.sender_key` puts into the system of local codes, written in clear: a FINESS number
+    is its nine characters alone. A report
     without a sender uses the laboratory's, and one that names nobody belongs to the source that it came by.
     """
     for organization in (item.sender, item.content.laboratory):
         key = sender_key(organization)
         if key != "unknown":
-            return unquote(key)[:LONGEST_CODE]
+            return unquote(key.removeprefix("finess-"))[:LONGEST_CODE]
     return f"source-{source}"
 
 
@@ -171,7 +172,7 @@ class _Seen:
         if not term.code or len(term.code) > LONGEST_CODE or len(term.system) > LONGEST_CODE:
             return None
         known = self._terms.get(term)
-        raw = unit.raw if unit is not None else None
+        raw = unit.raw if unit is not None and term.kind is TermKind.CODE else None
         self._terms[term] = (label, raw, 1) if known is None else (known[0], known[1], known[2] + 1)
         return self._targets.get(term)
 

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("router.cli.sending", "Send files to a router, as a laboratory would."),
     "patients": ("router.cli.people", "Register the patients that the dossier follows."),
     "users": ("router.cli.people", "Accounts of the dashboard and keys of the API."),
+    "codes": ("router.cli.codes", "Laboratories' own codes: what is not mapped, mapping it, bringing maps."),
     "messages": ("router.cli.journal", "List messages."),
     "deliveries": ("router.cli.journal", "List deliveries."),
     "dead-letters": ("router.cli.journal", "List what could not be delivered, by cause."),

@@ -93,13 +93,14 @@ def command_init(folder: Path, admin: str, password: str | None, url: str) -> No
 
 @click.command("check")
 @config_option
-def command_check(config: Path) -> None:
-    """Check a configuration and say what it would do.
+def command_check(config: Path) -> int:
+    """Check a configuration and say what it would do. Exit status 1: a line of a concept map cannot be used.
 
     \b
     Examples:
       passerelle check --config my-router
     """
+    from router.codes.maps import MapFiles
     from router.config.load import load
 
     loaded = load(config_file(config))
@@ -116,6 +117,13 @@ def command_check(config: Path) -> None:
     for destination in loaded.destinations:
         if destination.name not in reached:
             click.echo(f"  note         no route leads to {destination.name}")
+    maps = MapFiles(loaded.code_maps)
+    maps.look()
+    if maps:
+        click.echo(f"  codes        {len(list(maps.entries()))} mapped by {len(loaded.code_maps)} file(s)")
+    for problem in maps.problems:
+        click.echo(f"  error        {problem}", err=True)
+    return 1 if maps.problems else 0
 
 
 @click.command("reference")

@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from connectors.contracts import Health, Services, Source
 from connectors.registry import connectors
+from router.codes.maps import MapFiles
 from router.config.load import Loaded
 from router.engine.clock import micros, utc_now
 from router.engine.dispatcher import Dispatcher
@@ -37,6 +38,9 @@ R = TypeVar("R")
 
 SWEEP_SECONDS = 1.0
 """How often the journal is looked at for what other processes asked."""
+
+MAP_PROBLEMS = 20
+"""Lines of a file of concept maps that are told when it changes; `passerelle check` tells all."""
 
 RESTART_SECONDS = 5.0
 """Wait before a source that failed is started again."""
@@ -80,6 +84,7 @@ class Engine:
         self._background: set[asyncio.Task[object]] = set()
         self._last_action = 0
         self._last_trouble: dict[str, int] = {}
+        self._map_files = MapFiles(loaded.code_maps)
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
         self.pipeline = Pipeline(
@@ -282,6 +287,7 @@ class Engine:
             try:
                 await self.pipeline.sweep()
                 number = await asyncio.to_thread(self._action_number)
+                await self._look_at_maps()
             except JournalFault as fault:
                 self._trouble("journal", str(fault))
                 continue
@@ -289,6 +295,13 @@ class Engine:
                 self._last_action = number
                 for dispatcher in self._dispatchers.values():
                     dispatcher.reload()
+
+    async def _look_at_maps(self) -> None:
+        """Tell what cannot be used in the files of concept maps, once a change; workers read them themselves."""
+        if not self._map_files or not await asyncio.to_thread(self._map_files.look):
+            return
+        for problem in self._map_files.problems[:MAP_PROBLEMS]:
+            self._report("codes", Finding(severity=Severity.ERROR, code="codes.file", where="", message=problem))
 
     def _action_number(self) -> int:
         column = tables.audit.c
