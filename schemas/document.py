@@ -35,7 +35,7 @@ class Wishes(Frozen):
 
 
 class Participant(Frozen):
-    """Somebody who had a part in a document: prescriber, attending physician, validating biologist, informant…
+    """Somebody who had a part in a document: a prescriber, an attending physician, a validating biologist.
 
     `kind` is the participation (CDA `participant/@typeCode`: REF, INF, PRF…; `authenticator`, `informant`,
     `dataEnterer`, `responsibleParty`, `encounterParticipant`); `function` the role played (CDA functionCode).
