@@ -1,8 +1,8 @@
 """The INS datamatrix (ANS format 2.2): its payload read and written.
 
 A header of 26 characters, then blocks of a two-character identifier and a value; a value of variable length ends with
-GS unless it has its greatest length or is the last. The payload is read block by block: a name may hold what looks like an
-identifier. Scanners render GS in several ways, and blocks come in any order.
+GS unless it has its greatest length or is the last. The payload is read block by block: a name may hold what looks like
+an identifier. Scanners render GS in several ways, and blocks come in any order.
 """
 
 from __future__ import annotations
