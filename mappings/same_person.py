@@ -1,8 +1,8 @@
 """Whether two identities are one person: that of a message, and that of the document which it carries.
 
 A document about somebody else than its envelope says is an identity alarm: nothing of the message goes on until a
-person has looked. The INS decides where both have one; the strict traits (birth name, first given name, birth date, sex)
-may contradict it, and prove something alone only where name, given name and birth date are all there (RNIV).
+person has looked. The INS decides where both have one; the strict traits (birth name, first given name, birth date,
+sex) may contradict it, and prove something alone only where name, given name and birth date are all there (RNIV).
 """
 
 from __future__ import annotations
