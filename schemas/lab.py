@@ -146,11 +146,15 @@ class Observation(Frozen):
 
 
 class ParentResult(Frozen):
-    """The result that a chapter details (an antibiogram's organism): its code, sub-id and text (HL7v2 OBR-26)."""
+    """The result that a chapter details (an antibiogram's organism): its code, sub-id and text (HL7v2 OBR-26).
+
+    `translations` are the same organism in other code systems (CDA).
+    """
 
     code: Coding | None = None
     sub_id: str | None = None
     text: str | None = None
+    translations: tuple[Coding, ...] = ()
 
 
 class LabChapter(Frozen):

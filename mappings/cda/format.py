@@ -57,7 +57,7 @@ class CdaFormat:
 
     def write(self, item: Item, context: WriteContext) -> Rendition:
         """Write one Item as one document."""
-        from mappings.cda.writing import write_item  # noqa: PLC0415  # imported late: it is made beside this module
+        from mappings.cda.writing import write_item  # imported late: it is made beside this module
 
         return write_item(item, context)
 

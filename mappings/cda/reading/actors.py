@@ -62,7 +62,8 @@ def _professional(scribe: Scribe, node: Node, organization: Organization | None)
         name = _Name(None, None, None, _device(device))
     identifiers = tuple(found for one in node.all("id") if (found := _person_id(one)) is not None)
     specialty = coding(scribe, node.first("code"))
-    if not (identifiers or specialty or any(name)):
+    reached = telecoms(node)
+    if not (identifiers or specialty or reached or any(name)):
         return None
     return Professional(
         identifiers=identifiers,
@@ -73,7 +74,7 @@ def _professional(scribe: Scribe, node: Node, organization: Organization | None)
         specialty=specialty,
         organization=organization,
         address=first_address(node),
-        telecoms=telecoms(node),
+        telecoms=reached,
     )
 
 

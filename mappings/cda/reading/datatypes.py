@@ -75,6 +75,7 @@ def coding(scribe: Scribe, node: Node | None) -> Coding | None:
     if code is not None:
         found = Coding(system=code_system_of_oid(node.get("codeSystem")), code=code, display=node.get("displayName"))
         if found.display is not None:
+            _take_same_words(scribe, node, found.display)
             return found
         words = concept(scribe, node).text if node.children else None
         return found.model_copy(update={"display": words}) if words else found
@@ -82,6 +83,17 @@ def coding(scribe: Scribe, node: Node | None) -> Coding | None:
     if read.codes:
         return read.codes[0]
     return Coding(code=read.text, display=read.text) if read.text else None
+
+
+def _take_same_words(scribe: Scribe, node: Node, display: str) -> None:
+    """Take an original text that only points to the name of the code, or to nothing; other words are left unread."""
+    original = node.first("originalText")
+    pointer = original.first("reference") if original is not None and not original.has_text else None
+    target = pointer.peek("value") if pointer is not None else None
+    if original is not None and target and target.startswith("#"):
+        said = scribe.narrative.resolve(target)
+        if said is None or said.casefold() == display.casefold():
+            original.use()
 
 
 def text_of(scribe: Scribe, node: Node) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from collections.abc import Iterator
 
 from mappings.cda.reading.node import Node
 from mappings.cda.reading.scribe import Scribe
@@ -71,20 +72,31 @@ def _check_digest(scribe: Scribe, node: Node, content: bytes, where: str) -> Non
         scribe.notes.error("cda.file.digest", where, "the file is not the one that its digest was made of")
 
 
-def media_of(scribe: Scribe, body: Node) -> list[tuple[Node, Attachment]]:
-    """Read every `observationMedia` of a body, in order; two with the same file are kept once."""
-    found: list[tuple[Node, Attachment]] = []
-    seen: set[tuple[str, str | None]] = set()
-    for node in body.walk():
-        if node.name != "observationMedia":
+def _media(body: Node) -> Iterator[tuple[Node, str | None]]:
+    """Walk through the embedded files, each with the title of the section that it stands in."""
+    waiting: list[tuple[Node, str | None]] = [(body, None)]
+    while waiting:
+        node, title = waiting.pop()
+        if node.name == "observationMedia":
+            yield node, title
             continue
+        heading = node.first("title") if node.name == "section" else None
+        title = (heading.peek_text() if heading is not None else None) or title
+        waiting.extend((child, title) for child in reversed(node.children))
+
+
+def media_of(scribe: Scribe, body: Node) -> list[Attachment]:
+    """Read every `observationMedia` of a body, in order; two with the same file are kept once."""
+    found: list[Attachment] = []
+    seen: set[tuple[str, str | None]] = set()
+    for node, title in _media(body):
         value = node.first("value")
         name = node.get("ID")
         if value is None:
             continue
-        attachment = file_of(scribe, value, f"observationMedia {(name or '')[:64]}".strip())
+        attachment = file_of(scribe, value, f"observationMedia {(name or '')[:64]}".strip(), title)
         if attachment is None or (attachment.media_type, attachment.data) in seen:
             continue
         seen.add((attachment.media_type, attachment.data))
-        found.append((node, attachment))
+        found.append(attachment)
     return found

@@ -224,15 +224,12 @@ def _legal_authenticator(scribe: Scribe, document: Node) -> tuple[Professional |
 
 
 def _participants(scribe: Scribe, document: Node) -> list[Participant]:
-    found: list[Participant | None] = []
-    for node in document.all("dataEnterer"):
-        found.append(_enterer(scribe, node))
-    for node in document.all("informant"):
-        found.append(_informant(scribe, node))
-    for node in document.all("authenticator"):
-        found.append(_signature(scribe, node, "authenticator"))
-    for node in document.all("participant"):
-        found.append(_participant(scribe, node))
+    found = (
+        *(_enterer(scribe, node) for node in document.all("dataEnterer")),
+        *(_informant(scribe, node) for node in document.all("informant")),
+        *(_signature(scribe, node, "authenticator") for node in document.all("authenticator")),
+        *(_participant(scribe, node) for node in document.all("participant")),
+    )
     return [one for one in found if one is not None]
 
 
@@ -304,6 +301,7 @@ def _event(scribe: Scribe, document: Node) -> Event:
     main = main or next((act for act in acts if act.first("effectiveTime") is not None), None)
     if main is None:
         return Event(tuple(codes), Span(None, None), None, None, None, None)
+    _take_repeated(main, [act for act in acts if act is not main])
     status = main.first("lab:statusCode")
     performer = main.first("performer", "assignedEntity")
     found_role = role(scribe, performer) if performer is not None else None
@@ -317,6 +315,15 @@ def _event(scribe: Scribe, document: Node) -> Event:
     )
 
 
+def _take_repeated(main: Node, others: list[Node]) -> None:
+    """Take of the further acts what they only repeat of the main one."""
+    for act in others:
+        for name in ("lab:statusCode", "effectiveTime", "performer", "id"):
+            repeated = act.first(name)
+            if repeated is not None and repeated.says(main.first(name)):
+                repeated.use()
+
+
 def _encounter(scribe: Scribe, node: Node) -> dict[str, object]:
     facility = node.first("location", "healthCareFacility")
     number = node.first("id")
@@ -328,8 +335,8 @@ def _encounter(scribe: Scribe, node: Node) -> dict[str, object]:
 
 
 def _of_encounter(scribe: Scribe, node: Node) -> list[Participant]:
-    """Read the people of the encounter: who is responsible, and the others with what they did (`function`)."""
-    people: list[Participant] = []
+    """Read where the encounter was, who is responsible, and the others with what they did (`function`)."""
+    people = [_facility(scribe, node)]
     responsible = node.first("responsibleParty", "assignedEntity")
     if responsible is not None:
         found = role(scribe, responsible)
@@ -351,4 +358,26 @@ def _of_encounter(scribe: Scribe, node: Node) -> list[Participant]:
                 at=point(scribe, one.first("time"), "encounterParticipant/time"),
             )
         )
-    return people
+    return [one for one in people if one is not None]
+
+
+def _facility(scribe: Scribe, node: Node) -> Participant | None:
+    """Say where the encounter was and since when: the facility of `location`, by its identifier, name and address."""
+    at = time_of(scribe, node.first("effectiveTime", "low"), "encompassingEncounter/effectiveTime")
+    at = at or time_of(scribe, node.first("effectiveTime"), "encompassingEncounter/effectiveTime")
+    facility = node.first("location", "healthCareFacility")
+    place = _place(scribe, facility) if facility is not None else None
+    if at is None and place is None:
+        return None
+    return Participant(kind="location", organization=place, at=at)
+
+
+def _place(scribe: Scribe, facility: Node) -> Organization | None:
+    named = organization_of(scribe, facility)
+    location = facility.first("location")
+    if location is None:
+        return named
+    found = organization_of(scribe, location)
+    if named is None or found is None:
+        return named or found
+    return found.model_copy(update={"identifiers": named.identifiers})

@@ -91,6 +91,10 @@ class Node:
         self._text_read = True
         return " ".join(self._text.split()) or None
 
+    def peek_text(self) -> str | None:
+        """Look at the element's own text, blanks folded, without taking it."""
+        return " ".join((self._text or "").split()) or None
+
     @property
     def has_text(self) -> bool:
         """Tell whether the element has a text of its own, without taking it."""
@@ -123,8 +127,24 @@ class Node:
     def use(self) -> None:
         """Take everything: what it says is said elsewhere too."""
         for node in self.walk():
-            node._read = set(node.attributes)
-            node._text_read = True
+            node.use_own()
+
+    def use_own(self) -> None:
+        """Take the element's own attributes and text, not its children's."""
+        self._read = set(self.attributes)
+        self._text_read = True
+
+    def says(self, other: Node | None) -> bool:
+        """Tell whether two elements have the same attributes, text and children."""
+        return (
+            other is not None
+            and self.attributes == other.attributes
+            and self._text == other._text
+            and len(self.children) == len(other.children)
+            and all(
+                one.name == two.name and one.says(two) for one, two in zip(self.children, other.children, strict=True)
+            )
+        )
 
     def left(self) -> list[str]:
         """List the element's own values that nobody took."""
@@ -185,8 +205,8 @@ def _node(element: etree._Element) -> Node:
     text = element.text
     if text is not None and (not text or text.isspace()):
         text = None
-    attributes = {_name(name): value for name, value in element.items()}
-    return Node(_name(element.tag), attributes, text)
+    attributes = {_name(str(name)): str(value) for name, value in element.items()}
+    return Node(_name(str(element.tag)), attributes, text)
 
 
 def unread_of(root: Node, ignored: frozenset[int] = frozenset()) -> list[tuple[str, str]]:
@@ -212,7 +232,7 @@ def _collect(node: Node, place: str, ignored: frozenset[int], found: list[tuple[
         step = child.name if counts[child.name] == 1 else f"{child.name}[{rank}]"
         where = f"{place}/{step}" if place else step
         if child.element is not None:
-            if child.untouched and (said := " ".join("".join(child.element.itertext()).split())):
+            if child.untouched and (said := _narrated(child.element)):
                 found.append((where, said[:LONGEST]))
         elif _wholly_unread(child):
             values = [value for one in child.walk() if one.name not in _ENVELOPE for value in _values(one)]
@@ -231,5 +251,9 @@ def _wholly_unread(node: Node) -> bool:
 
 def _values(node: Node) -> list[str]:
     if node.element is not None:
-        return [" ".join("".join(node.element.itertext()).split())]
+        return [_narrated(node.element)]
     return node.left()
+
+
+def _narrated(element: etree._Element) -> str:
+    return " ".join("".join(map(str, element.itertext())).split())

@@ -10,6 +10,7 @@ from lxml import etree
 from mappings.cda.oids import V3
 from mappings.cda.reading.files import file_of, media_of
 from mappings.cda.reading.header import Header, header_of
+from mappings.cda.reading.lab_report import is_lab_report, lab_report_of
 from mappings.cda.reading.narrative import Narrative
 from mappings.cda.reading.node import Node, planted, unread_of
 from mappings.cda.reading.patient import patient_of
@@ -21,7 +22,8 @@ from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.finding import Finding, Unread
 from schemas.identity import PatientIdentity
-from schemas.item import DocumentItem, Item, Provenance
+from schemas.item import DocumentItem, Item, LabReportItem, Provenance
+from schemas.lab import LabReport
 
 WHERE = "ClinicalDocument"
 _BODY = frozenset({"component"})
@@ -72,8 +74,12 @@ def read(content: bytes, context: ReadContext) -> Reading:
     )
     document = header.document.model_copy(update={"attachments": (whole, *files)})
     items: list[Item] = []
-    items.append(_document_item(content, len(items), document, patient, header))
     ignored = frozenset({id(body)}) if body is not None else frozenset()
+    if body is not None and is_lab_report(header, body):
+        report = lab_report_of(scribe, node, body, header, tuple(files))
+        items.append(_report_item(content, report, patient, header))
+        ignored = frozenset()
+    items.append(_document_item(content, len(items), document, patient, header))
     unread = tuple(Unread(where=where, text=text) for where, text in unread_of(node, ignored))
     kind = document.type
     return Reading(
@@ -97,7 +103,21 @@ def _files(scribe: Scribe, body: Node) -> list[Attachment]:
     if text is not None:
         found = file_of(scribe, text, "component/nonXMLBody/text")
         return [found] if found is not None else []
-    return [attachment for _, attachment in media_of(scribe, body)]
+    return media_of(scribe, body)
+
+
+def _report_item(content: bytes, report: LabReport, patient: PatientIdentity, header: Header) -> LabReportItem:
+    return LabReportItem(
+        id=item_id(content, 0),
+        occurred_at=report.collected_at or report.issued_at,
+        replaces=report.report_id if report.replaces_document_id is not None else None,
+        patient=patient,
+        sender=header.sender,
+        author=header.document.author,
+        recipients=header.document.recipients,
+        source=Provenance(format="cda", where=WHERE),
+        content=report,
+    )
 
 
 def _document_item(

@@ -1,0 +1,230 @@
+"""A CR-BIO, 2021.01 to 2024.01, to a canonical laboratory report (cda-fr §5, §8, mapping B)."""
+
+from __future__ import annotations
+
+from mappings.cda.oids import (
+    CHAPTER,
+    COMMENT_SECTION,
+    COMMENT_SECTION_CODE,
+    CR_BIO,
+    CR_BIO_CI_SIS,
+    CR_BIO_CODE,
+    PDF_COPY_CODE,
+    PDF_COPY_SECTION,
+    REASON_SECTION,
+    REASON_SECTION_CODE,
+    SECOND_INTENTION_CODE,
+    SECOND_INTENTION_SECTION,
+    SUB_CHAPTER,
+    system_of_root,
+)
+from mappings.cda.reading.chapters import Chapters
+from mappings.cda.reading.header import Header
+from mappings.cda.reading.narrative import plain_text
+from mappings.cda.reading.node import Node
+from mappings.cda.reading.scribe import Scribe
+from mappings.cda.reading.specimens import Specimens
+from mappings.lab_status import observations_of
+from schemas.actors import Professional
+from schemas.attachment import Attachment
+from schemas.document import Document
+from schemas.lab import LabChapter, LabReport, ResultStatus, Specimen
+
+_PLAIN_TITLES = frozenset({"commentaire", "commentaires", "comment"})
+_CONCLUSION = "conclusion"
+_STATUSES = {
+    "completed": ResultStatus.FINAL,
+    "active": ResultStatus.PARTIAL,
+    "aborted": ResultStatus.CANCELLED,
+}
+_SECTIONS = {
+    COMMENT_SECTION: "comment",
+    PDF_COPY_SECTION: "copy",
+    SECOND_INTENTION_SECTION: "copy",
+    REASON_SECTION: "reason",
+    CHAPTER: "chapter",
+    SUB_CHAPTER: "chapter",
+}
+_CODES = {
+    COMMENT_SECTION_CODE: "comment",
+    PDF_COPY_CODE: "copy",
+    SECOND_INTENTION_CODE: "copy",
+    REASON_SECTION_CODE: "reason",
+}
+
+
+def is_lab_report(header: Header, body: Node | None) -> bool:
+    """Tell a structured CR-BIO: by its template ids whatever their version, else by its type code and a chapter."""
+    structured = body.first("structuredBody") if body is not None else None
+    if structured is None:
+        return False
+    if CR_BIO in header.templates or CR_BIO_CI_SIS in header.templates:
+        return True
+    kind = header.document.type
+    return (
+        kind is not None
+        and kind.code == CR_BIO_CODE
+        and any(one.peek("root") == CHAPTER for section in _sections(structured) for one in section.all("templateId"))
+    )
+
+
+def lab_report_of(
+    scribe: Scribe, document: Node, body: Node, header: Header, files: tuple[Attachment, ...]
+) -> LabReport:
+    """Read the whole report; sections that are neither chapters, comments, reason nor copies are left unread."""
+    about = header.document
+    specimens = Specimens()
+    laboratory = about.performer_organization
+    validator = _validator(about)
+    reader = Chapters(scribe, specimens, laboratory, validator)
+    chapters: list[LabChapter] = []
+    said: dict[str, list[str]] = {"comment": [], "conclusion": [], "reason": []}
+    structured = body.first("structuredBody")
+    for section in _sections(structured) if structured is not None else []:
+        kind = _kind(section)
+        if kind == "chapter":
+            chapters.append(reader.of_section(section))
+        elif kind in ("comment", "reason"):
+            _narrate(section, kind, said)
+        elif kind == "copy":
+            _use_copy(section)
+    if structured is not None and not chapters:
+        scribe.notes.warning("cda.report.no_chapter", "structuredBody", "the report has no chapter with results")
+    report_id, authority = _report_id(document, about)
+    order = header.order
+    return LabReport(
+        report_id=report_id,
+        report_authority=authority,
+        document_id=about.document_id,
+        replaces_document_id=about.replaces_id,
+        version=about.version,
+        order_id=order.value if order is not None else None,
+        order_authority=order.system if order is not None else None,
+        status=_status(header, chapters),
+        title=about.title,
+        codes=header.codes,
+        collected_at=_collected(about, specimens.found),
+        received_at=about.period_start,
+        issued_at=about.period_end or about.created_at,
+        laboratory=laboratory,
+        prescriber=_prescriber(about),
+        validated_by=validator,
+        visit=about.visit,
+        clinical_information="\n".join(said["reason"]) or None,
+        conclusion="\n".join(said["conclusion"]) or None,
+        comment="\n".join(said["comment"]) or None,
+        specimens=tuple(specimens.found),
+        chapters=tuple(chapters),
+        attachments=files,
+    )
+
+
+def _sections(structured: Node) -> list[Node]:
+    return [section for one in structured.all("component") if (section := one.first("section")) is not None]
+
+
+def _kind(section: Node) -> str | None:
+    """Say what a section of level 1 is, by its template ids, else by its code, else by what its entry is."""
+    for one in section.all("templateId"):
+        found = _SECTIONS.get(one.peek("root") or "")
+        if found is not None:
+            return found
+    code = section.first("code")
+    found = _CODES.get(code.peek("code") or "") if code is not None else None
+    if found is not None:
+        return found
+    if any(_holds_results(one) for one in (section, *section.walk()) if one.name == "section"):
+        return "chapter"
+    return None
+
+
+def _holds_results(section: Node) -> bool:
+    act = section.first("entry", "act")
+    return act is not None and any(
+        one.first("observation") or one.first("organizer") for one in act.all("entryRelationship")
+    )
+
+
+def _narrate(section: Node, kind: str, said: dict[str, list[str]]) -> None:
+    """Take a section that is a text: a comment under its own title, the conclusion, the reason of the analyses."""
+    text, title, code = section.first("text"), section.first("title"), section.first("code")
+    words = plain_text(text.element) if text is not None and text.element is not None else None
+    if text is None or words is None:
+        return
+    text.use()
+    for one in (code, section.first("id")):
+        if one is not None:
+            one.use()
+    heading = (title.text if title is not None else None) or ""
+    if kind == "reason":
+        said["reason"].append(words)
+    elif heading.casefold() == _CONCLUSION:
+        said["conclusion"].append(words)
+    else:
+        plain = heading.casefold() in _PLAIN_TITLES or not heading
+        said["comment"].append(words if plain else f"{heading}\n{words}")
+
+
+def _use_copy(section: Node) -> None:
+    """Take a section that only holds a file: the file itself is an attachment."""
+    for node in section.walk():
+        if node.name != "observationMedia" and not any(one.name == "observationMedia" for one in node.children):
+            node.use_own()
+
+
+def _report_id(document: Node, about: Document) -> tuple[str | None, str | None]:
+    """Give the report's identity across its versions: setId, else the document's own id."""
+    node = document.first("setId") or document.first("id")
+    root = node.get("root") if node is not None else None
+    extension = node.get("extension") if node is not None else None
+    if root is None:
+        return about.document_id, None
+    return (extension, system_of_root(root)) if extension else (root, None)
+
+
+def _validator(about: Document) -> Professional | None:
+    """Give the validating biologist: the first authenticator, else the legal one."""
+    for one in about.participants:
+        if one.kind == "authenticator" and one.professional is not None:
+            return one.professional
+    return about.legal_authenticator
+
+
+def _prescriber(about: Document) -> Professional | None:
+    return next((one.professional for one in about.participants if one.kind == "REF" and one.professional), None)
+
+
+def _collected(about: Document, specimens: list[Specimen]) -> str | None:
+    """Give the earliest time of collection: of the specimens, else when the sampler of the header took them."""
+    times = [one.collected_at for one in specimens if one.collected_at is not None]
+    if times:
+        return min(times)
+    return next(
+        (one.at for one in about.participants if one.kind == "PRF" and one.function and one.function.code == "PRELV"),
+        None,
+    )
+
+
+def _status(header: Header, chapters: list[LabChapter]) -> ResultStatus:
+    """Say how far the report is: what the main act says, unless a chapter or result is still under way."""
+    stated = _STATUSES.get(header.event.status or "")
+    statuses = {one.status for one in observations_of(chapters)} | set(_chapter_statuses(chapters))
+    if stated is ResultStatus.FINAL and not statuses.isdisjoint(_UNDER_WAY):
+        return ResultStatus.PARTIAL
+    if stated is not None:
+        return stated
+    if statuses and statuses.issubset(_DONE):
+        return ResultStatus.FINAL
+    return ResultStatus.PARTIAL if not statuses.isdisjoint(_UNDER_WAY) else ResultStatus.UNKNOWN
+
+
+_UNDER_WAY = frozenset({ResultStatus.PRELIMINARY, ResultStatus.PARTIAL, ResultStatus.REGISTERED})
+_DONE = frozenset({ResultStatus.FINAL, ResultStatus.CANCELLED})
+
+
+def _chapter_statuses(chapters: list[LabChapter] | tuple[LabChapter, ...]) -> list[ResultStatus]:
+    return [
+        status
+        for chapter in chapters
+        for status in ((chapter.status,) if chapter.status else ()) + tuple(_chapter_statuses(chapter.chapters))
+    ]

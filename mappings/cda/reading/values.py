@@ -1,0 +1,258 @@
+"""`value` of an observation to canonical values: PQ, IVL_PQ, CD, REAL, INT, ST, ED, RTO, TS (cda-fr §5.2).
+
+A number is only ever what its attribute says; the narrative, with its decimal commas, is used for texts alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from mappings.cda.reading.datatypes import concept, text_of, time_of
+from mappings.cda.reading.node import Node
+from mappings.cda.reading.scribe import Scribe
+from schemas.base import DECIMAL
+from schemas.lab import (
+    CodedValue,
+    DateTimeValue,
+    ObservationValue,
+    QuantityValue,
+    RangeValue,
+    RatioValue,
+    Reference,
+    TextValue,
+    Unit,
+)
+
+_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+
+
+class Measured(NamedTuple):
+    """A value with its unit."""
+
+    value: ObservationValue | None
+    unit: Unit | None = None
+
+
+_NOTHING = Measured(None)
+
+
+@lru_cache(maxsize=4096)
+def unit_of(raw: str | None) -> Unit | None:
+    """Make a Unit of a PQ's unit: CDA says that it is UCUM."""
+    return Unit(raw=raw, ucum=raw) if raw else None
+
+
+def value_of(scribe: Scribe, node: Node, where: str) -> Measured:
+    """Read a value by its `xsi:type`; an unknown type is read by what it holds, a null flavour is no value."""
+    kind = (node.peek("xsi:type") or "").rpartition(":")[2].partition("_PQ")[0] if node.attributes else ""
+    declared = (node.peek("xsi:type") or "").rpartition(":")[2]
+    reader = _READERS.get(declared) or _READERS.get(kind) or _guessed(node)
+    return reader(scribe, node, where)
+
+
+def _guessed(node: Node) -> _Reader:
+    if node.peek("value") is not None:
+        return _quantity
+    if node.first("low") is not None or node.first("high") is not None:
+        return _interval
+    if node.peek("code") is not None or node.first("originalText") is not None:
+        return _coded
+    return _text
+
+
+def _decimal(scribe: Scribe, node: Node, where: str) -> str | None:
+    """Take a number; a decimal comma is put right, anything else is not taken."""
+    raw = (node.peek("value") or "").strip()
+    if not raw:
+        return None
+    if DECIMAL.match(raw):
+        node.get("value")
+        return raw
+    if _COMMA.fullmatch(raw):
+        node.get("value")
+        scribe.notes.warning("cda.value.comma", where, "a number with a decimal comma was read with a point")
+        return raw.replace(",", ".")
+    return None
+
+
+def _quantity(scribe: Scribe, node: Node, where: str) -> Measured:
+    number = _decimal(scribe, node, where)
+    unit = unit_of(node.get("unit"))
+    if number is not None:
+        return Measured(QuantityValue(number=number, text=(node.get("value") or number)), unit)
+    raw = node.get("value")
+    if raw is None:
+        return Measured(None, unit)
+    scribe.notes.warning("cda.value.number", where, "a number that is not one was read as text")
+    return Measured(TextValue(text=raw), unit)
+
+
+def _interval(scribe: Scribe, node: Node, where: str) -> Measured:
+    """Read an IVL_PQ: one bound is a comparison (`inclusive` is true when it is left out), two are a range."""
+    low, high, middle = node.first("low"), node.first("high"), node.first("center")
+    lower = _decimal(scribe, low, where) if low is not None else None
+    upper = _decimal(scribe, high, where) if high is not None else None
+    if lower is not None and upper is not None and low is not None and high is not None:
+        unit = _unit_of_both(scribe, low, high, where)
+        return Measured(RangeValue(low=lower, high=upper), unit)
+    if upper is not None and high is not None:
+        sign = "<=" if _inclusive(high) else "<"
+        return Measured(QuantityValue(number=upper, comparator=sign), unit_of(high.get("unit")))
+    if lower is not None and low is not None:
+        sign = ">=" if _inclusive(low) else ">"
+        return Measured(QuantityValue(number=lower, comparator=sign), unit_of(low.get("unit")))
+    if middle is not None:
+        return _quantity(scribe, middle, where)
+    return _quantity(scribe, node, where)
+
+
+def _inclusive(bound: Node) -> bool:
+    return (bound.get("inclusive") or "true").lower() not in ("false", "0")
+
+
+def _unit_of_both(scribe: Scribe, low: Node, high: Node, where: str) -> Unit | None:
+    if low.peek("unit") and high.peek("unit") and low.peek("unit") != high.peek("unit"):
+        scribe.notes.warning("cda.value.units", where, "the two bounds of a range have different units")
+        return unit_of(low.get("unit"))
+    return unit_of(high.get("unit")) or unit_of(low.get("unit"))
+
+
+def _coded(scribe: Scribe, node: Node, where: str) -> Measured:
+    """Read a CD: coded, or, without a code, the text in the narrative."""
+    found = concept(scribe, node)
+    if found.codes:
+        return Measured(CodedValue(codes=found.codes, text=found.text))
+    if found.text:
+        return Measured(TextValue(text=found.text))
+    if node.peek("nullFlavor") is None:
+        scribe.notes.warning("cda.value.empty", where, "a coded value with neither code nor text")
+    return _NOTHING
+
+
+def _text(scribe: Scribe, node: Node, where: str) -> Measured:
+    if (node.peek("representation") or "").upper() == "B64":
+        scribe.notes.warning("cda.value.file", where, "a value that is a file is left in the document")
+        return _NOTHING
+    found = text_of(scribe, node)
+    return Measured(TextValue(text=found)) if found else _NOTHING
+
+
+def _ratio(scribe: Scribe, node: Node, where: str) -> Measured:
+    """Read an RTO: a titre when its parts have no unit, or a quantity by another (its unit is both, `mg/mmol`)."""
+    over, under = node.first("numerator"), node.first("denominator")
+    numerator = _decimal(scribe, over, where) if over is not None else None
+    denominator = _decimal(scribe, under, where) if under is not None else None
+    if over is None or under is None or numerator is None or denominator is None:
+        scribe.notes.warning("cda.value.ratio", where, "a ratio without its two numbers")
+        return _NOTHING
+    units = [one.get("unit") for one in (over, under)]
+    parts = [unit if unit not in (None, "1") else "" for unit in units]
+    unit = unit_of(f"{parts[0] or '1'}/{parts[1]}" if parts[1] else parts[0])
+    return Measured(RatioValue(numerator=numerator, denominator=denominator), unit)
+
+
+def _moment(scribe: Scribe, node: Node, where: str) -> Measured:
+    at = time_of(scribe, node, where) or time_of(scribe, node.first("low"), where)
+    return Measured(DateTimeValue(at=at)) if at is not None else _NOTHING
+
+
+def _boolean(scribe: Scribe, node: Node, where: str) -> Measured:
+    said = node.get("value")
+    return Measured(TextValue(text=said)) if said else _NOTHING
+
+
+_Reader = Callable[[Scribe, Node, str], Measured]
+_READERS: dict[str, _Reader] = {
+    "PQ": _quantity,
+    "REAL": _quantity,
+    "INT": _quantity,
+    "MO": _quantity,
+    "IVL_PQ": _interval,
+    "IVL_REAL": _interval,
+    "IVL_INT": _interval,
+    "CD": _coded,
+    "CE": _coded,
+    "CV": _coded,
+    "CO": _coded,
+    "CS": _coded,
+    "ST": _text,
+    "ED": _text,
+    "SC": _text,
+    "RTO": _ratio,
+    "RTO_PQ_PQ": _ratio,
+    "RTO_QTY_QTY": _ratio,
+    "TS": _moment,
+    "IVL_TS": _moment,
+    "BL": _boolean,
+}
+
+
+def second_of(node: Node, scribe: Scribe, where: str) -> Measured:
+    """Read a PQ's translation (a PQR): the same result in another unit, as the sender gave it."""
+    for one in node.all("translation"):
+        number = _decimal(scribe, one, where) if one.peek("value") else None
+        if number is None:
+            continue
+        original = one.first("originalText")
+        unit = one.get("code") or one.get("unit")
+        raw = (original.text if original is not None else None) or one.get("displayName") or unit
+        made = Unit(raw=raw, ucum=unit) if raw else None
+        return Measured(QuantityValue(number=number, text=one.get("value")), made)
+    bounds = [bound for bound in (node.first("low"), node.first("high")) if bound is not None]
+    if len(bounds) != 1:
+        return _NOTHING
+    found = second_of(bounds[0], scribe, where)
+    if not isinstance(found.value, QuantityValue):
+        return _NOTHING
+    sign = ("<" if bounds[0].name == "high" else ">") + ("=" if _inclusive(bounds[0]) else "")
+    return Measured(found.value.model_copy(update={"comparator": sign, "text": None}), found.unit)
+
+
+class Ranges(NamedTuple):
+    """A reference range, and the same in the second unit where the sender gave it."""
+
+    first: Reference | None
+    second: Reference | None
+
+
+def ranges_of(scribe: Scribe, observation: Node, unit: Unit | None, where: str) -> Ranges:
+    """Read the reference range: the one that says what is normal, else the first; the others are left unread."""
+    ranges = [found for one in observation.all("referenceRange") if (found := one.first("observationRange"))]
+    if not ranges:
+        return Ranges(None, None)
+    normal = next((one for one in ranges if _interpretation(one) == "N"), ranges[0])
+    meaning = normal.first("interpretationCode")
+    if meaning is not None and meaning.peek("code") == "N":
+        meaning.use()
+    written = normal.first("text")
+    text = text_of(scribe, written) if written is not None else None
+    value = normal.first("value")
+    if value is None:
+        return Ranges(Reference(text=text) if text else None, None)
+    low, high = value.first("low"), value.first("high")
+    if low is None and high is None:
+        said = value_of(scribe, value, where).value
+        text = text or (getattr(said, "text", None) if said is not None else None)
+        return Ranges(Reference(text=text) if text else None, None)
+    bounds = [_decimal(scribe, one, where) if one is not None else None for one in (low, high)]
+    for one in (low, high):
+        if one is not None and one.peek("unit"):
+            if unit is None or one.peek("unit") == unit.ucum:
+                one.get("unit")
+            else:
+                scribe.notes.warning(
+                    "cda.reference.unit", where, "a reference range is in another unit than its result"
+                )
+    first = Reference(low=bounds[0], high=bounds[1], text=text) if any(bounds) or text else None
+    others = [second_of(one, scribe, where).value if one is not None and one.children else None for one in (low, high)]
+    numbers = [one.number if isinstance(one, QuantityValue) else None for one in others]
+    second = Reference(low=numbers[0], high=numbers[1]) if any(numbers) else None
+    return Ranges(first, second)
+
+
+def _interpretation(node: Node) -> str | None:
+    code = node.first("interpretationCode")
+    return code.peek("code") if code is not None else None
