@@ -6,7 +6,9 @@ value and was never taken is `Reading.unread`, without any list to keep up to da
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from typing import cast
 
 from lxml import etree
 
@@ -149,6 +151,8 @@ class Node:
     def left(self) -> list[str]:
         """List the element's own values that nobody took."""
         read = self._read or ()
+        if self._text is None and len(read) == len(self.attributes):
+            return []
         found = [
             value.strip()
             for name, value in self.attributes.items()
@@ -205,8 +209,9 @@ def _node(element: etree._Element) -> Node:
     text = element.text
     if text is not None and (not text or text.isspace()):
         text = None
-    attributes = {_name(str(name)): str(value) for name, value in element.items()}
-    return Node(_name(str(element.tag)), attributes, text)
+    stated = cast("list[tuple[str, str]]", element.items())
+    attributes = {name if name[0] != "{" else _name(name): value for name, value in stated}
+    return Node(_name(element.tag), attributes, text)
 
 
 def unread_of(root: Node, ignored: frozenset[int] = frozenset()) -> list[tuple[str, str]]:
@@ -221,20 +226,20 @@ def unread_of(root: Node, ignored: frozenset[int] = frozenset()) -> list[tuple[s
 
 
 def _collect(node: Node, place: str, ignored: frozenset[int], found: list[tuple[str, str]]) -> None:
-    counts: dict[str, int] = {}
-    for child in node.children:
-        counts[child.name] = counts.get(child.name, 0) + 1
+    children = node.children
+    counts = Counter(child.name for child in children) if len(children) > 1 else _ONE
     ranks: dict[str, int] = {}
-    for child in node.children:
-        rank = ranks[child.name] = ranks.get(child.name, 0) + 1
-        if child.name in _ENVELOPE or id(child) in ignored:
+    for child in children:
+        name = child.name
+        rank = ranks[name] = ranks.get(name, 0) + 1
+        if name in _ENVELOPE or id(child) in ignored:
             continue
-        step = child.name if counts[child.name] == 1 else f"{child.name}[{rank}]"
+        step = name if counts[name] < 2 else f"{name}[{rank}]"
         where = f"{place}/{step}" if place else step
         if child.element is not None:
             if child.untouched and (said := _narrated(child.element)):
                 found.append((where, said[:LONGEST]))
-        elif _wholly_unread(child):
+        elif not _touched(child):
             values = [value for one in child.walk() if one.name not in _ENVELOPE for value in _values(one)]
             if values:
                 found.append((where, " ".join(values)[:LONGEST]))
@@ -242,11 +247,16 @@ def _collect(node: Node, place: str, ignored: frozenset[int], found: list[tuple[
             own = child.left()
             if own:
                 found.append((where, " ".join(own)[:LONGEST]))
-            _collect(child, where, ignored, found)
+            if child.children:
+                _collect(child, where, ignored, found)
 
 
-def _wholly_unread(node: Node) -> bool:
-    return all(one.untouched for one in node.walk() if one.name not in _ENVELOPE)
+_ONE: Counter[str] = Counter()
+
+
+def _touched(node: Node) -> bool:
+    """Tell whether anything of an element was taken; its depth is bounded by `parse_xml`."""
+    return not node.untouched or any(_touched(child) for child in node.children if child.name not in _ENVELOPE)
 
 
 def _values(node: Node) -> list[str]:

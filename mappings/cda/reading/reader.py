@@ -46,7 +46,7 @@ def read_header(content: bytes, context: ReadContext) -> HeaderReading:
     node = planted(source.document, skip=_BODY)
     patient = patient_of(scribe, node)
     header = header_of(scribe, node, _body_type(source.document))
-    return HeaderReading(patient, header.document, notes.findings)
+    return HeaderReading(_with_practitioner(patient, header.document), header.document, notes.findings)
 
 
 def read(content: bytes, context: ReadContext) -> Reading:
@@ -61,6 +61,7 @@ def read(content: bytes, context: ReadContext) -> Reading:
     node = planted(source.document)
     patient = patient_of(scribe, node)
     header = header_of(scribe, node, _body_type(source.document))
+    patient = _with_practitioner(patient, header.document)
     body = node.first("component")
     files = _files(scribe, body) if body is not None else []
     if body is None:
@@ -95,6 +96,14 @@ def read(content: bytes, context: ReadContext) -> Reading:
 def _body_type(document: etree._Element) -> str | None:
     body = document.find(_LEVEL_1)
     return (body.get("mediaType") or "text/plain").partition(";")[0].strip().lower() if body is not None else None
+
+
+def _with_practitioner(patient: PatientIdentity, document: Document) -> PatientIdentity:
+    """Say who the attending physician is (*médecin traitant*): the participant whose function is PCP."""
+    for one in document.participants:
+        if one.kind == "INF" and one.function is not None and one.function.code == "PCP" and one.professional:
+            return patient.model_copy(update={"general_practitioner": one.professional})
+    return patient
 
 
 def _files(scribe: Scribe, body: Node) -> list[Attachment]:
