@@ -7,7 +7,7 @@ import base64
 from schemas.actors import Address, Contact, Organization, Professional, Recipient, Telecom
 from schemas.attachment import Attachment
 from schemas.coding import LOCAL, LOINC, Coding, Identifier
-from schemas.document import Document, DocumentOperation
+from schemas.document import Document, DocumentOperation, Participant
 from schemas.identifiers import PROFESSIONALS, STRUCTURES
 from schemas.identity import IdentityAttribute, IdentityStatus, Ins, PatientIdentity, Sex
 from schemas.identity_event import IdentityEvent
@@ -300,9 +300,11 @@ STAY = Stay(
 STAY_ITEM = StayItem(id="1", occurred_at="2026-03-05T09:41:00+01:00", content=STAY, **COMMON)
 
 DOCUMENT = Document(
-    document_id="urn:oid:2.999.3.1",
-    replaces_id="urn:oid:2.999.3.0",
+    document_id="2.999.3.1",
+    replaces_id="2.999.3.0",
     operation=DocumentOperation.REPLACE,
+    set_id="2.999.3^LETTRE",
+    version=2,
     status="AU",
     type=Coding(system=LOINC, code="11490-0", display="Lettre de liaison"),
     category=Coding(
@@ -314,6 +316,8 @@ DOCUMENT = Document(
     created_at="2026-03-05T18:00:00+01:00",
     author=DOCTOR,
     author_organization=UNIT,
+    author_role=Coding(system=LOCAL, code="ATTPHYS", display="Médecin référent"),
+    other_authors=(CONTAINED, NAMELESS),
     legal_authenticator=NAMELESS,
     custodian=HOSPITAL,
     confidentiality=(Coding(system="http://terminology.hl7.org/CodeSystem/v3-Confidentiality", code="N"),),
@@ -321,6 +325,15 @@ DOCUMENT = Document(
     report_id="RES1",
     visit=Identifier(system="urn:oid:2.999.9", value="VEN-1", type="VN"),
     event_codes=(Coding(system=LOCAL, code="EV"),),
+    performer=CONTAINED,
+    performer_organization=UNIT,
+    practice_setting=Coding(system="urn:oid:2.999.10", code="ETABLISSEMENT"),
+    facility_type=Coding(system="urn:oid:2.999.11", code="SA01"),
+    encounter_type=Coding(system="http://terminology.hl7.org/CodeSystem/v3-ActCode", code="IMP"),
+    participants=(
+        Participant(kind="REF", professional=DOCTOR, at="2026-03-05"),
+        Participant(kind="INF", function=Coding(system=LOCAL, code="F"), organization=HOSPITAL),
+    ),
     period_start="2026-03-05",
     period_end="2026-03-09",
     recipients=(Recipient(professional=DOCTOR, role="RCT"),),
@@ -328,7 +341,7 @@ DOCUMENT = Document(
     attachments=(PDF, PDF.model_copy(update={"title": None})),
 )
 DOCUMENT_ITEM = DocumentItem(
-    id="1", occurred_at="2026-03-05T18:00:00+01:00", content=DOCUMENT, replaces="urn:oid:2.999.3.0", **COMMON
+    id="1", occurred_at="2026-03-05T18:00:00+01:00", author=NAMELESS, content=DOCUMENT, replaces="2.999.3.0", **COMMON
 )
 
 EVENTS = [

@@ -20,7 +20,8 @@ class FhirFormat:
     """FHIR R4 in JSON.
 
     Options of a partner: `local_codes`, the URI that its local codes have on both sides (by default one a sender);
-    `fr_core = "2.1"`, for a receiver that knows identity statuses by the older list of FR Core.
+    `fr_core = "2.1"`, for a receiver that knows identity statuses by the older list of FR Core; `document`, the form of
+    documents (`inline`, `pdsm`, `pdsm-simplified`), and `document_source_id`, the OID of the submissions' source.
     """
 
     name = "fhir"

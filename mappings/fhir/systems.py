@@ -7,6 +7,7 @@ Both are recognised on the way back. `<sender>` is its FINESS number, else its f
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
@@ -35,6 +36,13 @@ BIRTH_PLACE = HL7_EXT + "patient-birthPlace"
 CITIZENSHIP = HL7_EXT + "patient-citizenship"
 REPORT_NOTE = "http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note"
 
+DOCUMENT_VERSION = "http://hl7.org/fhir/5.0/StructureDefinition/extension-DocumentReference.version"
+PDSM = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/"
+MHD = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/"
+LIST_TYPES = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
+CONTENT_TYPES = "urn:oid:1.2.250.1.213.2.2"
+"""TRE_R209, the kinds of care that a submission comes from."""
+
 COMMUNES = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 MAILBOXES = "https://mos.esante.gouv.fr/NOS/TRE_R256-TypeMessagerie/FHIR/TRE-R256-TypeMessagerie"
 VISIBILITY = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
@@ -53,6 +61,8 @@ FINESS = "https://finess.esante.gouv.fr"
 RPPS_RANK = "https://rppsrang.esante.gouv.fr"
 URI = "urn:ietf:rfc:3986"
 
+_OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
+_UNESCAPED = re.compile(r"\\([\\,|$])")
 _CODES = "urn:x-passerelle:codes:"
 _IDS = "urn:x-passerelle:ids:"
 _NAMED = "urn:x-passerelle:system:"
@@ -116,6 +126,29 @@ def number_system(authority: str | None, kind: str, sender: str) -> str:
     if authority is None:
         return f"{_IDS}{sender}:{kind}"
     return authority if is_uri(authority) else _NAMED + quote(authority, safe="")
+
+
+def document_number_out(document_id: str, sender: str) -> tuple[str, str]:
+    """Give the FHIR system and value of a document's id: an OID is a URI, an extension belongs to its root."""
+    root, _, extension = document_id.partition("^")
+    if _OID.fullmatch(root):
+        return (f"urn:oid:{root}", extension) if extension else (URI, f"urn:oid:{root}")
+    return (URI if document_id.startswith("urn:") else number_system(None, "document", sender)), document_id
+
+
+def document_number_in(system: str | None, value: str) -> str:
+    """Give a document's id (`root` or `root^extension`) from a FHIR system and value."""
+    if system is not None and _OID.fullmatch(root := system.removeprefix("urn:oid:")):
+        return f"{root}^{value}"
+    bare = value.removeprefix("urn:oid:")
+    return bare if _OID.fullmatch(bare) else value
+
+
+def searched_patient(reference: str) -> tuple[str, str] | None:
+    """Give system and value of a reference that searches its patient (`Patient?identifier=system|value`)."""
+    _, found, criterion = reference.partition("Patient?identifier=")
+    system, bar, value = unquote(criterion).partition("|")
+    return (system, _UNESCAPED.sub(r"\1", value)) if found and bar and value else None
 
 
 def identifier_system_in(system: str | None, kind: str | None) -> tuple[str | None, str | None]:

@@ -24,6 +24,8 @@ from mappings.fhir.reading.taking import (
     take_texts,
 )
 from schemas.actors import Contact, Organization, Professional, Recipient
+from schemas.coding import Identifier
+from schemas.identifiers import PROFESSIONALS, professional_identifier
 
 PEOPLE = frozenset({"Practitioner", "PractitionerRole"})
 
@@ -96,7 +98,7 @@ def _practitioner(entry: Entry) -> Professional:
     forget(name, "use")
     addresses = children(node, "address")
     return Professional(
-        identifiers=read_identifiers(entry),
+        identifiers=tuple(_national(one) for one in read_identifiers(entry)),
         family_name=take_text(name, "family"),
         given_name=" ".join(given) or None,
         civility=" ".join(prefix) or None,
@@ -104,6 +106,13 @@ def _practitioner(entry: Entry) -> Professional:
         address=read_address(addresses[0]) if addresses else None,
         telecoms=read_telecoms(node),
     )
+
+
+def _national(number: Identifier) -> Identifier:
+    """Read a national number that says its kind by its first digit only (`8` and RPPS) as what it is."""
+    if number.system != PROFESSIONALS or number.type not in {None, "IDNPS"}:
+        return number
+    return professional_identifier(number.value, number.type, number.system)
 
 
 def _role(entry: Entry, container: Node, source: Source) -> Professional:

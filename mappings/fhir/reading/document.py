@@ -1,26 +1,24 @@
-"""Documents and files from FHIR."""
+"""Documents from FHIR: DocumentReference, alone, in any Bundle, or in a submission after the French guide (PDSm)."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from mappings.fhir.reading.actors import (
-    read_organization,
-    read_professional,
-    read_recipients,
-    read_sender,
-    split_references,
-)
+from mappings.fhir import systems
+from mappings.fhir.reading.actors import read_organization, read_professional, read_recipients, read_sender
 from mappings.fhir.reading.datatypes import read_coding, read_concept, read_identifier, read_one_code
-from mappings.fhir.reading.patient import read_patient
+from mappings.fhir.reading.document_actors import read_authors, read_participants, read_performer
+from mappings.fhir.reading.files import attach, check_hash, read_attachment
+from mappings.fhir.reading.patient import patient_of, read_patient
 from mappings.fhir.reading.source import Entry, Source
+from mappings.fhir.reading.submission import ASSUMED, compare_patients, forget_search, read_submission
 from mappings.fhir.reading.taking import (
     Node,
     child,
     children,
     forget,
     said,
-    take_element_id,
+    take_extension,
     take_moment,
     take_own_text,
     take_text,
@@ -28,83 +26,131 @@ from mappings.fhir.reading.taking import (
 from schemas.attachment import Attachment
 from schemas.coding import Coding, Identifier
 from schemas.document import Document, DocumentOperation
+from schemas.identity import PatientIdentity
 from schemas.item import DocumentItem, Provenance
 
 
-def read_attachment(node: Node) -> Attachment | None:
-    """Read an Attachment; one that has neither data nor a title is nothing."""
-    marked = take_element_id(node, "title")
-    title = take_text(node, "title")
-    filename = title if marked in {"filename", "filename-only"} else take_own_text(node, "filename")
-    if marked == "filename-only":
-        title = None
-    data = take_text(node, "data")
-    size = said(node, "size")
-    number = int(size) if size.isascii() and size.isdigit() and len(size) < 16 else None
-    if number is not None:
-        forget(node, "size")
-    media_type = take_text(node, "contentType")
-    if data is None and title is None and filename is None and "url" not in node:
-        return None
-    if data is not None:
-        forget(node, "hash")
-    return Attachment(
-        media_type=media_type or "application/octet-stream", title=title, filename=filename, size=number, data=data
-    )
-
-
 def read_document(entry: Entry, source: Source) -> DocumentItem:
-    """Read a DocumentReference."""
+    """Read a DocumentReference, with the submission set that it is in when there is one."""
     node = entry.resource
     entry.read = True
-    patient = read_patient(child(node, "subject"), node, source, entry.where)
-    master = child(node, "masterIdentifier")
-    document_id = read_identifier(master) if master else None
-    numbers = [one for one in map(read_identifier, children(node, "identifier")) if one is not None]
-    if document_id is None and numbers:
-        document_id = numbers[0]
-    organization, author = split_references(children(node, "author"), node, source)
-    categories = children(node, "category")
-    custodian = read_organization(child(node, "custodian"), node, source)
-    replaces_id, operation = _relation(node)
     context = child(node, "context") or {}
+    patient = _subject(node, context, source, entry.where)
+    document_id = _number(node)
+    author, organization, others = read_authors(node, source)
+    categories = children(node, "category")
+    keeper = child(node, "custodian")
+    assumed = keeper is not None and take_text(keeper, "id") == ASSUMED
+    shown = read_organization(keeper, node, source)
+    replaces_id, operation = _relation(node)
     period = child(context, "period") or {}
-    attachments, file_format, language = _contents(node, source)
+    if take_text(period, "id") == ASSUMED:
+        forget(period, "start")
+    attachments, file_format, language = _contents(node, source, entry.where)
     doc_status = take_text(node, "docStatus")
+    performer, performer_organization = read_performer(node, source)
+    version = take_extension(node, systems.DOCUMENT_VERSION)
+    title = take_text(node, "description")
     document = Document(
-        document_id=document_id.value if document_id else None,
+        document_id=document_id,
+        set_id=take_own_text(node, "set-id"),
+        version=_whole_number(version),
         replaces_id=replaces_id,
         operation=operation,
         status=take_own_text(node, "document-status") or doc_status,
         type=read_one_code(child(node, "type"), source),
         category=read_one_code(categories[0], source) if categories else None,
         format=file_format,
-        title=take_text(node, "description") or next((file.title for file in attachments if file.title), None),
+        title=title or next((file.title for file in attachments if file.title), None),
         language=language,
-        created_at=take_moment(node, "date"),
+        created_at=_created(node),
         author=author,
         author_organization=organization,
+        author_role=_own_coding(node, "author-role", source),
+        other_authors=others,
         legal_authenticator=read_professional(child(node, "authenticator"), node, source),
-        custodian=custodian,
+        custodian=None if assumed else shown,
         confidentiality=_labels(node, source),
         **_related(context),
         visit=_visit(context, node, source),
         event_codes=tuple(code for one in children(context, "event") for code in read_concept(one, source)[0]),
+        performer=performer,
+        performer_organization=performer_organization,
+        practice_setting=read_one_code(child(context, "practiceSetting"), source),
+        facility_type=read_one_code(child(context, "facilityType"), source),
+        encounter_type=_own_coding(node, "encounter-type", source),
+        participants=read_participants(node, source),
         period_start=take_moment(period, "start"),
         period_end=take_moment(period, "end"),
         comment=take_own_text(node, "comment"),
         attachments=attachments,
     )
+    submitter = take_extension(node, systems.OUR_EXT + "submitter")
+    submitted_by = read_submission(entry, document, patient, source)
+    given = take_own_text(node, "replaces") or replaces_id
     return DocumentItem(
         id="",
         occurred_at=document.created_at or document.period_start,
-        replaces=take_own_text(node, "replaces") or replaces_id,
+        replaces=given,
         patient=patient,
-        sender=read_sender(node, custodian, source),
+        sender=read_sender(node, shown, source),
+        author=read_professional(child(submitter, "valueReference"), node, source) if submitter else submitted_by,
         recipients=read_recipients(node, source),
         content=document,
         source=Provenance(format="fhir", where=entry.where),
     )
+
+
+def _subject(node: Node, context: Node, source: Source, where: str) -> PatientIdentity:
+    """Read the patient: the subject, or as the source of the document knew him when the subject is elsewhere."""
+    subject = child(node, "subject")
+    named = source.find(subject, node)
+    known = source.resolve(child(context, "sourcePatientInfo"), node)
+    if known is None or known.kind != "Patient":
+        return read_patient(subject, node, source, where)
+    patient = patient_of(known, source)
+    if named is None:
+        if subject is not None:
+            forget_search(subject, patient)
+        return patient
+    about = read_patient(subject, node, source, where)
+    compare_patients(patient, about, where, source)
+    return about
+
+
+def _number(node: Node) -> str | None:
+    """Read the document's own id: masterIdentifier, else the first identifier."""
+    master = child(node, "masterIdentifier")
+    if master is not None and take_text(master, "id") == ASSUMED:
+        forget(master, "system", "value")
+        return None
+    for one in [*([master] if master is not None else []), *children(node, "identifier")]:
+        system = said(one, "system") or None
+        number = read_identifier(one)
+        if number is not None:
+            return systems.document_number_in(system, number.value)
+    return None
+
+
+def _created(node: Node) -> str | None:
+    beside = child(node, "_date")
+    if beside is not None and take_text(beside, "id") == ASSUMED:
+        forget(node, "date")
+    return take_moment(node, "date")
+
+
+def _whole_number(extension: Node | None) -> int | None:
+    text = said(extension, "valueString") if extension is not None else ""
+    if extension is None or not (text.isascii() and text.isdigit() and len(text) < 10):
+        return None
+    forget(extension, "valueString")
+    return int(text)
+
+
+def _own_coding(node: Node, name: str, source: Source) -> Coding | None:
+    found = take_extension(node, systems.OUR_EXT + name)
+    given = child(found, "valueCoding") if found is not None else None
+    return read_coding(given, source) if given is not None else None
 
 
 def _relation(node: Node) -> tuple[str | None, DocumentOperation]:
@@ -114,8 +160,9 @@ def _relation(node: Node) -> tuple[str | None, DocumentOperation]:
         target = child(one, "target") or {}
         logical = child(target, "identifier")
         if said(one, "code") == "replaces" and replaced is None:
+            system = said(logical, "system") or None if logical else None
             number = read_identifier(logical) if logical else None
-            replaced = number.value if number else take_text(target, "reference")
+            replaced = systems.document_number_in(system, number.value) if number else take_text(target, "reference")
             forget(one, "code")
             forget(target, "type", "display")
     if status == "entered-in-error":
@@ -126,11 +173,11 @@ def _relation(node: Node) -> tuple[str | None, DocumentOperation]:
     return replaced, DocumentOperation.REPLACE if replaced else DocumentOperation.CREATE
 
 
-def _contents(node: Node, source: Source) -> tuple[tuple[Attachment, ...], Coding | None, str | None]:
+def _contents(node: Node, source: Source, where: str) -> tuple[tuple[Attachment, ...], Coding | None, str | None]:
     files: list[Attachment] = []
     file_format: Coding | None = None
     language: str | None = None
-    for content in children(node, "content"):
+    for rank, content in enumerate(children(node, "content")):
         form = child(content, "attachment") or {}
         if take_text(content, "id") == "none":
             forget(form, "title", "contentType")
@@ -139,6 +186,10 @@ def _contents(node: Node, source: Source) -> tuple[tuple[Attachment, ...], Codin
         if given is not None and file_format is None:
             file_format = read_coding(given, source)
         language = take_text(form, "language") or language
+        if said(form, "creation") == said(node, "date"):
+            forget(form, "creation")
+        attach(form, node, source)
+        check_hash(form, f"{where}.content[{rank}]", source)
         file = read_attachment(form)
         if file is not None:
             files.append(file)
@@ -150,7 +201,11 @@ def _contents(node: Node, source: Source) -> tuple[tuple[Attachment, ...], Codin
 
 
 def _labels(node: Node, source: Source) -> tuple[Coding, ...]:
-    return tuple(code for one in children(node, "securityLabel") for code in read_concept(one, source)[0])
+    labels = children(node, "securityLabel")
+    for one in labels:
+        if take_text(one, "id") == ASSUMED:
+            forget(one, "coding")
+    return tuple(code for one in labels for code in read_concept(one, source)[0])
 
 
 def _related(context: Node) -> dict[str, object]:

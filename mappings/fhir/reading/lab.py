@@ -8,7 +8,7 @@ from functools import partial
 from mappings.fhir import systems
 from mappings.fhir.reading.actors import read_professional, read_recipients, read_sender, split_references
 from mappings.fhir.reading.datatypes import read_concept, read_identifier, read_identifiers, read_note
-from mappings.fhir.reading.document import read_attachment
+from mappings.fhir.reading.files import read_attachment
 from mappings.fhir.reading.observations import ObservationReader, has_value, hush_category, read_status
 from mappings.fhir.reading.patient import read_patient
 from mappings.fhir.reading.source import Entry, Source

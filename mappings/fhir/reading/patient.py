@@ -71,6 +71,11 @@ def _logical(reference: Node | None) -> tuple[Identifier, ...]:
         forget(reference, "type")
         return (number,)
     url = said(reference, "reference")
+    searched = systems.searched_patient(url)
+    if searched is not None:
+        del reference["reference"]
+        system, kind = systems.identifier_system_in(searched[0], None)
+        return (Identifier(system=system, value=searched[1], type=kind),)
     if url.startswith(("http://", "https://")) and "/" in url.rstrip("/"):
         del reference["reference"]
         system, _, value = url.rpartition("/")
@@ -127,7 +132,7 @@ def _patient(entry: Entry, source: Source) -> PatientIdentity:
         deceased_at=died,
         deceased=True if died else take_flag(node, "deceasedBoolean"),
         confidential=True if labels else None,
-        general_practitioner=read_professional(doctors[0], node, source) if doctors else None,
+        general_practitioner=read_professional(doctors[0], entry.container, source) if doctors else None,
     )
 
 

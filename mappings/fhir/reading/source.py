@@ -19,12 +19,16 @@ _SILENT_IN_BUNDLE = ("type", "total", "timestamp", "identifier", "link")
 
 
 class Entry:
-    """One resource, its full URL and where it stands in the content."""
+    """One resource, its full URL, where it stands in the content, and the resource that holds what it may refer to.
 
-    __slots__ = ("kind", "method", "read", "resource", "url", "where")
+    `container` is the resource itself, or the one that it is contained in.
+    """
 
-    def __init__(self, resource: Node, url: str, where: str, method: str) -> None:
+    __slots__ = ("container", "kind", "method", "read", "resource", "url", "where")
+
+    def __init__(self, resource: Node, url: str, where: str, method: str, container: Node | None = None) -> None:
         self.resource = resource
+        self.container = resource if container is None else container
         self.kind = said(resource, "resourceType")
         self.url = url
         self.where = where
@@ -97,7 +101,7 @@ class Source:
     def _inside(self, name: str, container: Node) -> Entry | None:
         for one in children(container, "contained"):
             if said(one, "id") == name:
-                return self._contained.setdefault(id(one), Entry(one, "", f"#{name}", ""))
+                return self._contained.setdefault(id(one), Entry(one, "", f"#{name}", "", container))
         return None
 
     def once(self, entry: Entry, purpose: str, make: Callable[[], T]) -> T:

@@ -39,7 +39,7 @@ def organization(builder: BundleBuilder, given: Organization, container: Resourc
         resource["telecom"] = [telecom(one) for one in given.telecoms]
     if given.address is not None:
         resource["address"] = [address(given.address)]
-    if not numbers:
+    if not numbers or builder.self_contained:
         return builder.contain(container, resource)
     reference = builder.shared(resource, criteria(numbers[0], builder))
     builder.references[id(given)] = reference
@@ -56,7 +56,8 @@ def professional(builder: BundleBuilder, given: Professional, container: Resourc
     person = _practitioner(builder, given)
     numbers = usable(given.identifiers)
     key = criteria(numbers[0], builder) if numbers else None
-    reference = builder.contain(container, person) if key is None else builder.shared(person, key)
+    inside = key is None or builder.self_contained
+    reference = builder.contain(container, person) if inside or key is None else builder.shared(person, key)
     if given.specialty is not None or given.organization is not None:
         reference = _role(builder, given, reference, container)
     if key is not None and not str(reference.get("reference", "")).startswith("#"):

@@ -18,6 +18,7 @@ Resource = dict[str, object]
 """A FHIR resource or element as plain JSON; numbers that must keep their digits are `orjson.Fragment`s."""
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://passerelle.example/fhir").bytes
+_TEST_TAG: Resource = {"system": systems.ACT_REASON, "code": "HTEST"}
 _TOKEN_SPECIALS = re.compile(r"([\\,|$])")
 
 
@@ -45,11 +46,13 @@ def _quoted_system(system: str) -> str:
 class BundleBuilder:
     """Collects entries; every identity in it derives from content, so that the same Item gives the same bytes.
 
-    `sender` scopes what only the sender understands (`mappings.fhir.systems`).
+    `sender` scopes what only the sender understands (`mappings.fhir.systems`). With `self_contained`, people and
+    organisations are put inside what mentions them instead of being entries (PDSm).
     """
 
     __slots__ = (
         "_contained",
+        "_inside",
         "_known",
         "context",
         "entries",
@@ -57,6 +60,7 @@ class BundleBuilder:
         "local_codes",
         "named",
         "references",
+        "self_contained",
         "sender",
         "tags",
         "zone",
@@ -73,7 +77,9 @@ class BundleBuilder:
         self._known: dict[str, tuple[Resource, Resource]] = {}
         self.references: dict[int, Resource] = {}
         self.named: dict[str, Resource] = {}
+        self.self_contained = False
         self._contained = 0
+        self._inside: dict[tuple[int, bytes], Resource] = {}
 
     def note(self, severity: Severity, code: str, where: str, message: str) -> None:
         """Add a Finding."""
@@ -93,6 +99,25 @@ class BundleBuilder:
     def post_once(self, resource: Resource, name: str, criteria: str | None = None) -> Resource:
         """Add a resource that others may own: created only when the receiver does not have it; gives its reference."""
         return self._add(resource, name, criteria, update=False)
+
+    def post(self, resource: Resource, name: str) -> Resource:
+        """Add a resource that no search could find again (Binary); gives its reference."""
+        url = entry_url(name)
+        self.entries.append(
+            {"fullUrl": url, "resource": resource, "request": {"method": "POST", "url": resource["resourceType"]}}
+        )
+        return {"reference": url}
+
+    def supersede(self, criteria: str) -> None:
+        """Ask the receiver to set the status of a DocumentReference to superseded (FHIRPath Patch)."""
+        parts = [
+            {"name": "type", "valueCode": "replace"},
+            {"name": "path", "valueString": "DocumentReference.status"},
+            {"name": "value", "valueCode": "superseded"},
+        ]
+        patch: Resource = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+        request = {"method": "PATCH", "url": f"DocumentReference?{criteria}"}
+        self.entries.append({"fullUrl": entry_url(f"patch|{criteria}"), "resource": patch, "request": request})
 
     def _add(self, resource: Resource, name: str, criteria: str | None, *, update: bool) -> Resource:
         kind = resource["resourceType"]
@@ -140,21 +165,39 @@ class BundleBuilder:
 
     def contain(self, container: Resource, resource: Resource) -> Resource:
         """Put a resource without identity of its own inside the one that mentions it; gives its reference."""
+        key = (id(container), orjson.dumps(resource)) if self.self_contained else None
+        if key is not None and key in self._inside:
+            return self._inside[key]
         self._contained += 1
         resource["id"] = f"c{self._contained}"
         inside = container.setdefault("contained", [])
         if isinstance(inside, list):
             inside.append(resource)
-        return {"reference": f"#{resource['id']}"}
+        reference: Resource = {"reference": f"#{resource['id']}"}
+        if key is not None:
+            self._inside[key] = reference
+        return reference
 
-    def finish(self) -> bytes:
-        """Give the Bundle as JSON in UTF-8."""
+    def finish_alone(self) -> bytes:
+        """Give the only resource as JSON in UTF-8, without a Bundle around it."""
+        (entry,) = self.entries
+        if isinstance(entry, bytes):
+            raise TypeError("a resource that is sent alone is not remembered as an entry")
+        resource = entry["resource"]
+        if self.context.environment is Environment.TEST and isinstance(resource, dict):
+            resource = {**resource, "meta": {**resource.get("meta", {}), "tag": [_TEST_TAG]}}
+        return orjson.dumps(_pruned(resource))
+
+    def finish(self, profile: str | None = None) -> bytes:
+        """Give the Bundle as JSON in UTF-8, with the profile that it claims."""
         tags = self.tags
         if self.context.environment is Environment.TEST:
-            tags = [*tags, {"system": systems.ACT_REASON, "code": "HTEST"}]
+            tags = [*tags, _TEST_TAG]
         bundle: Resource = {"resourceType": "Bundle"}
+        if profile:
+            bundle["meta"] = {"profile": [profile]}
         if tags:
-            bundle["meta"] = {"tag": tags}
+            bundle["meta"] = {**({"profile": [profile]} if profile else {}), "tag": tags}
         bundle["identifier"] = {"system": systems.BUNDLE_IDS, "value": self.context.identity}
         bundle["type"] = "transaction"
         bundle["timestamp"] = self.context.now.astimezone(self.zone).isoformat(timespec="milliseconds")

@@ -1,12 +1,18 @@
-"""A document: DocumentReference with its file inline, after the French document-sharing guide (PDSm)."""
+"""A document: DocumentReference with its file, after the French document-sharing guide (PDSm).
+
+A partner's option `document` says in which form:
+
+    inline            a transaction Bundle: DocumentReference with the file in it, the patient beside it (default)
+    pdsm              PDSm comprehensive (ITI-65): SubmissionSet (List), DocumentReference, Binary
+    pdsm-simplified   PDSm simplified (ITI-105): a DocumentReference alone, with the file in it
+
+The option `document_source_id` is the OID that names this router as the source of submissions (ihe-sourceId).
+"""
 
 from __future__ import annotations
 
-import base64
-from hashlib import sha1
-
 from mappings.fhir import systems
-from mappings.fhir.writing.actors import organization, professional, put_recipients, put_sender
+from mappings.fhir.writing.actors import professional, put_recipients, put_sender
 from mappings.fhir.writing.bundle import BundleBuilder, Resource, token
 from mappings.fhir.writing.datatypes import (
     coding,
@@ -18,13 +24,15 @@ from mappings.fhir.writing.datatypes import (
     put_instant,
     usable,
 )
+from mappings.fhir.writing.document_actors import put_actors, put_participants
+from mappings.fhir.writing.files import attachment
 from mappings.fhir.writing.patient import patient
-from schemas.attachment import Attachment
+from mappings.fhir.writing.submission import Subject, Submission
 from schemas.coding import Coding
 from schemas.document import Document, DocumentOperation
-from schemas.finding import Severity
 from schemas.item import DocumentItem
 
+FORMS = ("inline", "pdsm", "pdsm-simplified")
 _DOC_STATUS = {
     "AU": "final",
     "LA": "final",
@@ -40,49 +48,31 @@ _HIDDEN = Coding(system=systems.VISIBILITY, code="INVISIBLE_PATIENT")
 _HIDDEN_REPRESENTATIVES = Coding(system=systems.VISIBILITY, code="INVISIBLE_REPRESENTANTS_LEGAUX")
 
 
-def attachment(builder: BundleBuilder, file: Attachment, where: str, *, hashed: bool = False) -> Resource:
-    """Write a file inline; `hashed` adds the SHA-1 that document sharing asks for."""
-    out: Resource = {"contentType": file.media_type}
-    if file.data is not None:
-        out["data"] = file.data
-        if hashed:
-            try:
-                digest = sha1(base64.b64decode(file.data, validate=True), usedforsecurity=False).digest()
-                out["hash"] = base64.b64encode(digest).decode()
-            except ValueError:
-                builder.note(
-                    Severity.WARNING, "fhir.attachment.base64", where, "the content of a file is not valid base64"
-                )
-    else:
-        builder.note(
-            Severity.ERROR,
-            "fhir.attachment.no_data",
-            where,
-            "the content of a file was not given to the writer: only its description was sent",
-        )
-    if file.size is not None:
-        out["size"] = file.size
-    if file.title:
-        out["title"] = file.title
-    if file.filename:
-        if file.filename == file.title:
-            out["_title"] = {"id": "filename"}
-        elif file.title:
-            extend(out, extension("filename", "valueString", file.filename))
-        else:
-            out["title"] = file.filename
-            out["_title"] = {"id": "filename-only"}
-    return out
+def write_document(builder: BundleBuilder, item: DocumentItem) -> bytes:
+    """Write the DocumentReference and what it mentions, in the form that the partner wants; gives the content."""
+    form = builder.context.options.get("document", FORMS[0])
+    if form in FORMS[1:]:
+        builder.self_contained = True
+        submission = Submission(builder, item, simplified=form == "pdsm-simplified")
+        return submission.finish(_reference(builder, item, submission.subject))
+    out = _reference(builder, item, lambda _: patient(builder, item.patient, item.id))
+    if item.author is not None:
+        who = professional(builder, item.author, out)
+        if who:
+            extend(out, extension("submitter", "valueReference", who))
+    number = item.content.document_id
+    key = token(*systems.document_number_out(number, builder.sender)) if number else None
+    builder.put(out, f"document|{builder.sender}|{key or item.id}", key)
+    return builder.finish()
 
 
-def write_document(builder: BundleBuilder, item: DocumentItem) -> None:
-    """Add the DocumentReference and what it mentions to the Bundle."""
+def _reference(builder: BundleBuilder, item: DocumentItem, subject: Subject) -> Resource:
+    """Build the DocumentReference."""
     document = item.content
-    subject = patient(builder, item.patient, item.id)
     out: Resource = {"resourceType": "DocumentReference"}
-    number, system = document.document_id, _document_system(document.document_id, builder)
-    if number:
-        out["masterIdentifier"] = {"system": system, "value": number}
+    if document.document_id:
+        system, value = systems.document_number_out(document.document_id, builder.sender)
+        out["masterIdentifier"] = {"system": system, "value": value}
     deleted = document.operation is DocumentOperation.DELETE
     out["status"] = "entered-in-error" if deleted else "current"
     _put_doc_status(out, document.status)
@@ -90,10 +80,10 @@ def write_document(builder: BundleBuilder, item: DocumentItem) -> None:
         out["type"] = concept((document.type,), None, builder)
     if document.category is not None:
         out["category"] = [concept((document.category,), None, builder)]
-    out["subject"] = subject
+    out["subject"] = subject(out)
     put_instant(out, "date", document.created_at, builder.zone)
-    _put_actors(out, builder, document)
-    _put_relations(out, item, system)
+    put_actors(out, builder, document)
+    _put_relations(out, item, builder.sender)
     if document.title:
         out["description"] = document.title
     labels = _labels(document)
@@ -103,20 +93,12 @@ def write_document(builder: BundleBuilder, item: DocumentItem) -> None:
     context = _context(builder, document)
     if context:
         out["context"] = context
+    put_participants(out, builder, document)
     put_sender(builder, item.sender, document.custodian, out)
-    put_recipients(builder, (*item.recipients, *document.recipients), out)
-    if document.comment:
-        extend(out, extension("comment", "valueString", document.comment))
+    put_recipients(builder, tuple(dict.fromkeys((*item.recipients, *document.recipients))), out)
+    _put_extensions(out, builder, document)
     _say_what_stays(builder, document)
-    key = token(system, number) if number else None
-    builder.put(out, f"document|{builder.sender}|{key or item.id}", key)
-
-
-def _document_system(document_id: str | None, builder: BundleBuilder) -> str:
-    """Give the system of a document's id: an OID is a URI by itself."""
-    if document_id is not None and document_id.startswith("urn:"):
-        return systems.URI
-    return systems.number_system(None, "document", builder.sender)
+    return out
 
 
 def _put_doc_status(out: Resource, status: str | None) -> None:
@@ -129,29 +111,11 @@ def _put_doc_status(out: Resource, status: str | None) -> None:
         extend(out, extension("document-status", "valueString", status))
 
 
-def _put_actors(out: Resource, builder: BundleBuilder, document: Document) -> None:
-    authors = []
-    if document.author is not None:
-        authors.append(professional(builder, document.author, out))
-    if document.author_organization is not None:
-        authors.append(organization(builder, document.author_organization, out))
-    authors = [one for one in authors if one]
-    if authors:
-        out["author"] = authors
-    if document.legal_authenticator is not None:
-        authenticator = professional(builder, document.legal_authenticator, out)
-        if authenticator:
-            out["authenticator"] = authenticator
-    if document.custodian is not None:
-        custodian = organization(builder, document.custodian, out)
-        if custodian:
-            out["custodian"] = custodian
-
-
-def _put_relations(out: Resource, item: DocumentItem, system: str) -> None:
+def _put_relations(out: Resource, item: DocumentItem, sender: str) -> None:
     replaced = item.content.replaces_id
     if replaced:
-        target = {"type": "DocumentReference", "identifier": {"system": system, "value": replaced}}
+        system, value = systems.document_number_out(replaced, sender)
+        target = {"type": "DocumentReference", "identifier": {"system": system, "value": value}}
         out["relatesTo"] = [{"code": "replaces", "target": target}]
     operation = item.content.operation
     implied = DocumentOperation.REPLACE if replaced else DocumentOperation.CREATE
@@ -188,6 +152,9 @@ def _contents(builder: BundleBuilder, document: Document) -> list[Resource]:
     if not contents:
         nothing: Resource = {"title": document.title} if document.title else {"contentType": "application/octet-stream"}
         contents.append({"id": "none", "attachment": nothing})
+        for field in ("language", "format"):
+            if getattr(document, field):
+                builder.not_carried(f"content.{field}", "a document without a file has no place for this")
     return contents
 
 
@@ -202,6 +169,10 @@ def _context(builder: BundleBuilder, document: Document) -> Resource:
     put_date_time(period, "end", document.period_end, builder.zone)
     if period:
         context["period"] = period
+    if document.facility_type is not None:
+        context["facilityType"] = concept((document.facility_type,), None, builder)
+    if document.practice_setting is not None:
+        context["practiceSetting"] = concept((document.practice_setting,), None, builder)
     related = []
     for code, kind, target, value in (
         ("PLAC", "order", "ServiceRequest", document.order_id),
@@ -214,6 +185,18 @@ def _context(builder: BundleBuilder, document: Document) -> Resource:
     if related:
         context["related"] = related
     return context
+
+
+def _put_extensions(out: Resource, builder: BundleBuilder, document: Document) -> None:
+    """Write what DocumentReference has no element for: the series of versions, the kind of encounter, a comment."""
+    if document.version is not None:
+        extend(out, {"url": systems.DOCUMENT_VERSION, "valueString": str(document.version)})
+    if document.set_id:
+        extend(out, extension("set-id", "valueString", document.set_id))
+    if document.encounter_type is not None:
+        extend(out, extension("encounter-type", "valueCoding", coding(document.encounter_type, builder)))
+    if document.comment:
+        extend(out, extension("comment", "valueString", document.comment))
 
 
 def _say_what_stays(builder: BundleBuilder, document: Document) -> None:

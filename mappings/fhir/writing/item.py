@@ -47,7 +47,7 @@ def _write(item: Item, context: WriteContext) -> tuple[bytes, tuple[Finding, ...
         case IdentityItem():
             write_identity(builder, item)
         case DocumentItem():
-            write_document(builder, item)
+            return write_document(builder, item), tuple(builder.findings)
         case ReceiptItem():
             raise WriteRefused("fhir.write.kind", "", "a receipt is about a delivery: it is not written as FHIR")
     return builder.finish(), tuple(builder.findings)

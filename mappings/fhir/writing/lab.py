@@ -30,7 +30,7 @@ from mappings.fhir.writing.datatypes import (
     put_value,
     usable,
 )
-from mappings.fhir.writing.document import attachment
+from mappings.fhir.writing.files import attachment
 from mappings.fhir.writing.outlines import common_text, is_plain, outline_of
 from mappings.fhir.writing.patient import patient
 from schemas.coding import LOINC, Coding

@@ -128,11 +128,15 @@ REMEMBERED = 2000
 _WRITTEN: dict[tuple[object, ...], _Written] = {}
 
 
-def patient_resource(builder: BundleBuilder, identity: PatientIdentity) -> tuple[Resource, str | None]:
-    """Build the Patient and the criterion that finds it."""
+def patient_resource(
+    builder: BundleBuilder, identity: PatientIdentity, container: Resource | None = None
+) -> tuple[Resource, str | None]:
+    """Build the Patient and the criterion that finds it; `container` is what the Patient will be inside of."""
     ins = sendable_ins(builder, identity)
     out: Resource = {"resourceType": "Patient", "meta": {"profile": [_profile(identity, ins)]}}
-    if identity.confidential:
+    if identity.confidential and container is not None:
+        builder.not_carried("patient.confidential", "what is contained in another resource has no security label")
+    elif identity.confidential:
         security = [{"system": systems.CONFIDENTIALITY, "code": "R"}]
         out["meta"] = {"profile": [_profile(identity, ins)], "security": security}
     _put_extensions(out, builder, identity, ins)
@@ -169,7 +173,7 @@ def patient_resource(builder: BundleBuilder, identity: PatientIdentity) -> tuple
     if identity.marital_status is not None:
         out["maritalStatus"] = concept((identity.marital_status,), None, builder)
     if identity.general_practitioner is not None:
-        doctor = professional(builder, identity.general_practitioner, out)
+        doctor = professional(builder, identity.general_practitioner, out if container is None else container)
         if doctor:
             out["generalPractitioner"] = [doctor]
     if identity.deleted:
