@@ -55,6 +55,8 @@ LOCAL_CODES_OID = "2.25.160527798195926559966933773203284820638"
 """Of ours: the code system of codes that only the sender understands and names no OID for (canonical `local`)."""
 LOCAL_IDS_OID = "2.25.335292736149269360771631430118651521409"
 """Of ours: the root of identifiers whose authority has no OID; `named_root` keeps the authority in the extension."""
+SUB_ID_OID = "2.25.285553031663013198624615109084272330398"
+"""Of ours: the root under which an observation's sub-id (OBX-4) is written; other ids of observations are no sub-id."""
 
 # --- CR-BIO (IHE XD-LAB and CI-SIS)
 CR_BIO = "1.3.6.1.4.1.19376.1.3.3"

@@ -80,7 +80,7 @@ class Chapters:
         chapters: list[LabChapter] = []
         for part in _parts(node):
             if part.name == "observation":
-                observations.append(observation_of(scribe, part, around))
+                observations.append(observation_of(scribe, part, self._in_specimen(part, around)))
             elif part.name == "organizer" or (part.name == "act" and not is_comment(part)):
                 chapters.append(self._block(part, around))
         named = self._named(node)
@@ -119,6 +119,19 @@ class Chapters:
             validator=validator if not same_person(validator, self._validator) else None,
             validated_at=validation.at or around.validated_at,
         )
+
+    def _in_specimen(self, observation: Node, around: Surroundings) -> Surroundings:
+        """Apply what a result itself says of its specimen: the number of one of the report's, or that it is unknown."""
+        number = observation.first("specimen", "specimenRole", "id")
+        if number is None:
+            return around
+        if number.peek("root") is None:
+            return around._replace(specimen=None)
+        found = self._specimens.named(number.peek("root"), number.peek("extension"))
+        if found is None:
+            return around
+        number.use()
+        return around._replace(specimen=found)
 
     def _isolate(self, node: Node) -> ParentResult | None:
         """Read the organism of an isolate: its code, its number, and the sender's words for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mappings.cda.oids import COMMENT_CODE
+from mappings.cda.oids import COMMENT_CODE, SUB_ID_OID
 from mappings.cda.reading.actors import role
 from mappings.cda.reading.datatypes import coding, concept, point, text_of
 from mappings.cda.reading.node import Node
@@ -78,9 +78,12 @@ def _where(codes: tuple[Coding, ...]) -> str:
 
 
 def _sub_id(node: Node) -> str | None:
-    """Take an observation's own number where it has one."""
+    """Take the sub-id that we wrote."""
     number = node.first("id")
-    return number.get("extension") if number is not None else None
+    if number is None or number.peek("root") != SUB_ID_OID:
+        return None
+    number.get("root")
+    return number.get("extension")
 
 
 def status_of(scribe: Scribe, node: Node, where: str) -> ResultStatus:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mappings.cda.oids import SPECIMEN_RECEIVED
+from mappings.cda.oids import SPECIMEN_RECEIVED, identifier_of
 from mappings.cda.reading.datatypes import coding, concept, identifier, point, time_of
 from mappings.cda.reading.node import Node
 from mappings.cda.reading.scribe import Scribe
@@ -33,6 +33,14 @@ class Specimens:
         self._by_content[specimen] = name
         self.found.append(specimen.model_copy(update={"id": name}))
         return name
+
+    def named(self, root: str | None, extension: str | None) -> str | None:
+        """Give the id of the specimen that has this number, or None."""
+        if root is None:
+            return None
+        number = identifier_of(root, extension, "FILL")
+        bare = (number.system, number.value)
+        return next((one.id for one in self.found for has in one.identifiers if (has.system, has.value) == bare), None)
 
 
 def specimen_of(scribe: Scribe, procedure: Node, specimens: Specimens) -> str | None:

@@ -26,6 +26,7 @@ from schemas.lab import (
     Unit,
 )
 
+UCUM_OID = "2.16.840.1.113883.6.8"
 _COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
@@ -40,9 +41,25 @@ _NOTHING = Measured(None)
 
 
 @lru_cache(maxsize=4096)
-def unit_of(raw: str | None) -> Unit | None:
-    """Make a Unit of a PQ's unit: CDA says that it is UCUM."""
-    return Unit(raw=raw, ucum=raw) if raw else None
+def unit_of(code: str | None, spelling: str | None = None) -> Unit | None:
+    """Make a Unit of a PQ's unit: CDA says that it is UCUM.
+
+    `spelling` is the laboratory's own; beside a mere annotation (`{germes}/champ`) it says that there is no UCUM code.
+    """
+    if code is None:
+        return Unit(raw=spelling) if spelling else None
+    annotation = spelling is not None and spelling != code and code.startswith("{") and code.endswith("}")
+    return Unit(raw=spelling or code, ucum=None if annotation else code)
+
+
+def _unit(node: Node) -> Unit | None:
+    """Take the unit of a PQ, with the laboratory's own spelling: a translation that has words and no code."""
+    spelling = None
+    for one in node.all("translation"):
+        original = one.first("originalText")
+        if original is not None and one.peek("code") is None and one.peek("value") is None:
+            spelling = original.text
+    return unit_of(node.get("unit"), spelling)
 
 
 def value_of(scribe: Scribe, node: Node, where: str) -> Measured:
@@ -80,7 +97,7 @@ def _decimal(scribe: Scribe, node: Node, where: str) -> str | None:
 
 def _quantity(scribe: Scribe, node: Node, where: str) -> Measured:
     number = _decimal(scribe, node, where)
-    unit = unit_of(node.get("unit"))
+    unit = _unit(node)
     if number is not None:
         return Measured(QuantityValue(number=number, text=(node.get("value") or number)), unit)
     raw = node.get("value")
@@ -100,10 +117,10 @@ def _interval(scribe: Scribe, node: Node, where: str) -> Measured:
         return Measured(RangeValue(low=lower, high=upper), unit)
     if upper is not None and high is not None:
         sign = "<=" if _inclusive(high) else "<"
-        return Measured(QuantityValue(number=upper, comparator=sign), unit_of(high.get("unit")))
+        return Measured(QuantityValue(number=upper, comparator=sign), _unit(high))
     if lower is not None and low is not None:
         sign = ">=" if _inclusive(low) else ">"
-        return Measured(QuantityValue(number=lower, comparator=sign), unit_of(low.get("unit")))
+        return Measured(QuantityValue(number=lower, comparator=sign), _unit(low))
     if middle is not None:
         return _quantity(scribe, middle, where)
     return _quantity(scribe, node, where)
@@ -116,8 +133,9 @@ def _inclusive(bound: Node) -> bool:
 def _unit_of_both(scribe: Scribe, low: Node, high: Node, where: str) -> Unit | None:
     if low.peek("unit") and high.peek("unit") and low.peek("unit") != high.peek("unit"):
         scribe.notes.warning("cda.value.units", where, "the two bounds of a range have different units")
-        return unit_of(low.get("unit"))
-    return unit_of(high.get("unit")) or unit_of(low.get("unit"))
+        return _unit(low)
+    lower, upper = _unit(low), _unit(high)
+    return lower if lower is not None and lower.raw != lower.ucum else upper or lower
 
 
 def _coded(scribe: Scribe, node: Node, where: str) -> Measured:
@@ -148,9 +166,9 @@ def _ratio(scribe: Scribe, node: Node, where: str) -> Measured:
     if over is None or under is None or numerator is None or denominator is None:
         scribe.notes.warning("cda.value.ratio", where, "a ratio without its two numbers")
         return _NOTHING
-    units = [one.get("unit") for one in (over, under)]
-    parts = [unit if unit not in (None, "1") else "" for unit in units]
-    unit = unit_of(f"{parts[0] or '1'}/{parts[1]}" if parts[1] else parts[0])
+    unit, other = _unit(over), under.get("unit")
+    if other not in (None, "1"):
+        unit = unit_of(f"{over.get('unit') or '1'}/{other}")
     return Measured(RatioValue(numerator=numerator, denominator=denominator), unit)
 
 
@@ -197,10 +215,11 @@ def second_of(node: Node, scribe: Scribe, where: str) -> Measured:
         if number is None:
             continue
         original = one.first("originalText")
-        unit = one.get("code") or one.get("unit")
-        raw = (original.text if original is not None else None) or one.get("displayName") or unit
-        made = Unit(raw=raw, ucum=unit) if raw else None
-        return Measured(QuantityValue(number=number, text=one.get("value")), made)
+        spelling = (original.text if original is not None else None) or one.get("displayName")
+        if one.peek("codeSystem") in (None, UCUM_OID):
+            one.get("codeSystem")
+        unit = unit_of(one.get("code") or one.get("unit"), spelling)
+        return Measured(QuantityValue(number=number, text=one.get("value")), unit)
     bounds = [bound for bound in (node.first("low"), node.first("high")) if bound is not None]
     if len(bounds) != 1:
         return _NOTHING
@@ -233,6 +252,8 @@ def ranges_of(scribe: Scribe, observation: Node, unit: Unit | None, where: str) 
     if value is None:
         return Ranges(Reference(text=text) if text else None, None)
     low, high = value.first("low"), value.first("high")
+    measured = observation.first("value")
+    unit_text = _unit_text(measured) if measured is not None else None
     if low is None and high is None:
         said = value_of(scribe, value, where).value
         text = text or (getattr(said, "text", None) if said is not None else None)
@@ -240,7 +261,7 @@ def ranges_of(scribe: Scribe, observation: Node, unit: Unit | None, where: str) 
     bounds = [_decimal(scribe, one, where) if one is not None else None for one in (low, high)]
     for one in (low, high):
         if one is not None and one.peek("unit"):
-            if unit is None or one.peek("unit") == unit.ucum:
+            if unit is None or one.peek("unit") in (unit.ucum, unit_text):
                 one.get("unit")
             else:
                 scribe.notes.warning(
@@ -251,6 +272,11 @@ def ranges_of(scribe: Scribe, observation: Node, unit: Unit | None, where: str) 
     numbers = [one.number if isinstance(one, QuantityValue) else None for one in others]
     second = Reference(low=numbers[0], high=numbers[1]) if any(numbers) else None
     return Ranges(first, second)
+
+
+def _unit_text(value: Node) -> str | None:
+    """Look at the unit that a value states, itself or in a bound."""
+    return next((one.peek("unit") for one in (value, *value.children) if one.peek("unit")), None)
 
 
 def _interpretation(node: Node) -> str | None:
