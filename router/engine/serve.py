@@ -80,6 +80,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             wake=engine.wake,
             now=utc_now,
             stopping=engine.stopping,
+            code_maps=loaded.code_maps,
             version=importlib.metadata.version("passerelle"),
         )
     )

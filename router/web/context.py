@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -93,6 +94,9 @@ class WebContext:
     read_patients: ReadPatients | None = None
     routes: Callable[[], Sequence[RouteStatus]] = tuple
     stopping: asyncio.Event | None = None
+    code_maps: tuple[Path, ...] = ()
+    """Files of concept maps that the configuration names."""
+
     version: str = ""
     title: str = ""
     """Shown beside the product's name: which router this is (`demo`, `CH de Beaumont`)."""

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from fastapi import Request
 
+from router.codes.maps import CodeMaps
 from router.journal.actions import record_audit
 from router.journal.operations import Notice, Operation
 from router.journal.sealing import Sealer
@@ -46,6 +47,7 @@ class Desk:
         self.searches = Searches()
         self.bulk = BulkJobs()
         self.live = Live(context)
+        self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="web")
         self._own = threading.local()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from html_check import check
 from web_journal import HOSTILE, MINUTE
 
 PAGES = (
@@ -31,6 +31,8 @@ PAGES = (
     "/deliveries?state=dead&destination=spico",
     "/deliveries?state=delivered",
     "/held",
+    "/codes",
+    "/codes?view=mapped&sender=LABO",
     "/notices",
     "/notices?severity=error",
     "/audit",
@@ -38,44 +40,6 @@ PAGES = (
     "/api",
 )
 NAMES = ("TESTROSE", "MARIE", "DUPONTEST", "LUCIE", "1930-03-05")
-
-
-class Checker(HTMLParser):
-    """Notes what a strict policy forbids, and tags that are not closed."""
-
-    VOID = frozenset({"meta", "link", "input", "br", "img", "hr", "use", "path", "circle", "rect"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wrong: list[str] = []
-        self.open: list[str] = []
-        self.ids: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = dict(attrs)
-        if "style" in names or tag == "style" or (tag == "script" and "src" not in names):
-            self.wrong.append(f"inline in <{tag}>")
-        self.wrong += [f"{name} on <{tag}>" for name in names if name.startswith("on")]
-        for name in ("src", "href", "action"):
-            value = names.get(name) or ""
-            if re.match(r"(?i)^(https?:|//|javascript:|data:)", value) and tag != "a":
-                self.wrong.append(f"{name}={value}")
-        if names.get("id"):
-            self.ids.append(str(names["id"]))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.VOID:
-            return
-        if not self.open or self.open.pop() != tag:
-            self.wrong.append(f"</{tag}> closes nothing")
-
-
-def check(text: str) -> Checker:
-    checker = Checker()
-    checker.feed(text)
-    return checker
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -106,7 +70,9 @@ async def test_a_page_is_for_those_signed_in(site: Any, path: str) -> None:
     assert (await site.browser().live(path)).status == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/messages", "/messages/1", "/deliveries", "/held", "/notices", "/audit"])
+@pytest.mark.parametrize(
+    "path", ["/", "/messages", "/messages/1", "/deliveries", "/held", "/codes", "/notices", "/audit"]
+)
 async def test_the_live_part_comes_alone(site: Any, path: str) -> None:
     browser = await site.signed_in()
     answer = await browser.live(path)
