@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import Connection, event
 
 from router.identity.patients import patient_tokens, register
+from router.journal.attempts import RecordAttempt
 from router.journal.operations import (
     BODY_PLACE,
     PARCEL_DETAIL_PLACE,
@@ -26,7 +27,6 @@ from router.journal.operations import (
     PreparedDelivery,
     PreparedItem,
     PreparedMessage,
-    RecordAttempt,
 )
 from router.journal.sealing import loose, make_key_file
 from router.journal.store import JournalPlace, Store, open_store

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deliveries": ("router.cli.journal", "List deliveries."),
     "dead-letters": ("router.cli.journal", "List what could not be delivered, by cause."),
     "replay": ("router.cli.journal", "Read messages again, or send deliveries again."),
+    "cancel": ("router.cli.held", "Set deliveries aside: they will not be sent."),
     "audit": ("router.cli.journal", "List who did what."),
     "bench": ("router.cli.lab", "Measure: acknowledged, delivered, latencies, memory, journal."),
     "prove-no-loss": ("router.cli.lab", "Kill a router under load, again and again, and account for every message."),

@@ -81,17 +81,22 @@ def command_convert(
 def command_validate(files: tuple[Path, ...], source_format: str | None, against: Path | None) -> int:
     """List what a reader notices in files, and for FHIR what a second, independent model says of each resource.
 
+    With --against, each CDA document (the file, or what a message or archive carries) is also checked against the XML
+    schemas and schematrons of a package such as the ANS's; a failed assertion makes the exit status 1.
+
     \b
     Examples:
       passerelle validate report.hpr
       passerelle validate bundle.json --from fhir
+      passerelle validate letter.xml --against TestContenuCDA
     """
     from mappings.contracts import FormatError
     from router.cli.progress import each
     from router.conversion import read_content, recognise
+    from router.validation import conforms, open_package
+    from router.validation.carried import documents_of
 
-    if against is not None:
-        raise Failed("no installed format is checked against a package yet: XSD and schematron come with CDA documents")
+    package = open_package(against) if against is not None else None
     status = 0
     for path in each(list(_expand(files)), "validating", shown=False):
         content = _content(path)
@@ -103,10 +108,18 @@ def command_validate(files: tuple[Path, ...], source_format: str | None, against
             status = 2
             continue
         findings = [*reading.findings, *_second_opinion(fmt, content)]
+        checked: list[Finding] = []
+        if package is not None:
+            documents = [content] if fmt.name == "cda" else list(documents_of(reading.items))
+            for document in documents:
+                checked += package.validate(document)
+            if not documents:
+                click.echo(f"{_shown(path)}: info validation.nothing: it carries no CDA document to check")
+            findings += checked
         _print_findings(path, findings, stream_is_error=False)
         for one in reading.unread:
             click.echo(f"{_shown(path)}: info unread {one.where}: a value that the mapping leaves behind")
-        if any(finding.severity == "error" for finding in findings):
+        if any(finding.severity == "error" for finding in findings) or not conforms(checked):
             status = max(status, 1)
         click.echo(f"{_shown(path)}: {fmt.name}, {len(reading.items)} item(s), {len(findings)} finding(s)")
     return status

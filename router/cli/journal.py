@@ -16,6 +16,7 @@ import click
 from sqlalchemy import Select, func, select
 
 from router.cli.base import config_file, config_option
+from router.cli.held import print_findings
 from router.engine.clock import micros, moment
 from router.journal import tables
 from router.journal.store import Store
@@ -119,14 +120,22 @@ def command_messages(
 @click.option("--destination", help="Only those to this destination.")
 @click.option("--message", type=int, help="Only those of this message.")
 @click.option("--counts", is_flag=True, help="Only count them, by destination and state.")
+@click.option("--findings", is_flag=True, help="Also what was noticed when each was written, or checked and held.")
 def command_deliveries(
-    config: Path, limit: int, states: tuple[str, ...], destination: str | None, message: int | None, counts: bool
+    config: Path,
+    limit: int,
+    states: tuple[str, ...],
+    destination: str | None,
+    message: int | None,
+    counts: bool,
+    findings: bool,
 ) -> None:
     """List deliveries, the newest first.
 
     \b
     Examples:
       passerelle deliveries --state dead --destination coordination
+      passerelle deliveries --state held --findings
       passerelle deliveries --counts
     """
     column = tables.delivery.c
@@ -143,6 +152,7 @@ def command_deliveries(
             statement = statement.where(column.destination == destination)
         if message is not None:
             statement = statement.where(column.message_id == message)
+        rows = _rows(store, statement)
         _print(
             ("id", "message", "destination", "state", "attempts", "created", "ended", "next attempt", "detail"),
             [
@@ -157,9 +167,11 @@ def command_deliveries(
                     _time(row.next_attempt_at),
                     row.detail,
                 )
-                for row in _rows(store, statement)
+                for row in rows
             ],
         )
+        if findings:
+            print_findings(store, [row.id for row in rows])
 
 
 @click.command("dead-letters")

@@ -18,10 +18,12 @@ from pydantic import BaseModel, ValidationError
 from connectors.contracts import Connector, Settings
 from connectors.registry import connectors
 from mappings.registry import format_names
-from router.config.model import Configuration, ResolvedDestination, ResolvedSource
+from router.config.model import Configuration, DestinationSection, ResolvedDestination, ResolvedSource, RouteSection
 from router.engine.conditions import ConditionFault, compile_condition
 from router.faults import Fault
 from router.journal.store import JournalPlace
+from router.validation.faults import PackageFault
+from router.validation.parts import find_parts
 
 _REFERENCE = re.compile(r"\$\{(file:)?([^}]+)\}")
 _HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]\]?")
@@ -58,6 +60,11 @@ class Loaded:
         return tuple((self.path.parent / name).resolve() for name in self.configuration.codes.maps)
 
     @property
+    def validation_package(self) -> Path:
+        """The folder of the validation package."""
+        return (self.path.parent / self.configuration.validation.package).resolve()
+
+    @property
     def folder(self) -> Path:
         """The folder that relative paths of the file start from."""
         return self.path.parent
@@ -87,6 +94,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
     destinations = _destinations(configuration, lines, problems)
     _check_routes(configuration, lines, problems)
     _check_code_maps(configuration, lines, problems)
+    _check_validation(configuration, lines, problems)
     if problems:
         raise ConfigurationFault(path, problems)
     return Loaded(path.resolve(), configuration, tuple(sources), tuple(destinations))
@@ -204,6 +212,23 @@ def _check_code_maps(configuration: Configuration, lines: _Lines, problems: list
                 continue
         except OSError:
             problems.append(f"{lines.at(('codes', 'maps'))}the file {name} cannot be read")
+
+
+def _check_validation(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    package = configuration.validation.package
+    if package:
+        try:
+            find_parts((lines.folder / package).resolve())
+        except PackageFault as fault:
+            problems.append(f"{lines.at(('validation', 'package'))}{fault}")
+        return
+    strict = [("destinations", name, "validate") for name, one in configuration.destinations.items() if _strict(one)]
+    strict += [("routes", str(rank), "validate") for rank, one in enumerate(configuration.routes) if _strict(one)]
+    problems += [f"{lines.at(at)}say which `package` to check against, in [validation]" for at in strict]
+
+
+def _strict(section: DestinationSection | RouteSection) -> bool:
+    return section.validation == "strict"
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,22 @@ class CodesSection(Section):
     )
 
 
+class ValidationSection(Section):
+    """How documents are checked before they leave, where a destination or a route asks for it."""
+
+    package: str = Field(
+        "",
+        description="Folder of the validation package (the ANS's XML schemas and schematrons for CDA), relative to "
+        "this file. Needed where `validate` is `strict`.",
+    )
+    seconds: float = Field(
+        120.0, gt=0, description="Time after which a check is given up, and the delivery held: it may be what hangs it."
+    )
+
+
+Validate = Literal["none", "strict"]
+
+
 class WebSection(Section):
     """Dashboard and API."""
 
@@ -146,6 +162,12 @@ class DestinationSection(BaseModel):
         description="Deliveries under way at once; one patient's go one by one. Unset: the connector's own, else 8.",
     )
     retry: RetrySection = Field(RetrySection(), description="When it is tried again.")
+    validation: Validate = Field(
+        "none",
+        alias="validate",
+        description="`strict`: each CDA document is checked before it leaves; one that does not conform is held with "
+        "its findings until a person sends it, or sets it aside.",
+    )
     options: dict[str, str] = Field(default_factory=dict, description="Settings of the format for this partner.")
 
     @property
@@ -168,6 +190,9 @@ class RouteSection(Section):
     unattached: bool = Field(
         False, description="Whether it also takes Items whose patient is not known for certain. Think twice."
     )
+    validation: Validate = Field(
+        "none", alias="validate", description="`strict`: as for a destination, for what leaves by this route only."
+    )
 
 
 class Configuration(Section):
@@ -177,6 +202,7 @@ class Configuration(Section):
     engine: EngineSection = EngineSection()
     identity: IdentitySection = IdentitySection()
     codes: CodesSection = CodesSection()
+    validation: ValidationSection = ValidationSection()
     web: WebSection = WebSection()
     sources: dict[Name, SourceSection] = Field(default_factory=dict)
     destinations: dict[Name, DestinationSection] = Field(default_factory=dict)

@@ -22,6 +22,7 @@ from router.config.model import (
     RetrySection,
     RouteSection,
     SourceSection,
+    ValidationSection,
     WebSection,
 )
 
@@ -30,6 +31,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[engine]", EngineSection),
     ("[identity]", IdentitySection),
     ("[codes]", CodesSection),
+    ("[validation]", ValidationSection),
     ("[web]", WebSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),
@@ -70,7 +72,7 @@ def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, info in model.model_fields.items():
         meaning = " ".join((info.description or "").split())
-        yield f"| `{name}` | {_type(info.annotation)} | {_default(info)} | {meaning} |"
+        yield f"| `{info.alias or name}` | {_type(info.annotation)} | {_default(info)} | {meaning} |"
 
 
 def _default(info: FieldInfo) -> str:

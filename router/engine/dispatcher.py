@@ -14,12 +14,15 @@ from connectors.contracts import Delivered, Destination, Outcome, Parcel, Refuse
 from router.config.model import RetrySection
 from router.engine.clock import micros
 from router.engine.contents import Contents
+from router.engine.gate import Gate, Held, Judgement
 from router.engine.lanes import Entry, Lanes
 from router.journal import tables
-from router.journal.operations import Queued, RecordAttempt, RecordAttempts
+from router.journal.attempts import RecordAttempt, RecordAttempts
+from router.journal.operations import Queued
 from router.journal.store import JournalFault, Store
 from router.journal.tables import DeliveryState
 from router.journal.writer import Writer
+from schemas.finding import Finding
 
 WINDOW = 20_000
 """Deliveries of one destination kept in memory (without their bytes); the others wait in the journal."""
@@ -41,6 +44,7 @@ _COLUMNS = (
     tables.delivery.c.attempts,
     tables.delivery.c.attempts_before,
     tables.delivery.c.next_attempt_at,
+    tables.delivery.c.route,
 )
 # Written out, not bound: the partial indexes of the open states are chosen only for a literal condition.
 _OPEN_STATES = "state IN ('pending', 'retrying')"
@@ -83,6 +87,7 @@ class Dispatcher:
         trouble: Callable[[str], None],
         chance: random.Random | None = None,
         paused: bool = False,
+        gate: Gate | None = None,
     ) -> None:
         self.name = name
         self._destination = destination
@@ -94,6 +99,7 @@ class Dispatcher:
         self._trouble = trouble
         self._chance = chance or random.Random()
         self._contents = Contents(store)
+        self._gate = gate
         self._lanes = Lanes()
         self._cursor = 0
         self._more = True
@@ -131,6 +137,7 @@ class Dispatcher:
                 prepared.filename,
                 prepared.blob,
                 micros(self._now()),
+                route=prepared.route,
             )
             sealed = prepared.sealed_content
             if sealed is not None and not prepared.has_attachments and self._kept + len(sealed) <= CONTENT_KEPT:
@@ -247,11 +254,13 @@ class Dispatcher:
 
     async def _send(self, entry: Entry) -> None:
         started = micros(self._now())
+        outcome: Outcome | Held
+        findings: Sequence[Finding] = ()
         try:
             loaded = await self._contents.of(entry)
         except (JournalFault, OSError) as problem:
             self._trouble(f"a delivery's content cannot be read ({type(problem).__name__})")
-            outcome: Outcome = Retry("its content cannot be read from the journal")
+            outcome = Retry("its content cannot be read from the journal")
         else:
             parcel = Parcel(
                 delivery_id=entry.id,
@@ -262,14 +271,19 @@ class Dispatcher:
                 attempt=entry.attempts - entry.attempts_before + 1,
                 attachments=loaded.attachments,
             )
-            try:
-                outcome = await self._destination.send(parcel)
-            except Exception as defect:
-                # The contract says that a destination never raises: a third party's may all the same.
-                outcome = Retry(f"defect in the connector ({type(defect).__name__})")
-        self._settle(entry, outcome, started)
+            judgement = await self._gate.judge(entry, parcel) if self._gate is not None else Judgement()
+            findings = judgement.findings
+            outcome = judgement.held or await self._sent(parcel)
+        self._settle(entry, outcome, started, findings)
 
-    def _settle(self, entry: Entry, outcome: Outcome, started: int) -> None:
+    async def _sent(self, parcel: Parcel) -> Outcome:
+        try:
+            return await self._destination.send(parcel)
+        except Exception as defect:
+            # The contract says that a destination never raises: a third party's may all the same.
+            return Retry(f"defect in the connector ({type(defect).__name__})")
+
+    def _settle(self, entry: Entry, outcome: Outcome | Held, started: int, findings: Sequence[Finding]) -> None:
         ended = micros(self._now())
         entry.attempts += 1
         if isinstance(outcome, Delivered):
@@ -279,14 +293,16 @@ class Dispatcher:
             self.last_sent_at = ended
         elif isinstance(outcome, Refused):
             state, word = DeliveryState.DEAD, "refused"
+        elif isinstance(outcome, Held):
+            state, word = DeliveryState.HELD, "held"
         else:
             word = "retry" if outcome.reached else "unreachable"
             if not outcome.reached:
                 entry.attempts_before += 1  # a closed door is not an attempt of this Delivery
             state = self._after_retry(entry, outcome, ended)
-        if isinstance(outcome, Delivered | Refused) or outcome.reached:
+        if isinstance(outcome, Delivered | Refused) or (isinstance(outcome, Retry) and outcome.reached):
             self._reached()
-        if not isinstance(outcome, Delivered):
+        if not isinstance(outcome, Delivered | Held):
             self.last_failure, self.last_failure_at = outcome.detail, ended
         again: int | None = None
         if state is DeliveryState.RETRYING and isinstance(outcome, Retry):
@@ -303,6 +319,7 @@ class Dispatcher:
             state,
             entry.attempts_before,
             again,
+            findings,
         )
         # The record is queued before the lane moves: whatever follows on this lane is committed after it.
         self._unrecorded.append(operation)

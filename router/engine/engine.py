@@ -18,8 +18,10 @@ from connectors.contracts import Health, Services, Source
 from connectors.registry import connectors
 from router.codes.maps import MapFiles
 from router.config.load import Loaded
+from router.config.model import ResolvedDestination
 from router.engine.clock import micros, utc_now
 from router.engine.dispatcher import Dispatcher
+from router.engine.gate import Gate
 from router.engine.housekeeping import Housekeeping
 from router.engine.inbox import HandOver, SourceInbox
 from router.engine.outcomes import Outcomes
@@ -31,6 +33,7 @@ from router.journal import tables
 from router.journal.operations import Notice, Operation, Queued
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
+from router.validation.server import ValidationServer
 from router.web.context import FlowStatus
 from schemas.finding import Finding, Severity
 
@@ -84,6 +87,11 @@ class Engine:
         self._background: set[asyncio.Task[object]] = set()
         self._last_action = 0
         self._last_trouble: dict[str, int] = {}
+        self._validation = ValidationServer(
+            loaded.validation_package,
+            loaded.place.data / "stylesheets",
+            seconds=loaded.configuration.validation.seconds,
+        )
         self._map_files = MapFiles(loaded.code_maps)
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
@@ -135,9 +143,25 @@ class Engine:
                 now=self._now,
                 trouble=partial(self._trouble, f"destination {resolved.name}"),
                 paused=section.paused,
+                gate=self._gate(resolved),
             )
             self._dispatchers[resolved.name] = dispatcher
             self._spawn(dispatcher.run(), f"destination {resolved.name}")
+
+    def _gate(self, resolved: ResolvedDestination) -> Gate | None:
+        """Give what checks a destination's documents, None when neither it nor a route to it asks for it."""
+        name = resolved.name
+        asking = [route for route in self._loaded.configuration.routes if name in route.to]
+        routes = frozenset(route.name for route in asking if route.validation == "strict")
+        everything = resolved.section.validation == "strict"
+        if not routes and not everything:
+            return None
+        return Gate(
+            self._validation,
+            resolved.format,
+            routes=None if everything else routes,
+            trouble=partial(self._trouble, f"validation for {name}"),
+        )
 
     async def _start_sources(self) -> None:
         starting = []
@@ -199,6 +223,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(dispatcher.drain(seconds) for dispatcher in self._dispatchers.values()))
+        await self._validation.close()
         for background in list(self._background):
             background.cancel()
         await self.writer.stop()

@@ -29,6 +29,7 @@ class Entry:
     attempts_before: int = 0
     next_attempt_at: int | None = None
     sealed: bytes | None = None
+    route: str = ""
 
 
 @dataclass(slots=True)

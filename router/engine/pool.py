@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from router.engine.plan import Plan
 from router.engine.worker import HeldItem, RawMessage, Worker
+from router.following import follow
 from router.journal.operations import REPORT_PLACE, PreparedItem, PreparedMessage
 from router.journal.sealing import Sealer
 from router.journal.tables import MessageState
@@ -40,7 +41,7 @@ def _start_worker(plan: Plan, parent: int) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _follow(parent)
+    follow(parent)
     keep_memory_low()
     # When there are not enough processors, acknowledging goes first: reading can catch up, a sender cannot wait.
     os.nice(WORKER_NICE)
@@ -48,15 +49,6 @@ def _start_worker(plan: Plan, parent: int) -> None:
     # What is loaded by now stays: without it, the collector looks through it for nothing at every turn.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def _follow(parent: int) -> None:
-    """End with the parent, even when that one is killed: on Linux the kernel sees to it."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def keep_memory_low() -> None:

@@ -42,7 +42,7 @@ from router.journal.operations import (
 )
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
-from router.journal.tables import DeliveryState, ItemState, MessageState
+from router.journal.tables import WORST, DeliveryState, ItemState, MessageState
 from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.finding import Finding, Severity
@@ -54,8 +54,6 @@ from schemas.stay import Stay
 
 DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
 """Namespace of Deliveries' identities: the same message, reading, Item and destination give the same identity."""
-
-WORST = {Severity.INFO: 1, Severity.WARNING: 2, Severity.ERROR: 3}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from router.journal import tables
 from router.journal.tables import DeliveryState, ItemState, MessageState
-from router.journal.unit import END_DELIVERY, PROCESS_MESSAGE, Unit
+from router.journal.unit import PROCESS_MESSAGE, Unit
 from router.journal.unmapped import Seen, UnmappedCode, count_unmapped
 from schemas.finding import Finding
 
@@ -372,62 +372,6 @@ def settle_messages(unit: Unit, message_ids: set[int]) -> None:
         )
         .values(state=MessageState.PROCESSED.value)
     )
-
-
-@dataclass(slots=True)
-class RecordAttempt:
-    """Keep what one sending came to, and the Delivery's new state."""
-
-    delivery_id: int
-    number: int
-    started_at: int
-    ended_at: int
-    outcome: str
-    detail: str
-    answer: bytes
-    state: DeliveryState
-    attempts_before: int = 0
-    next_attempt_at: int | None = None
-
-    def apply(self, unit: Unit) -> None:
-        """Insert the attempt and update the Delivery."""
-        answer = unit.sealer.seal(self.answer, ANSWER_PLACE) if self.answer else None
-        unit.add(
-            tables.attempt,
-            {
-                "delivery_id": self.delivery_id,
-                "number": self.number,
-                "started_at": self.started_at,
-                "ended_at": self.ended_at,
-                "outcome": self.outcome,
-                "detail": self.detail[:400],
-                "sealed_answer": answer,
-            },
-        )
-        unit.change(
-            END_DELIVERY,
-            {
-                "b_id": self.delivery_id,
-                "state": self.state.value,
-                "ended_at": None if self.state in tables.OPEN_DELIVERIES else self.ended_at,
-                "next_attempt_at": self.next_attempt_at,
-                "attempts": self.number,
-                "attempts_before": self.attempts_before,
-                "detail": self.detail[:400],
-            },
-        )
-
-
-@dataclass(slots=True)
-class RecordAttempts:
-    """Keep what several sendings came to, in their order."""
-
-    attempts: Sequence[RecordAttempt]
-
-    def apply(self, unit: Unit) -> None:
-        """Record them all."""
-        for one in self.attempts:
-            one.apply(unit)
 
 
 @dataclass(slots=True)

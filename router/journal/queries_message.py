@@ -208,6 +208,13 @@ def delivery_content(view: View, number: int) -> Content | None:
     )
 
 
+def delivery_findings(view: View, number: int) -> tuple[Finding, ...]:
+    """Give what was noticed when a Delivery was written, and when it was checked."""
+    column = tables.delivery_content.c
+    sealed = view.connection.execute(select(column.sealed_detail).where(column.delivery_id == number)).scalar()
+    return findings_of(view.json_object(sealed, PARCEL_DETAIL_PLACE).get("findings"))
+
+
 def attempt_answer(view: View, delivery: int, number: int) -> bytes | None:
     """Give what the peer answered to one sending, or None when nothing was kept."""
     column = tables.attempt.c

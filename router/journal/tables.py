@@ -28,6 +28,8 @@ from sqlalchemy import (
     text,
 )
 
+from schemas.finding import Severity
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -70,6 +72,9 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     CANCELLED = "cancelled"
 
+
+WORST = {Severity.INFO: 1, Severity.WARNING: 2, Severity.ERROR: 3}
+"""What the columns `worst` say of the gravest Finding; 0 is none."""
 
 OPEN_DELIVERIES = (DeliveryState.PENDING, DeliveryState.RETRYING)
 """States of a Delivery that the engine still has to send."""
@@ -268,7 +273,7 @@ attempt = Table(
     Column("detail", String(400), nullable=False),
     Column("sealed_answer", LargeBinary),
 )
-"""One sending: `outcome` is delivered, acknowledged, retry, unreachable or refused."""
+"""One sending: `outcome` is delivered, acknowledged, retry, unreachable, refused, or held (checked and not sent)."""
 
 notice = Table(
     "notice",

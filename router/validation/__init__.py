@@ -9,4 +9,10 @@ from router.validation.faults import PackageFault, ValidationUnavailable
 from router.validation.package import Package, open_package
 from router.validation.verdict import conforms
 
-__all__ = ["Package", "PackageFault", "ValidationUnavailable", "conforms", "open_package"]
+__all__ = [
+    "Package",
+    "PackageFault",
+    "ValidationUnavailable",
+    "conforms",
+    "open_package",
+]

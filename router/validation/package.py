@@ -7,7 +7,6 @@ structured body     and MOD, IHE, ANS (sections and entries), and the schematron
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -18,6 +17,7 @@ from mappings.contracts import FormatError
 from router.validation.cache import StylesheetCache, default_cache, fingerprint
 from router.validation.clinical import Clinical, clinical_document
 from router.validation.faults import PackageFault
+from router.validation.parts import HEADER, PROFILES, SCHEMA, find_parts
 from router.validation.schematron.expansion import expand
 from router.validation.schematron.sources import Folder, read_schema
 from router.validation.schematron.stylesheet import write_stylesheet
@@ -27,20 +27,7 @@ from schemas.finding import Finding, Severity
 if TYPE_CHECKING:
     from router.validation.saxon import Compiled, Saxon
 
-SCHEMA = "cda_extended.xsd"
-HEADER = "min"
-PROFILES = {
-    HEADER: "asip-struct-min-strucmin.sch",
-    "mod": "ci-sis_modelesdecontenuscda.sch",
-    "ihe": "ihe.sch",
-    "ans": "ci-sis_modeles_ans.sch",
-}
-"""Schematrons that are not one model's: the name in findings' codes (`schematron.min`), and the file's."""
-
 LABORATORY = "BIO-CR-BIO"
-FILES = 20_000
-"""Files of a folder that is still taken for a package."""
-
 FINDINGS = 500
 """Findings kept for one document."""
 
@@ -53,11 +40,7 @@ class Package:
 
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder = folder
-        self._files = _files(folder)
-        if SCHEMA not in self._files:
-            raise PackageFault(f"{folder} is not a CDA validation package: there is no CDA_extended.xsd in it")
-        if PROFILES[HEADER] not in self._files:
-            raise PackageFault(f"{folder} is not a CDA validation package: the header's schematron is not in it")
+        self._files = find_parts(folder)
         self._xsd = XmlSchema(self._files[SCHEMA])
         self._sources = Folder(folder)
         self._cache = StylesheetCache(cache)
@@ -162,29 +145,7 @@ class Package:
 
 def open_package(folder: Path, cache: Path | None = None) -> Package:
     """Open a package. `cache` keeps stylesheets (default: the user's cache folder). Raises PackageFault."""
-    root = folder.resolve()
-    if not root.is_dir():
-        raise PackageFault(f"{folder} is not a folder")
-    return Package(root, cache if cache is not None else default_cache())
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Find schemas and schematrons at any depth by name without case; the nearest to the top wins."""
-    found: dict[str, Path] = {}
-    seen = 0
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        seen += len(names)
-        if seen > FILES:
-            raise PackageFault(f"{folder} has too many files to be a CDA validation package")
-        for name in sorted(names):
-            lower = name.casefold()
-            if lower == SCHEMA or lower.endswith(".sch"):
-                path = Path(place) / name
-                known = found.get(lower)
-                if known is None or len(path.parts) < len(known.parts):
-                    found[lower] = path
-    return found
+    return Package(folder.resolve(), cache if cache is not None else default_cache())
 
 
 @lru_cache(maxsize=1)

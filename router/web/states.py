@@ -42,6 +42,7 @@ MARKS: dict[str, dict[str, Mark]] = {
         "retry": Mark("amber", "again"),
         "unreachable": Mark("amber", "again"),
         "refused": Mark("red", "square"),
+        "held": Mark("violet", "diamond"),
     },
     "flow": {
         "listening": Mark("green", "dot"),

@@ -70,7 +70,9 @@ def _sendings(delivery: DeliveryLine, formats: Formats) -> Iterator[Moment]:
     if len(attempts) > MOST_ATTEMPTS:
         attempts = attempts[: MOST_ATTEMPTS // 2] + attempts[-MOST_ATTEMPTS // 2 :]
     for attempt in attempts:
-        title = say(f"timeline.{attempt.outcome}", destination=name, number=attempt.number)
+        # `timeline.held` is the message's own.
+        key = "held_delivery" if attempt.outcome == "held" else attempt.outcome
+        title = say(f"timeline.{key}", destination=name, number=attempt.number)
         yield Moment(
             attempt.ended_at,
             *mark("attempt", attempt.outcome),

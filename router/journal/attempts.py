@@ -1,0 +1,92 @@
+"""Keeping what sendings came to: the attempt, the Delivery's new state, and what checking found before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import select, update
+
+from router.journal import tables
+from router.journal.operations import ANSWER_PLACE, PARCEL_DETAIL_PLACE
+from router.journal.tables import WORST, DeliveryState
+from router.journal.unit import END_DELIVERY, Unit
+from schemas.finding import Finding
+
+
+@dataclass(slots=True)
+class RecordAttempt:
+    """Keep what one sending came to, and the Delivery's new state."""
+
+    delivery_id: int
+    number: int
+    started_at: int
+    ended_at: int
+    outcome: str
+    detail: str
+    answer: bytes
+    state: DeliveryState
+    attempts_before: int = 0
+    next_attempt_at: int | None = None
+    findings: Sequence[Finding] = ()
+    """What was noticed before it was sent; kept with what its writer noticed."""
+
+    def apply(self, unit: Unit) -> None:
+        """Insert the attempt and update the Delivery."""
+        if self.findings:
+            _keep_findings(unit, self.delivery_id, self.findings)
+        waits = self.state in tables.OPEN_DELIVERIES or self.state is DeliveryState.HELD
+        answer = unit.sealer.seal(self.answer, ANSWER_PLACE) if self.answer else None
+        unit.add(
+            tables.attempt,
+            {
+                "delivery_id": self.delivery_id,
+                "number": self.number,
+                "started_at": self.started_at,
+                "ended_at": self.ended_at,
+                "outcome": self.outcome,
+                "detail": self.detail[:400],
+                "sealed_answer": answer,
+            },
+        )
+        unit.change(
+            END_DELIVERY,
+            {
+                "b_id": self.delivery_id,
+                "state": self.state.value,
+                "ended_at": None if waits else self.ended_at,
+                "next_attempt_at": self.next_attempt_at,
+                "attempts": self.number,
+                "attempts_before": self.attempts_before,
+                "detail": self.detail[:400],
+            },
+        )
+
+
+def _keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:
+    place, column = tables.delivery_content, tables.delivery.c
+    sealed = unit.connection.execute(select(place.c.sealed_detail).where(place.c.delivery_id == delivery_id)).scalar()
+    detail = orjson.loads(unit.sealer.open(sealed, PARCEL_DETAIL_PLACE)) if sealed is not None else {}
+    detail["findings"] = detail.get("findings", []) + [one.model_dump(mode="json") for one in findings]
+    unit.connection.execute(
+        update(place)
+        .where(place.c.delivery_id == delivery_id)
+        .values(sealed_detail=unit.sealer.seal(orjson.dumps(detail), PARCEL_DETAIL_PLACE))
+    )
+    worst = max(WORST[one.severity] for one in findings)
+    unit.connection.execute(
+        update(tables.delivery).where(column.id == delivery_id, column.worst < worst).values(worst=worst)
+    )
+
+
+@dataclass(slots=True)
+class RecordAttempts:
+    """Keep what several sendings came to, in their order."""
+
+    attempts: Sequence[RecordAttempt]
+
+    def apply(self, unit: Unit) -> None:
+        """Record them all."""
+        for one in self.attempts:
+            one.apply(unit)
