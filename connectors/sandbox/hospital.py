@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connectors.sandbox.adt import CARDIOLOGY, EMERGENCIES, GERIATRICS, Movement, Unit, Visit, adt
+from connectors.sandbox.cda import LETTER_TYPE, discharge_letter, oid_of
 from connectors.sandbox.laboratory import paris_now
+from connectors.sandbox.mdm import mdm
 from connectors.sandbox.mllp import Ack, MllpSender, NoAnswer, send_until_answered
 from connectors.sandbox.people import Person, population
 
@@ -67,6 +69,23 @@ class Hospital:
     async def cancel_admission(self, stay: Stay) -> Ack:
         """Cancel the admission (A11): the movement that it names is the admission's."""
         return await self._send("A11", stay)
+
+    async def send_letter(self, stay: Stay, lines: Sequence[str]) -> tuple[str, Ack]:
+        """Send the discharge letter of a stay, a CDA in an MDM^T02; gives the document's id and the answer."""
+        number = f"LET{self._next():07d}"
+        at = self._now()
+        document_id = oid_of(number)
+        message = mdm(
+            stay.person,
+            stay.visit,
+            stay.last,
+            discharge_letter(stay.person, stay.visit, lines, number=number, at=at),
+            document_id=document_id,
+            kind=LETTER_TYPE,
+            control_id=self._control_id(),
+            at=at,
+        )
+        return document_id, await send_until_answered(self._sender, message)
 
     async def register(self, person: Person) -> Ack:
         """Announce an identity (A28)."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from connectors.sandbox.cda import cr_bio
 from connectors.sandbox.hprim import hprim_medecin, hprim_sante
 from connectors.sandbox.mllp import Ack, MllpSender, NoAnswer, send_until_answered
 from connectors.sandbox.oru import oru
@@ -89,6 +90,10 @@ class Laboratory:
         """Drop a report as an HPRIM Santé file; gives its path."""
         return self._drop(".hpr", lambda name: hprim_sante(report, name))
 
+    def drop_cr_bio(self, report: Report) -> Path:
+        """Drop a report as a CR-BIO document (CDA); gives its path."""
+        return self._drop(".xml", lambda _: cr_bio(report))
+
     def drop_bytes(self, name: str, content: bytes) -> Path:
         """Drop any content under a name of the caller's."""
         if self._folder is None:
@@ -135,10 +140,8 @@ async def run(settings: LaboratorySettings, *, now: Callable[[], datetime] = par
             report = laboratory.report(draw.choice(settings.people))
             if sender is not None and (settings.folder is None or draw.random() < 0.6):
                 await _until_answered(laboratory, laboratory.oru(report))
-            elif draw.random() < 0.5:
-                laboratory.drop_medecin(report)
             else:
-                laboratory.drop_sante(report)
+                draw.choice((laboratory.drop_medecin, laboratory.drop_sante, laboratory.drop_cr_bio))(report)
     finally:
         if sender is not None:
             await sender.close()

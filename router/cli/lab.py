@@ -37,6 +37,7 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--concurrency", default=8, show_default=True, help="Deliveries under way at once.")
 @click.option("--preload", default=0, show_default=True, help="Messages put into the journal first.")
 @click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
+@click.option("--mappings", is_flag=True, help="Measure the translations instead, each format to each, no server.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command_bench(
     seconds: float,
@@ -47,6 +48,7 @@ def command_bench(
     concurrency: int,
     preload: int,
     url: str,
+    mappings: bool,
     as_json: bool,
 ) -> int:
     """Load a real `passerelle serve` over MLLP and measure it, beside the floor of this machine in the same run.
@@ -58,10 +60,13 @@ def command_bench(
       passerelle bench
       passerelle bench --seconds 10 --json
       passerelle bench --preload 1000000
+      passerelle bench --mappings
     """
     import orjson
     from rich.console import Console
 
+    if mappings:
+        return _bench_mappings(as_json=as_json)
     from router.bench.bench import BenchOptions, run_bench
     from router.bench.figures import print_figures
     from router.trial.process import TrialFault
@@ -85,6 +90,20 @@ def command_bench(
     else:
         print_figures(figures, Console())
     return 0 if figures.sound else 1
+
+
+def _bench_mappings(*, as_json: bool) -> int:
+    import orjson
+    from rich.console import Console
+
+    from router.bench.mappings import measure, print_costs
+
+    costs = measure(lambda said: click.echo(said, err=True))
+    if as_json:
+        click.echo(orjson.dumps([one.as_json() for one in costs], option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_costs(costs, Console())
+    return 0
 
 
 @click.command("prove-no-loss")

@@ -33,8 +33,8 @@ class Outcome:
     @property
     def as_told(self) -> bool:
         """True when everything that the story promised, and nothing else, came of it."""
-        resource = self.scene.resource if self.scene.state == "processed" else None
-        promised = f"{resource[0]}, {resource[2]}" if resource else ""
+        resources = self.scene.resources if self.scene.state == "processed" else ()
+        promised = "; ".join(f"{kind}, {status}" for kind, _, status in resources)
         return self.state == self.scene.state and self.at_tool == promised and self.copied == self.scene.copied
 
 
@@ -84,19 +84,17 @@ def _states(data: Path) -> dict[tuple[str, str], str]:
 
 def _at_tool(stage: Stage, scene: Scene) -> str:
     """Say what the tool has of a scene: the wanted status if it had it at any moment, else the last one."""
-    if scene.resource is None:
-        return ""
-    kind, identifier, wanted = scene.resource
-    statuses = [str(version.get("status")) for version in stage.tool.store.known_by(kind, identifier)]
-    if not statuses:
-        return ""
-    return f"{kind}, {wanted if wanted in statuses else statuses[-1]}"
+    found = []
+    for kind, identifier, wanted in scene.resources:
+        statuses = [str(version.get("status")) for version in stage.tool.store.known_by(kind, identifier)]
+        if statuses:
+            found.append(f"{kind}, {wanted if wanted in statuses else statuses[-1]}")
+    return "; ".join(found)
 
 
 def _copied(scene: Scene, copies: Sequence[str]) -> bool:
-    if scene.resource is None or scene.resource[0] != "DiagnosticReport":
-        return False
-    return any(scene.resource[1] in copy for copy in copies)
+    reports = [identifier for kind, identifier, _ in scene.resources if kind == "DiagnosticReport"]
+    return any(identifier in copy for identifier in reports for copy in copies)
 
 
 def _copies(folder: Path) -> list[str]:
@@ -108,12 +106,17 @@ def patients_at_tool(stage: Stage, outcomes: Sequence[Outcome]) -> int:
     """Count the Patients that Mme Rose's reports and stays belong to at the tool: anything but 1 is a mix-up."""
     subjects = set()
     for outcome in outcomes:
-        if outcome.at_tool and outcome.scene.resource is not None:
-            kind, identifier, _ = outcome.scene.resource
+        for kind, identifier, _ in outcome.scene.resources if outcome.at_tool else ():
             for version in stage.tool.store.known_by(kind, identifier):
                 subject = version.get("subject")
                 subjects.add(str(subject.get("reference")) if isinstance(subject, dict) else "")
     return len(subjects)
+
+
+def _in_words(at_tool: str) -> str:
+    for kind, word in (("DiagnosticReport", "report"), ("DocumentReference", "document"), ("Encounter", "stay")):
+        at_tool = at_tool.replace(kind, word)
+    return at_tool
 
 
 def print_account(outcomes: Sequence[Outcome], patients: int, console: Console) -> None:
@@ -128,7 +131,7 @@ def print_account(outcomes: Sequence[Outcome], patients: int, console: Console) 
             scene.what,
             scene.answer,
             outcome.state,
-            outcome.at_tool.replace("DiagnosticReport", "report").replace("Encounter", "stay") or "nothing",
+            _in_words(outcome.at_tool) or "nothing",
             "copy" if outcome.copied else "",
             "[green]✓[/green]" if outcome.as_told else "[bold red]not as told[/bold red]",
         )

@@ -75,7 +75,7 @@ listen = "127.0.0.1:0"
 format = "hl7v2"
 
 [sources.depot]
-connector = "directory"       # HPRIM Médecin and Santé, recognised by their content
+connector = "directory"       # HPRIM Médecin, HPRIM Santé and CDA, recognised by their content
 folder = "in"
 every = 0.5
 settle_seconds = 0            # the sandbox's laboratory renames its files into the folder, whole
@@ -91,8 +91,8 @@ folder = "practitioner"
 format = "hprim-medecin"
 
 [[routes]]
-name = "Résultats et séjours vers le dossier de coordination"
-when = "item.kind in ['lab_report', 'stay'] && patient.in_coordination"
+name = "Résultats, séjours et documents vers le dossier de coordination"
+when = "item.kind in ['lab_report', 'stay', 'document'] && patient.in_coordination"
 to = ["coordination"]
 
 [[routes]]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from connectors.sandbox.adt import CARDIOLOGY, EMERGENCIES
 from connectors.sandbox.analyses import HEART, INFLAMMATION, IONOGRAM, KIDNEY, NFS, Panel
+from connectors.sandbox.cda import report_document_id
 from connectors.sandbox.hospital import Hospital
 from connectors.sandbox.laboratory import Laboratory
 from connectors.sandbox.mllp import control_id_of
@@ -19,6 +20,16 @@ from connectors.sandbox.reports import Report, draw_report
 from router.demo.stage import Stage
 
 _THURSDAY = 3
+_LETTER = (
+    "Chère Consœur, cher Confrère,",
+    "",
+    "Mme Rose TESTROSE (personne fictive) a été hospitalisée du jeudi au lundi",
+    "pour une décompensation cardiaque, dans le service de cardiologie.",
+    "",
+    "Traitement de sortie : inchangé, furosémide majoré.",
+    "À surveiller : poids chaque matin, ionogramme dans une semaine.",
+    "Passage infirmier à domicile deux fois par jour.",
+)
 _UNREADABLE = b"RESULTATS ILLISIBLES\r\nce fichier n'est d'aucun format connu\r\n"
 
 
@@ -27,7 +38,7 @@ class Scene:
     """One thing that happened, and what must come of it.
 
     `source` and `control_id` find its Message; `answer` is what the sender was told. `state` is the Message's end;
-    `resource` the (type, identifier, status) that the coordination tool must have had at some moment, and must never
+    `resources` the (type, identifier, status) that the coordination tool must have had at some moment, and must never
     have unless the Message was processed; `copied` says that the general practitioner gets an HPRIM copy.
     """
 
@@ -38,7 +49,7 @@ class Scene:
     control_id: str
     answer: str
     state: str = "processed"
-    resource: tuple[str, str, str] | None = None
+    resources: tuple[tuple[str, str, str], ...] = ()
     copied: bool = False
 
 
@@ -95,9 +106,22 @@ class Story:
             )
             yield await self._sent("Potassium, corrected (ORU)", laboratory, corrected, stay.visit.number)
 
+            self._clock(2, 8, 30)
+            report = self._report(ROSE, (NFS, IONOGRAM))
+            yield self._dropped(
+                "Blood count, ionogram (CR-BIO document)", laboratory.drop_cr_bio, report, document=True
+            )
+
             self._clock(4, 14, 0)
             stay, ack = await hospital.discharge(stay)
             yield self._moved("Discharge, home (A03)", ack.control_id, ack.code, stay.visit.number, "finished")
+
+            self._clock(4, 14, 20)
+            document_id, ack = await hospital.send_letter(stay, _LETTER)
+            letter = ("DocumentReference", f"urn:oid:{document_id}", "current")
+            yield self._scene(
+                "Hospital", "Discharge letter (CDA in MDM)", "hopital", ack.control_id, ack.code, resources=(letter,)
+            )
 
             self._clock(4, 15, 10)
             report = self._report(STRANGER, (INFLAMMATION,))
@@ -117,10 +141,12 @@ class Story:
         self._number += 1
         return draw_report(self._draw, person, self._number, self._moment, panels=panels)
 
-    def _dropped(self, what: str, drop: Callable[[Report], Path], report: Report) -> Scene:
+    def _dropped(self, what: str, drop: Callable[[Report], Path], report: Report, *, document: bool = False) -> Scene:
         path = drop(report)
-        resource = ("DiagnosticReport", report.report_id, "final")
-        return self._scene("Laboratory", what, "depot", path.name, "taken", resource=resource, copied=True)
+        resources = [("DiagnosticReport", report.report_id, "final")]
+        if document:
+            resources.append(("DocumentReference", f"urn:oid:{report_document_id(report)}", "current"))
+        return self._scene("Laboratory", what, "depot", path.name, "taken", resources=tuple(resources), copied=True)
 
     async def _sent(self, what: str, laboratory: Laboratory, report: Report, visit: str = "") -> Scene:
         message = laboratory.oru(report, visit=visit)
@@ -132,12 +158,12 @@ class Story:
             "laboratoire",
             control_id_of(message),
             ack.code,
-            resource=("DiagnosticReport", report.report_id, status),
+            resources=(("DiagnosticReport", report.report_id, status),),
             copied=True,
         )
 
     def _moved(self, what: str, control_id: str, answer: str, visit: str, status: str = "in-progress") -> Scene:
-        return self._scene("Hospital", what, "hopital", control_id, answer, resource=("Encounter", visit, status))
+        return self._scene("Hospital", what, "hopital", control_id, answer, resources=(("Encounter", visit, status),))
 
     def _scene(
         self,
@@ -148,7 +174,7 @@ class Story:
         answer: str,
         *,
         state: str = "processed",
-        resource: tuple[str, str, str] | None = None,
+        resources: tuple[tuple[str, str, str], ...] = (),
         copied: bool = False,
     ) -> Scene:
-        return Scene(self._moment, who, what, source, control_id, answer, state, resource, copied)
+        return Scene(self._moment, who, what, source, control_id, answer, state, resources, copied)

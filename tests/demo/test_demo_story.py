@@ -32,7 +32,7 @@ SCENE = Scene(
     "laboratoire",
     "LABO-1",
     "AA",
-    resource=("DiagnosticReport", "LAB1", "final"),
+    resources=(("DiagnosticReport", "LAB1", "final"),),
     copied=True,
 )
 GOOD = Outcome(SCENE, "processed", "DiagnosticReport, final", copied=True)
@@ -66,16 +66,18 @@ async def test_every_scene_is_sent_for_real(tmp_path: Path) -> None:
 
     assert [scene.at for scene in scenes] == sorted(scene.at for scene in scenes)
     kinds = [message.split(b"|")[8].split(b"^")[1].decode() for message in messages]
-    assert kinds == ["A01", "R01", "A02", "R01", "A03", "R01"]
+    assert kinds == ["A01", "R01", "A02", "R01", "A03", "T02", "R01"]
     by_mllp = [scene.control_id for scene in scenes if scene.source != "depot"]
     assert by_mllp == [control_id_of(message) for message in messages]
     dropped = {scene.control_id for scene in scenes if scene.source == "depot"}
     assert dropped == {path.name for path in stage.inbox.iterdir()}
-    assert [scene.state for scene in scenes].count("processed") == 7
+    assert [scene.state for scene in scenes].count("processed") == 9
     assert {scene.state for scene in scenes} == {"processed", "held", "rejected"}
-    reports = [scene.resource[1] for scene in scenes if scene.copied and scene.resource]
-    assert len(reports) == 4
-    assert len(set(reports)) == 3  # the correction is the same report again
+    told = [one for scene in scenes if scene.state == "processed" for one in scene.resources]
+    reports = [identifier for kind, identifier, _ in told if kind == "DiagnosticReport"]
+    assert len(reports) == 5
+    assert len(set(reports)) == 4  # the correction is the same report again
+    assert len([kind for kind, _, _ in told if kind == "DocumentReference"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_patients_at_the_tool_are_counted(second: str, patients: int, tmp_path: 
             entry = {"resource": resource, "request": {"method": "PUT", "url": f"{kind}?identifier={value}"}}
             bundle: Resource = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}  # type: ignore[list-item]  # dict is invariant; the JSON is what it says
             tool.store.apply(bundle)
-        scene = replace(SCENE, control_id=str(number), resource=("DiagnosticReport", report, "final"))
+        scene = replace(SCENE, control_id=str(number), resources=(("DiagnosticReport", report, "final"),))
         outcomes.append(replace(GOOD, scene=scene))
     stage = Stage(tmp_path, RouterProcess(tmp_path), Listening(1, "", {}), tool, "secret")
     assert patients_at_tool(stage, outcomes) == patients
