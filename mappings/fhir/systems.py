@@ -62,6 +62,7 @@ RPPS_RANK = "https://rppsrang.esante.gouv.fr"
 URI = "urn:ietf:rfc:3986"
 
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _UNESCAPED = re.compile(r"\\([\\,|$])")
 _CODES = "urn:x-passerelle:codes:"
 _IDS = "urn:x-passerelle:ids:"
@@ -129,10 +130,12 @@ def number_system(authority: str | None, kind: str, sender: str) -> str:
 
 
 def document_number_out(document_id: str, sender: str) -> tuple[str, str]:
-    """Give the FHIR system and value of a document's id: an OID is a URI, an extension belongs to its root."""
+    """Give the FHIR system and value of a document's id: an OID or UUID is a URI, an extension belongs to its root."""
     root, _, extension = document_id.partition("^")
     if _OID.fullmatch(root):
         return (f"urn:oid:{root}", extension) if extension else (URI, f"urn:oid:{root}")
+    if _UUID.fullmatch(document_id):
+        return URI, f"urn:uuid:{document_id}"
     return (URI if document_id.startswith("urn:") else number_system(None, "document", sender)), document_id
 
 
@@ -140,8 +143,8 @@ def document_number_in(system: str | None, value: str) -> str:
     """Give a document's id (`root` or `root^extension`) from a FHIR system and value."""
     if system is not None and _OID.fullmatch(root := system.removeprefix("urn:oid:")):
         return f"{root}^{value}"
-    bare = value.removeprefix("urn:oid:")
-    return bare if _OID.fullmatch(bare) else value
+    bare = value.removeprefix("urn:oid:").removeprefix("urn:uuid:")
+    return bare if _OID.fullmatch(bare) or _UUID.fullmatch(bare) else value
 
 
 def searched_patient(reference: str) -> tuple[str, str] | None:

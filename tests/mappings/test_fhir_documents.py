@@ -137,6 +137,11 @@ def test_the_simplified_publication_is_a_document_reference_alone() -> None:
 
 def test_what_a_profile_asks_for_is_assumed_and_not_read_back() -> None:
     bare = DocumentItem(id="1", content=Document(title="Lettre", attachments=(PDF,)), **COMMON)
+    letter = bare.model_copy(update={"content": bare.content.model_copy(update={"type": DOCUMENT.type})})
+    again, _, rendition = through(letter, "pdsm")
+    category = resources(rendition)["DocumentReference"][0]["resource"]["category"]
+    assert (category[0]["id"], category[0]["coding"][0]["code"]) == ("assumed", "10")
+    assert changed(letter, again) == {}
     again, reading, rendition = through(bare, "pdsm")
     document = resources(rendition)["DocumentReference"][0]["resource"]
     assert document["masterIdentifier"]["value"].startswith("urn:uuid:")
@@ -207,6 +212,10 @@ def test_the_id_of_a_document_is_an_oid_or_an_extension_of_one() -> None:
     for number, written in (
         ("2.999.3.1", {"system": "urn:ietf:rfc:3986", "value": "urn:oid:2.999.3.1"}),
         ("2.999.3^D 1", {"system": "urn:oid:2.999.3", "value": "D 1"}),
+        (
+            "0B8C7F3A-53a5-5f0e-8a46-504153534552",
+            {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:0B8C7F3A-53a5-5f0e-8a46-504153534552"},
+        ),
         ("urn:uuid:x", {"system": "urn:ietf:rfc:3986", "value": "urn:uuid:x"}),
         ("LETTRE-1", {"system": "urn:x-passerelle:ids:finess-990000017:document", "value": "LETTRE-1"}),
     ):

@@ -38,7 +38,8 @@ def read_document(entry: Entry, source: Source) -> DocumentItem:
     patient = _subject(node, context, source, entry.where)
     document_id = _number(node)
     author, organization, others = read_authors(node, source)
-    categories = children(node, "category")
+    _forget_assumed(node, "category", "securityLabel")
+    categories = [one for one in children(node, "category") if one]
     keeper = child(node, "custodian")
     assumed = keeper is not None and take_text(keeper, "id") == ASSUMED
     shown = read_organization(keeper, node, source)
@@ -116,6 +117,14 @@ def _subject(node: Node, context: Node, source: Source, where: str) -> PatientId
     about = read_patient(subject, node, source, where)
     compare_patients(patient, about, where, source)
     return about
+
+
+def _forget_assumed(node: Node, *names: str) -> None:
+    """Empty the concepts that the writer assumed because a profile asks for them."""
+    for name in names:
+        for one in children(node, name):
+            if said(one, "id") == ASSUMED:
+                one.clear()
 
 
 def _number(node: Node) -> str | None:
@@ -201,11 +210,7 @@ def _contents(node: Node, source: Source, where: str) -> tuple[tuple[Attachment,
 
 
 def _labels(node: Node, source: Source) -> tuple[Coding, ...]:
-    labels = children(node, "securityLabel")
-    for one in labels:
-        if take_text(one, "id") == ASSUMED:
-            forget(one, "coding")
-    return tuple(code for one in labels for code in read_concept(one, source)[0])
+    return tuple(code for one in children(node, "securityLabel") for code in read_concept(one, source)[0])
 
 
 def _related(context: Node) -> dict[str, object]:

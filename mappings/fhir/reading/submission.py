@@ -91,7 +91,7 @@ def _forget_extensions(node: Node, content: Document) -> None:
             one.clear()
         elif said(one, "url") == systems.MHD + "ihe-designationType":
             codes = [said(code, "code") for code in children(child(one, "valueCodeableConcept") or {}, "coding")]
-            if codes == [content_type(content.encounter_type)]:
+            if codes == [content_type(content)]:
                 one.clear()
         elif said(one, "url") == systems.MHD + "ihe-sourcePatientId":
             one.clear()

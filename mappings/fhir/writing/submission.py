@@ -13,12 +13,12 @@ from uuid import UUID
 from mappings.fhir import systems
 from mappings.fhir.writing.actors import organization, professional
 from mappings.fhir.writing.bundle import BundleBuilder, Resource, entry_url, name_uuid, token
-from mappings.fhir.writing.datatypes import date_time
+from mappings.fhir.writing.datatypes import concept, date_time
 from mappings.fhir.writing.files import detach, measure
 from mappings.fhir.writing.patient import patient_resource
+from mappings.xds.vocabulary import class_of_type, coding_of, content_type_of_encounter
 from schemas.actors import Organization
-from schemas.coding import Coding
-from schemas.document import DocumentOperation
+from schemas.document import Document, DocumentOperation
 from schemas.finding import Severity
 from schemas.item import DocumentItem
 
@@ -31,11 +31,10 @@ _MANDATORY_CONTEXT = ("facilityType", "practiceSetting")
 _ONE_FILE = "PDSm shares one file at a time: the further files of the document were not sent"
 
 
-def content_type(encounter_type: Coding | None) -> str:
-    """Give the kind of care (TRE_R209) of an encounter: in-patient 03, consultation or emergency 07, else 97."""
-    return {"IMP": "03", "ACUTE": "03", "NONAC": "03", "HH": "03", "AMB": "07", "EMER": "07"}.get(
-        encounter_type.code if encounter_type is not None else "", "97"
-    )
+def content_type(document: Document) -> str:
+    """Give the kind of care that the document's submission comes from (contentTypeCode, TRE_R209)."""
+    encounter = document.encounter_type
+    return content_type_of_encounter(encounter.code if encounter is not None else None).code
 
 
 class Submission:
@@ -114,6 +113,10 @@ class Submission:
             self._assume("content.confidentiality")
             normal = {"system": systems.CONFIDENTIALITY, "code": "N"}
             out["securityLabel"] = [{"id": ASSUMED, "coding": [normal]}]
+        known = class_of_type(document.type.code) if document.type is not None else None
+        if "category" not in out and known is not None:
+            self._assume("content.category")
+            out["category"] = [{"id": ASSUMED, **concept((coding_of(known),), None, self.builder)}]
         missing = [name for name in _MANDATORY if name not in out]
         missing += [f"context.{name}" for name in _MANDATORY_CONTEXT if name not in context]
         for name in missing if not self.simplified else []:
@@ -174,7 +177,7 @@ class Submission:
         del builder.findings[told:]
         patient = builder.contain(out, resource)
         source_id = builder.context.options.get("document_source_id") or _oid_of(f"source|{builder.sender}")
-        kind = {"coding": [{"system": systems.CONTENT_TYPES, "code": content_type(item.content.encounter_type)}]}
+        kind = {"coding": [{"system": systems.CONTENT_TYPES, "code": content_type(item.content)}]}
         out["extension"] = [
             {"url": systems.MHD + "ihe-designationType", "valueCodeableConcept": kind},
             {
