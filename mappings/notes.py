@@ -32,6 +32,10 @@ class Notes:
         """Say that something is refused or lost."""
         self._add(Severity.ERROR, code, where, message)
 
+    def keep(self, finding: Finding) -> None:
+        """Take over what another reader noticed."""
+        self._add(finding.severity, finding.code, finding.where, finding.message)
+
     def leave(self, where: str, text: str) -> None:
         """Say that a piece of the content is not used; blank pieces hold nothing, and the same one is listed once."""
         stripped = text.strip()

@@ -110,11 +110,7 @@ def document_of(entry: DocumentEntry) -> Document:
 def completed(document: Document, entry: DocumentEntry, notes: Notes, where: str) -> Document:
     """Give a document what its metadata say and its own header does not; what the two say differently is a Finding."""
     metadata = document_of(entry)
-    update: dict[str, object] = {
-        name: value
-        for name in _FILLED
-        if getattr(document, name) in (None, ()) and (value := getattr(metadata, name)) not in (None, ())
-    }
+    update = gaps(document, metadata)
     if metadata.wishes is not None:
         update["wishes"] = metadata.wishes
     if metadata.operation is not DocumentOperation.CREATE:
@@ -129,6 +125,15 @@ def completed(document: Document, entry: DocumentEntry, notes: Notes, where: str
         if differs:
             notes.warning("xds.differs", f"{where} {name}", "the metadata and the document say this differently")
     return document.model_copy(update=update) if update else document
+
+
+def gaps(document: Document, other: Document) -> dict[str, object]:
+    """Give, by field, the metadata that a document lacks and another description of it has."""
+    return {
+        name: value
+        for name in _FILLED
+        if getattr(document, name) in (None, ()) and (value := getattr(other, name)) not in (None, ())
+    }
 
 
 def wishes_of(entry: DocumentEntry) -> Wishes | None:

@@ -17,7 +17,7 @@ from mappings.contracts import WriteContext
 from mappings.notes import Notes
 from mappings.xds import datatypes, vocabulary
 from mappings.xds.identities import oid_of, source_id_of, unique_id_of
-from mappings.xds.model import Association, Code, DocumentEntry, Slots, Submission, SubmissionSet
+from mappings.xds.model import Association, Code, DocumentEntry, Slots, Submission, SubmissionSet, metadata_name
 from mappings.xds.people import document_authors, patient_id, source_patient_id, source_patient_info, write_person
 from schemas.actors import Recipient
 from schemas.coding import Coding
@@ -226,11 +226,15 @@ def _short(text: str | None, where: str, notes: Notes) -> str | None:
 def _check(entry: DocumentEntry, patient: PatientIdentity, notes: Notes) -> None:
     for name in _EXPECTED:
         if not getattr(entry, name):
-            notes.warning("xds.missing", f"{entry.entry_uuid} {name}", "XDS wants this metadata and nothing gives it")
+            notes.warning(
+                "xds.missing",
+                f"{entry.entry_uuid} {metadata_name(name)}",
+                "XDS wants this metadata and nothing gives it",
+            )
     if entry.patient_id and patient.ins is None:
         notes.warning(
             "xds.patient_id.local",
-            f"{entry.entry_uuid} patient_id",
+            f"{entry.entry_uuid} patientId",
             "there is no usable INS: a local identifier stands in",
         )
     texts = [entry.legal_authenticator, entry.patient_id, entry.source_patient_id, *entry.source_patient_info]

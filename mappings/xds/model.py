@@ -123,3 +123,9 @@ def action_of(slots: Slots) -> str | None:
         if name.lower().endswith("action") and values:
             return values[0].upper()
     return None
+
+
+def metadata_name(field: str) -> str:
+    """Give the name that XDS has for a field of the model: `type_code` is typeCode."""
+    first, *rest = field.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -1,0 +1,198 @@
+"""Items to IHE_XDM.ZIP: the CDA as it is (or made of the Item), its XDS metadata, and a PDF twin on request."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mappings.cda import FORMAT as CDA
+from mappings.cda import is_cda
+from mappings.contracts import FormatError, ReadContext, Rendition, WriteContext, WriteRefused
+from mappings.notes import Notes
+from mappings.safe_names import safe_stem
+from mappings.same_person import OTHER_PATIENT, SamePerson, same_person
+from mappings.xdm.leaflets import Issuer
+from mappings.xdm.packing import PackedFile, document_name, pack
+from mappings.xds import vocabulary
+from mappings.xds.documents import gaps
+from mappings.xds.entries import ORIGINAL, Carried, document_entry, submission, submission_set
+from mappings.xds.identities import oid_of
+from mappings.xds.model import Association, DocumentEntry, Slots, Submission
+from schemas.actors import Recipient
+from schemas.attachment import Attachment
+from schemas.document import Document, DocumentOperation, Wishes
+from schemas.identity import PatientIdentity
+from schemas.item import DocumentItem, Item, LabReportItem
+
+_ACTIONS = {DocumentOperation.DELETE: "D", DocumentOperation.REPLACE: "C"}
+_IN_METADATA = frozenset({"masked_to_professionals", "hidden_from_patient", "hidden_from_representatives"})
+_OF_THE_MAIL = ("reply_to", "mail_body_professionals", "mail_body_patient")
+_YES = frozenset({"1", "true", "yes", "oui"})
+_PDF = "application/pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The document that travels, as its own header states it, completed by what only the Item knows."""
+
+    content: bytes
+    document: Document
+    patient: PatientIdentity
+
+
+def write(item: Item, context: WriteContext) -> Rendition:
+    """Write one document or laboratory report as an archive.
+
+    A CDA that the Item carries travels byte for byte; anything else is written as CDA first, with the Findings of that.
+    The metadata are those of the CDA's own header, never of an Item that says otherwise. Raises WriteRefused for other
+    kinds, FormatError `document.other_patient` when the CDA is about somebody else than the Item, and what reading or
+    writing the CDA raises.
+    """
+    if not isinstance(item, DocumentItem | LabReportItem):
+        raise WriteRefused("xdm.write.kind", item.kind, "an XDM archive carries documents and laboratory reports")
+    notes = Notes()
+    content = _cda_of(item, context, notes)
+    read = _read_back(item, content, context)
+    recipients = _recipients(item)
+    action = _action(item, read.document, context)
+    main = Carried(read.document, read.patient, content, uri=document_name(1), extra=action)
+    entries = [document_entry(main, context.timezone, notes)]
+    files = [PackedFile(document_name(1), read.document.title or "Document", content)]
+    twin = _twin(item, read, context, notes)
+    associations: tuple[Association, ...] = ()
+    if twin is not None:
+        files.append(PackedFile(document_name(1, "PDF"), files[0].title + " (PDF)", twin))
+        entries.append(_twin_entry(entries[0], read, twin, context, notes))
+        link = (entries[1].entry_uuid, entries[0].entry_uuid)
+        associations = (Association("xfrm01", vocabulary.TRANSFORMS, *link, ORIGINAL),)
+    lot = submission_set(entries, main, context, notes, recipients=recipients)
+    whole = submission(lot, entries)
+    whole = Submission(whole.submission_set, whole.entries, (*whole.associations, *associations))
+    if isinstance(item, DocumentItem):
+        _tell_what_stays(item, read, twin, notes)
+    deflate = context.options.get("compression", "deflate") != "store"
+    return Rendition(
+        content=pack(whole, files, _issuer(read.document, context.options), deflate=deflate),
+        media_type="application/zip",
+        filename=safe_stem(context.identity) + ".zip",
+        findings=notes.findings,
+    )
+
+
+def _cda_of(item: DocumentItem | LabReportItem, context: WriteContext, notes: Notes) -> bytes:
+    """Give the CDA that the Item carries, else write one."""
+    if isinstance(item, DocumentItem) and item.content.attachments:
+        carried = _bytes_of(item.content.attachments[0])
+        if carried is not None and is_cda(carried):
+            return carried
+    rendition = CDA.write(item, context)
+    for finding in rendition.findings:
+        notes.keep(finding)
+    return rendition.content
+
+
+def _read_back(item: DocumentItem | LabReportItem, content: bytes, context: WriteContext) -> _Read:
+    """Read the document that travels; the Item says the rest: wishes, class, and what its header left out."""
+    reading = CDA.read(content, ReadContext(timezone=context.timezone))
+    found = next(one for one in reading.items if isinstance(one, DocumentItem))
+    if same_person(item.patient, found.patient) is SamePerson.NO:
+        raise FormatError(OTHER_PATIENT, "patient", "the document is about another person than the Item")
+    document, patient = found.content, found.patient
+    update: dict[str, object] = {}
+    if isinstance(item, DocumentItem):
+        update = {**gaps(document, item.content), "wishes": item.content.wishes}
+    if patient.ins is None and item.patient.ins is not None:
+        patient = patient.model_copy(update={"ins": item.patient.ins})
+    if not patient.identifiers:
+        patient = patient.model_copy(update={"identifiers": item.patient.identifiers})
+    return _Read(content, document.model_copy(update=update), patient)
+
+
+def _recipients(item: DocumentItem | LabReportItem) -> tuple[Recipient, ...]:
+    own = item.content.recipients if isinstance(item, DocumentItem) else ()
+    return tuple(dict.fromkeys((*item.recipients, *own)))
+
+
+def _action(item: DocumentItem | LabReportItem, document: Document, context: WriteContext) -> Slots:
+    """Say by the extra metadata `action` that a document replaces or deletes (MSSanté)."""
+    operation = item.content.operation if isinstance(item, DocumentItem) else document.operation
+    action = _ACTIONS.get(operation) or _ACTIONS.get(document.operation)
+    return ((context.options.get("action_slot", "action"), (action,)),) if action else ()
+
+
+# --- the twin
+
+
+def _twin(item: DocumentItem | LabReportItem, read: _Read, context: WriteContext, notes: Notes) -> bytes | None:
+    """Give the PDF that the option `pdf` asks for: that of the document, else of the Item."""
+    if context.options.get("pdf", "").lower() not in _YES:
+        return None
+    for attachment in (*read.document.attachments, *item.content.attachments):
+        content = _bytes_of(attachment) if attachment.media_type == _PDF else None
+        if content is not None:
+            return content
+    notes.info("xdm.write.no_pdf", "", "there is no PDF of this document to put beside it")
+    return None
+
+
+def _twin_entry(
+    original: DocumentEntry, read: _Read, twin: bytes, context: WriteContext, notes: Notes
+) -> DocumentEntry:
+    carried = Carried(
+        read.document,
+        read.patient,
+        twin,
+        media_type=_PDF,
+        uri=document_name(1, "PDF"),
+        entry_uuid="Document01Pdf",
+        unique_id=oid_of("pdf", original.unique_id or ""),
+    )
+    return document_entry(carried, context.timezone, notes)
+
+
+# --- what is not carried
+
+
+def _tell_what_stays(item: DocumentItem, read: _Read, twin: bytes | None, notes: Notes) -> None:
+    """Say what of the Item is neither in the document nor in its metadata."""
+    document = item.content
+    said = document.wishes or Wishes()
+    if any(getattr(said, field) is not None for field in Wishes.model_fields if field not in _IN_METADATA):
+        notes.info("xdm.write.not_carried", "content.wishes", "wishes about delivery are for who routes")
+    for field in _OF_THE_MAIL:
+        if getattr(document, field):
+            notes.info("xdm.write.not_carried", f"content.{field}", "what concerns the mail is not in the archive")
+    if document.replaces_id and not read.document.replaces_id:
+        notes.warning(
+            "xdm.write.not_carried", "content.replaces_id", "the document does not name the one that it replaces"
+        )
+    inside = {_bytes_of(one) for one in read.document.attachments} | {twin}
+    for rank, attachment in enumerate(document.attachments):
+        content = _bytes_of(attachment)
+        if content is None or content not in inside:
+            notes.warning(
+                "xdm.write.not_carried", f"content.attachments[{rank}]", "this file is not inside the document"
+            )
+
+
+def _bytes_of(attachment: Attachment) -> bytes | None:
+    if attachment.data is None:
+        return None
+    try:
+        return base64.b64decode(attachment.data, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _issuer(document: Document, options: Mapping[str, str]) -> Issuer:
+    custodian = document.custodian.name if document.custodian is not None else None
+    return Issuer(
+        name=options.get("issuer") or custodian or "Passerelle",
+        address=options.get("issuer_address"),
+        phone=options.get("issuer_phone"),
+        application=options.get("application", "Passerelle"),
+        version=options.get("application_version"),
+        editor=options.get("application_editor"),
+    )
