@@ -11,8 +11,9 @@ from mappings.cda.oids import V3
 from mappings.cda.reading.files import file_of, media_of
 from mappings.cda.reading.header import Header, header_of
 from mappings.cda.reading.lab_report import is_lab_report, lab_report_of
+from mappings.cda.reading.leftover import unread_of
 from mappings.cda.reading.narrative import Narrative
-from mappings.cda.reading.node import Node, planted, unread_of
+from mappings.cda.reading.node import Node, planted
 from mappings.cda.reading.patient import patient_of
 from mappings.cda.reading.scribe import Scribe
 from mappings.cda.reading.source import open_source

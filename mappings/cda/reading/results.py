@@ -8,8 +8,9 @@ from mappings.cda.oids import COMMENT_CODE, SUB_ID_OID
 from mappings.cda.reading.actors import role
 from mappings.cda.reading.datatypes import coding, concept, point, text_of
 from mappings.cda.reading.node import Node
+from mappings.cda.reading.ranges import ranges_of
 from mappings.cda.reading.scribe import Scribe
-from mappings.cda.reading.values import Measured, ranges_of, second_of, value_of
+from mappings.cda.reading.values import Measured, second_of, value_of
 from schemas.actors import Organization, Professional
 from schemas.coding import Coding
 from schemas.lab import Observation, PreviousResult, ResultStatus, SecondResult

@@ -21,7 +21,6 @@ from schemas.lab import (
     QuantityValue,
     RangeValue,
     RatioValue,
-    Reference,
     TextValue,
     Unit,
 )
@@ -80,7 +79,7 @@ def _guessed(node: Node) -> _Reader:
     return _text
 
 
-def _decimal(scribe: Scribe, node: Node, where: str) -> str | None:
+def decimal(scribe: Scribe, node: Node, where: str) -> str | None:
     """Take a number; a decimal comma is put right, anything else is not taken."""
     raw = (node.peek("value") or "").strip()
     if not raw:
@@ -96,7 +95,7 @@ def _decimal(scribe: Scribe, node: Node, where: str) -> str | None:
 
 
 def _quantity(scribe: Scribe, node: Node, where: str) -> Measured:
-    number = _decimal(scribe, node, where)
+    number = decimal(scribe, node, where)
     unit = _unit(node)
     if number is not None:
         return Measured(QuantityValue(number=number, text=(node.get("value") or number)), unit)
@@ -110,8 +109,8 @@ def _quantity(scribe: Scribe, node: Node, where: str) -> Measured:
 def _interval(scribe: Scribe, node: Node, where: str) -> Measured:
     """Read an IVL_PQ: one bound is a comparison (`inclusive` is true when it is left out), two are a range."""
     low, high, middle = node.first("low"), node.first("high"), node.first("center")
-    lower = _decimal(scribe, low, where) if low is not None else None
-    upper = _decimal(scribe, high, where) if high is not None else None
+    lower = decimal(scribe, low, where) if low is not None else None
+    upper = decimal(scribe, high, where) if high is not None else None
     if lower is not None and upper is not None and low is not None and high is not None:
         unit = _unit_of_both(scribe, low, high, where)
         return Measured(RangeValue(low=lower, high=upper), unit)
@@ -161,8 +160,8 @@ def _text(scribe: Scribe, node: Node, where: str) -> Measured:
 def _ratio(scribe: Scribe, node: Node, where: str) -> Measured:
     """Read an RTO: a titre when its parts have no unit, or a quantity by another (its unit is both, `mg/mmol`)."""
     over, under = node.first("numerator"), node.first("denominator")
-    numerator = _decimal(scribe, over, where) if over is not None else None
-    denominator = _decimal(scribe, under, where) if under is not None else None
+    numerator = decimal(scribe, over, where) if over is not None else None
+    denominator = decimal(scribe, under, where) if under is not None else None
     if over is None or under is None or numerator is None or denominator is None:
         scribe.notes.warning("cda.value.ratio", where, "a ratio without its two numbers")
         return _NOTHING
@@ -211,7 +210,7 @@ _READERS: dict[str, _Reader] = {
 def second_of(node: Node, scribe: Scribe, where: str) -> Measured:
     """Read a PQ's translation (a PQR): the same result in another unit, as the sender gave it."""
     for one in node.all("translation"):
-        number = _decimal(scribe, one, where) if one.peek("value") else None
+        number = decimal(scribe, one, where) if one.peek("value") else None
         if number is None:
             continue
         original = one.first("originalText")
@@ -228,57 +227,3 @@ def second_of(node: Node, scribe: Scribe, where: str) -> Measured:
         return _NOTHING
     sign = ("<" if bounds[0].name == "high" else ">") + ("=" if _inclusive(bounds[0]) else "")
     return Measured(found.value.model_copy(update={"comparator": sign, "text": None}), found.unit)
-
-
-class Ranges(NamedTuple):
-    """A reference range, and the same in the second unit where the sender gave it."""
-
-    first: Reference | None
-    second: Reference | None
-
-
-def ranges_of(scribe: Scribe, observation: Node, unit: Unit | None, where: str) -> Ranges:
-    """Read the reference range: the one that says what is normal, else the first; the others are left unread."""
-    ranges = [found for one in observation.all("referenceRange") if (found := one.first("observationRange"))]
-    if not ranges:
-        return Ranges(None, None)
-    normal = next((one for one in ranges if _interpretation(one) == "N"), ranges[0])
-    meaning = normal.first("interpretationCode")
-    if meaning is not None and meaning.peek("code") == "N":
-        meaning.use()
-    written = normal.first("text")
-    text = text_of(scribe, written) if written is not None else None
-    value = normal.first("value")
-    if value is None:
-        return Ranges(Reference(text=text) if text else None, None)
-    low, high = value.first("low"), value.first("high")
-    measured = observation.first("value")
-    unit_text = _unit_text(measured) if measured is not None else None
-    if low is None and high is None:
-        said = value_of(scribe, value, where).value
-        text = text or (getattr(said, "text", None) if said is not None else None)
-        return Ranges(Reference(text=text) if text else None, None)
-    bounds = [_decimal(scribe, one, where) if one is not None else None for one in (low, high)]
-    for one in (low, high):
-        if one is not None and one.peek("unit"):
-            if unit is None or one.peek("unit") in (unit.ucum, unit_text):
-                one.get("unit")
-            else:
-                scribe.notes.warning(
-                    "cda.reference.unit", where, "a reference range is in another unit than its result"
-                )
-    first = Reference(low=bounds[0], high=bounds[1], text=text) if any(bounds) or text else None
-    others = [second_of(one, scribe, where).value if one is not None and one.children else None for one in (low, high)]
-    numbers = [one.number if isinstance(one, QuantityValue) else None for one in others]
-    second = Reference(low=numbers[0], high=numbers[1]) if any(numbers) else None
-    return Ranges(first, second)
-
-
-def _unit_text(value: Node) -> str | None:
-    """Look at the unit that a value states, itself or in a bound."""
-    return next((one.peek("unit") for one in (value, *value.children) if one.peek("unit")), None)
-
-
-def _interpretation(node: Node) -> str | None:
-    code = node.first("interpretationCode")
-    return code.peek("code") if code is not None else None
