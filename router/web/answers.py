@@ -16,6 +16,9 @@ from router.web.visits import Visit
 
 Values = Mapping[str, Any]
 
+FRAMED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+"""What a file that is shown in place may do: nothing, and only inside our own pages."""
+
 
 async def page(
     desk: Desk, visit: Visit, template: str, ask: Callable[[View], Values], *, status: int = 200
@@ -51,11 +54,38 @@ def local(path: str, otherwise: str = "/") -> str:
 
 def download(content: bytes, filename: str, media_type: str = "application/octet-stream") -> Response:
     """Give bytes to keep, never to be shown by the browser, under a name without surprises."""
-    safe = safe_name(filename)
-    disposition = f"attachment; filename=\"{re.sub(r'[^A-Za-z0-9._-]', '_', safe)}\"; filename*=UTF-8''{quote(safe)}"
     kind = media_type if re.match(r"^[\w.+-]+/[\w.+-]+$", media_type) else "application/octet-stream"
-    headers = {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"}
+    headers = {"Content-Disposition": _disposition("attachment", filename), "X-Content-Type-Options": "nosniff"}
     return Response(content, media_type=kind, headers={**headers, "Content-Security-Policy": "sandbox"})
+
+
+def inline(content: bytes, filename: str, media_type: str, *, sandboxed: bool) -> Response:
+    """Give a file that the browser shows itself, inside one of our pages or alone, and that may do nothing else.
+
+    The caller has made sure that it is what its media type says. Browsers refuse to show a sandboxed PDF.
+    """
+    policy = f"{FRAMED}; object-src 'self'; style-src 'unsafe-inline'" + ("; sandbox" if sandboxed else "")
+    headers = {"Content-Disposition": _disposition("inline", filename), **_shown_in_place(policy)}
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def framed(text: str, *, status: int) -> Response:
+    """Give a sentence where a file was to be shown."""
+    headers = _shown_in_place(f"{FRAMED}; sandbox")
+    return Response(text, status, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def _shown_in_place(policy: str) -> dict[str, str]:
+    return {
+        "Content-Security-Policy": policy,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "SAMEORIGIN",
+    }
+
+
+def _disposition(kind: str, filename: str) -> str:
+    safe = safe_name(filename)
+    return f"{kind}; filename=\"{re.sub(r'[^A-Za-z0-9._-]', '_', safe)}\"; filename*=UTF-8''{quote(safe)}"
 
 
 def safe_name(filename: str) -> str:

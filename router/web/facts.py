@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from router.web.actors import coding, identifier, organization, professional, recipient, telecoms
+from router.web.document_facts import document_details
 from router.web.formatting import Formats
-from schemas.actors import Organization, Professional
-from schemas.coding import Coding, Identifier
 from schemas.document import Document
 from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
@@ -50,12 +50,12 @@ def item_facts(item: Item, formats: Formats) -> list[Fact]:
         ("occurred_at", formats.partial(item.occurred_at)),
         ("sender", organization(item.sender)),
         ("author", professional(item.author)),
-        ("recipients", ", ".join(
-            professional(one.professional) or organization(one.organization) for one in item.recipients
-        )),
+        ("recipients", ", ".join(recipient(one) for one in item.recipients)),
         ("replaces", item.replaces),
         ("where", item.source.where),
     ]  # fmt: skip
+    if isinstance(item.content, Document):  # the card says the rest
+        facts = [fact for fact in facts if fact[0] not in {"author", "recipients", "replaces"}]
     facts += _content(item, formats)
     return [(key, value) for key, value in facts if value]
 
@@ -71,7 +71,7 @@ def _content(item: Item, formats: Formats) -> Iterator[tuple[str, str | None]]:
     elif isinstance(content, Receipt):
         yield from _receipt(content, formats)
     else:
-        yield from _document(content, formats)
+        yield from document_details(content, formats)
 
 
 def _report(report: LabReport, formats: Formats) -> Iterator[tuple[str, str | None]]:
@@ -87,8 +87,6 @@ def _report(report: LabReport, formats: Formats) -> Iterator[tuple[str, str | No
     yield "visit", identifier(report.visit)
     yield "clinical_information", report.clinical_information
     yield "comment", report.comment
-    specimens = (specimen.text or coding(specimen.type) or specimen.id for specimen in report.specimens)
-    yield "specimens", ", ".join(specimens)
 
 
 def _stay(stay: Stay, formats: Formats) -> Iterator[tuple[str, str | None]]:
@@ -135,56 +133,3 @@ def _receipt(receipt: Receipt, formats: Formats) -> Iterator[tuple[str, str | No
     for error in receipt.errors:
         parts = (coding(error.condition), coding(error.code), error.where, error.text)
         yield "receipt_error", " · ".join(part for part in parts if part)
-
-
-def _document(document: Document, formats: Formats) -> Iterator[tuple[str, str | None]]:
-    yield "title", document.title
-    yield "document_type", coding(document.type)
-    yield "operation", str(formats.texts.word("document_operation", document.operation.value))
-    yield "status", document.status
-    yield "document_id", document.document_id
-    yield "replaces", document.replaces_id
-    yield "created_at", formats.partial(document.created_at)
-    yield "author", professional(document.author) or organization(document.author_organization)
-    yield "visit", identifier(document.visit)
-    yield "confidentiality", ", ".join(coding(one) for one in document.confidentiality)
-    yield "comment", document.comment
-
-
-def identifier(found: Identifier | None) -> str:
-    """Write an identifier with its type and who assigned it."""
-    if found is None:
-        return ""
-    owner = found.assigner or found.system
-    extra = " ".join(part for part in (found.type, owner) if part)
-    return f"{found.value} ({extra})" if extra else found.value
-
-
-def coding(found: Coding | None) -> str:
-    """Write a code with its label."""
-    if found is None:
-        return ""
-    return f"{found.display} ({found.code})" if found.display and found.display != found.code else found.code
-
-
-def organization(found: Organization | None) -> str:
-    """Write an organisation: its name, else its first number."""
-    if found is None:
-        return ""
-    return found.name or next((one.value for one in found.identifiers), "")
-
-
-def telecoms(found: Professional | None) -> str:
-    """Write the addresses of a professional."""
-    return ", ".join(one.value for one in found.telecoms) if found is not None else ""
-
-
-def professional(found: Professional | None) -> str:
-    """Write a professional: name, and the number that identifies it."""
-    if found is None:
-        return ""
-    name = found.name or " ".join(part for part in (found.civility, found.given_name, found.family_name) if part)
-    number = next((f"{one.type or ''} {one.value}".strip() for one in found.identifiers), "")
-    if name and number:
-        return f"{name} ({number})"
-    return name or number or organization(found.organization)

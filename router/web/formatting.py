@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from router.journal.view import Capped
 from router.web.texts import Texts
+
+if TYPE_CHECKING:  # the terminal writes with this module too, and needs no journal for it
+    from router.journal.view import Capped
 
 MICROS = 1_000_000
 NARROW = "\u202f"

@@ -1,7 +1,8 @@
 """The outermost layer: what every answer carries, how large a request may be, and what happens to a defect of ours.
 
-Pages load nothing but our own files: no inline script or style, no third party, no frame. A defect is told by its kind
-and place only: the text of an exception may quote health data, and goes nowhere.
+Pages load nothing but our own files: no inline script or style, no third party, no frame but that of a file
+shown in place (`router.web.answers.inline`). A defect is told by its kind and place only: the text of an exception may
+quote health data, and goes nowhere.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ POLICY = "; ".join(
         "img-src 'self'",
         "font-src 'self'",
         "connect-src 'self'",
+        "frame-src 'self'",
         "form-action 'self'",
         "manifest-src 'self'",
         "base-uri 'none'",

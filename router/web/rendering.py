@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from router.journal.queries_lines import PatientLine
 from router.web.assets import asset
 from router.web.charts import sparkline
 from router.web.context import WebContext
+from router.web.documents import KINDS, viewing_of
 from router.web.formatting import Formats
 from router.web.masking import masked, unmasked
 from router.web.states import mark
@@ -46,7 +47,9 @@ class Pages:
             router_title=context.title,
             idle_minutes=context.idle_minutes,
             Markup=Markup,
+            viewing_of=viewing_of,
         )
+        self._environment.tests.update({name: _is(kind) for name, kind in KINDS.items()})
         self._environment.tests["patient"] = lambda value: isinstance(value, PatientLine) and bool(value)
 
     def draw(self, visit: Visit, template: str, values: Mapping[str, Any], *, block: str | None = None) -> str:
@@ -57,3 +60,7 @@ class Pages:
         if block is None:
             return found.render(everything)
         return "".join(found.blocks[block](found.new_context({**everything, "partial": True})))
+
+
+def _is(kind: type[object]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)

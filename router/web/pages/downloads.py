@@ -6,22 +6,18 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import ValidationError
 
-from router.journal.queries_message import attempt_answer, delivery_content, item_body, message_content
+from router.journal.queries_message import attempt_answer, delivery_content, message_content
 from router.journal.view import View
 from router.web.access import Office, Signed
 from router.web.answers import download
-from router.web.attachments import attachment
+from router.web.attachments import File, attachment, media
 from router.web.desk import Desk
 from router.web.faults import NotThere
+from router.web.pages.views import found_in
 from router.web.visits import Visit
-from schemas.item import ITEM
 
 router = APIRouter()
-
-File = tuple[str, str, bytes]
-"""A file's name, media type and bytes."""
 
 
 @router.get("/download/messages/{number}")
@@ -53,11 +49,17 @@ async def item_attachment(number: int, rank: int, desk: Office, visit: Signed) -
     """Give a file that an Item holds."""
 
     def find(view: View) -> File | None:
-        body = item_body(view, number)
-        try:
-            return attachment(view, ITEM.validate_json(body), rank) if body is not None else None
-        except (ValidationError, FileNotFoundError):
-            return None
+        return found_in(view, number, lambda inside, item: attachment(inside, item, rank))
+
+    return await _give(desk, visit, find, f"item {number}")
+
+
+@router.get("/download/items/{number}/attachments/{rank}/media/{inner}")
+async def inner_file(number: int, rank: int, inner: int, desk: Office, visit: Signed) -> Response:
+    """Give a file that is inside a CDA that an Item holds."""
+
+    def find(view: View) -> File | None:
+        return found_in(view, number, lambda inside, item: media(inside, item, rank, inner))
 
     return await _give(desk, visit, find, f"item {number}")
 

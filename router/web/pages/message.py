@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -23,16 +23,18 @@ from router.journal.tables import MessageState
 from router.journal.view import View
 from router.web.access import Office, Posted, Signed
 from router.web.answers import Values, go, page
-from router.web.attachments import Shown, attachments_of
+from router.web.attachments import Shown, attachment, attachments_of
 from router.web.desk import Desk
+from router.web.document_facts import document_card, restricted
+from router.web.documents import Paper, paper
 from router.web.facts import Fact, item_facts, patient_facts
 from router.web.faults import NotThere
 from router.web.formatting import Formats
 from router.web.previews import Preview, preview
-from router.web.reports import Row, rows
+from router.web.reports import Reported, reported
 from router.web.timeline import headline, timeline
 from router.web.visits import Visit
-from schemas.item import ITEM
+from schemas.item import ITEM, DocumentItem
 from schemas.lab import LabReport
 
 router = APIRouter()
@@ -44,15 +46,20 @@ CONTENT_TABS = frozenset({"understood", "original", "sent"})
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """One Item as it is read on the page; `problem` when its canonical form no longer fits today's model."""
+    """One Item as it is read on the page; `problem` when its canonical form no longer fits today's model.
+
+    `card` is the head of a document; `report` a laboratory report as a table; `paper` what the Item's files say.
+    """
 
     line: ItemLine
-    patient: list[Fact]
-    facts: list[Fact]
-    rows: list[Row]
-    conclusion: str
-    text: str
-    attachments: tuple[Shown, ...]
+    patient: list[Fact] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    card: list[Fact] = field(default_factory=list)
+    title: str = ""
+    restricted: bool = False
+    report: Reported | None = None
+    paper: Paper | None = None
+    attachments: tuple[Shown, ...] = ()
     problem: Preview | None = None
 
 
@@ -128,21 +135,30 @@ def _understood(view: View, detail: MessageDetail, formats: Formats, raw: bool) 
 def _item(view: View, line: ItemLine, formats: Formats, raw: bool) -> Understood:
     body = item_body(view, line.id) or b""
     if raw:
-        return Understood(line, [], [], [], "", "", (), preview(body, media_type="application/json"))
+        return Understood(line, problem=preview(body, media_type="application/json"))
     try:
         item = ITEM.validate_json(body)
     except ValidationError:
         # Kept under an older model: shown as it is kept.
-        return Understood(line, [], [], [], "", "", (), preview(body, media_type="application/json"))
-    content = item.content
-    report = content if isinstance(content, LabReport) else None
+        return Understood(line, problem=preview(body, media_type="application/json"))
+
+    def load(rank: int) -> bytes | None:
+        try:
+            found = attachment(view, item, rank)
+        except FileNotFoundError:
+            return None
+        return found[2] if found is not None else None
+
+    document = item if isinstance(item, DocumentItem) else None
     return Understood(
         line,
         patient_facts(item.patient, formats),
         item_facts(item, formats),
-        rows(report, formats) if report is not None else [],
-        (report.conclusion or "") if report is not None else "",
-        (report.text or "") if report is not None else "",
+        document_card(document, formats) if document is not None else [],
+        (document.content.title or "") if document is not None else "",
+        document is not None and restricted(document.content),
+        reported(item.content, formats) if isinstance(item.content, LabReport) else None,
+        paper(item, load),
         attachments_of(item),
     )
 

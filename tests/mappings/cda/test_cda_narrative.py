@@ -110,7 +110,7 @@ def test_a_table_keeps_its_parts_spans_and_alignment() -> None:
     assert isinstance(table, Table)
     assert table.caption == "NFS"
     (head,) = table.head[0].cells
-    assert (head.heading, head.columns, head.marks) == (True, 2, {"bold"})
+    assert (head.heading, head.columns, head.marks) == (True, 2, frozenset({"bold"}))
     first, second = table.body[0].cells
     assert (first.rows, first.align, second.align) == (3, "right", "center")
     assert runs(table.foot) == ["pied"]
