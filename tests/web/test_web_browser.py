@@ -29,7 +29,7 @@ pytestmark = [
 
 NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
 PAGES = ("/", "/messages", "/messages/1/understood", "/messages/1/original", "/messages/1/sent", "/messages/1/why",
-         "/messages/3", "/deliveries", "/held", "/notices", "/audit", "/api")  # fmt: skip
+         "/messages/3", "/deliveries", "/held", "/codes", "/notices", "/audit", "/api")  # fmt: skip
 
 
 class Served:
@@ -357,6 +357,7 @@ def test_by_keyboard_alone(person: Person) -> None:
         ("gd", "/deliveries"),
         ("gh", "/held"),
         ("gn", "/notices"),
+        ("gc", "/codes"),
         ("ga", "/audit"),
         ("go", "/"),
     ):
