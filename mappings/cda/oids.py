@@ -80,6 +80,11 @@ SECOND_INTENTION_CODE = "101792-0"
 ATTACHED_DOCUMENT_CODE = "55107-7"
 DOCUMENT_TYPE_CODE = "69764-9"
 COMMENT_CODE = "48767-8"
+CONCLUSION_TITLE = "Conclusion"
+COMMENT_TITLE = "Commentaire"
+CLINICAL_INFORMATION_TITLE = "Renseignements cliniques"
+REPORT_TEXT_TITLE = "Texte du compte rendu"
+"""Titles of the comment sections that we write; by them, in small letters too, a comment is read as what it is."""
 ANTIBIOGRAM_CODE = "18769-0"
 SPECIMEN_RECEIVED = "SPRECEIVE"
 
@@ -89,6 +94,7 @@ TITLES = frozenset({"DR", "PR", "MC", "MG", "PC", "PG"})
 """Suffix of a person's name (JDV_J246). Canonical `civility` holds both: `M DR`."""
 
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
+_IN_CODES = "".join(chr(one) for one in range(33, 127) if chr(one) != "%")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
@@ -136,6 +142,16 @@ def oid_of_code_system(system: str | None) -> str:
         return known
     bare = system.removeprefix("urn:oid:")
     return bare if is_oid(bare) else LOCAL_CODES_OID
+
+
+def code_in(oid: str, code: str) -> str:
+    """Write a code in a code system: CDA has no blanks in codes, so those of local ones are percent-encoded."""
+    return quote(code, safe=_IN_CODES) if oid == LOCAL_CODES_OID and (" " in code or "%" in code) else code
+
+
+def code_from(oid: str | None, code: str) -> str:
+    """Read a code of a code system: what `code_in` wrote comes back."""
+    return unquote(code) if oid == LOCAL_CODES_OID and "%" in code else code
 
 
 def identifier_of(root: str, extension: str | None, kind: str | None = None, assigner: str | None = None) -> Identifier:

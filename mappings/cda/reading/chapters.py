@@ -59,6 +59,11 @@ class Chapters:
             text.use()
             comment.append(said)
         statuses = {part.status for part in parts if part.status is not None}
+        whole = _whole_isolate(parts) if not inner and not comment else None
+        if whole is not None:
+            return whole.model_copy(
+                update={"title": (title.text if title is not None else None) or named.text, "codes": tuple(codes)}
+            )
         return LabChapter(
             title=(title.text if title is not None else None) or named.text,
             codes=tuple(codes),
@@ -151,6 +156,14 @@ class Chapters:
             text=named.text,
             translations=named.codes[1:],
         )
+
+
+def _whole_isolate(parts: list[LabChapter]) -> LabChapter | None:
+    """Give the isolate that is all of a section, when it has no name of its own: the section is that isolate."""
+    if len(parts) != 1 or parts[0].observations or len(parts[0].chapters) != 1:
+        return None
+    (isolate,) = parts[0].chapters
+    return isolate if isolate.parent is not None and not (isolate.title or isolate.codes) else None
 
 
 def _parts(node: Node) -> Iterator[Node]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from mappings.cda.oids import code_system_of_oid, document_identity, identifier_of
+from mappings.cda.oids import code_from, code_system_of_oid, document_identity, identifier_of
 from mappings.cda.reading.node import Node
 from mappings.cda.reading.scribe import Scribe
 from mappings.french_time import read_stamp
@@ -57,14 +57,17 @@ def concept(scribe: Scribe, node: Node) -> Concept:
     for one in (node, *node.all("translation")):
         code = one.get("code")
         if code is not None:
-            codes.append(
-                Coding(system=code_system_of_oid(one.get("codeSystem")), code=code, display=one.get("displayName"))
-            )
+            codes.append(_coding(one, code))
     original = node.first("originalText")
     text = text_of(scribe, original) if original is not None else None
     if text is None and not codes:
         text = node.get("displayName")
     return Concept(tuple(codes), text or next((code.display for code in codes if code.display), None))
+
+
+def _coding(node: Node, code: str) -> Coding:
+    oid = node.get("codeSystem")
+    return Coding(system=code_system_of_oid(oid), code=code_from(oid, code), display=node.get("displayName"))
 
 
 def coding(scribe: Scribe, node: Node | None) -> Coding | None:
@@ -73,7 +76,7 @@ def coding(scribe: Scribe, node: Node | None) -> Coding | None:
         return None
     code = node.get("code")
     if code is not None:
-        found = Coding(system=code_system_of_oid(node.get("codeSystem")), code=code, display=node.get("displayName"))
+        found = _coding(node, code)
         if found.display is not None:
             _take_same_words(scribe, node, found.display)
             return found
@@ -134,7 +137,7 @@ def time_of(scribe: Scribe, node: Node | None, where: str) -> str | None:
     zone = scribe.context.timezone
     found = moment(stripped, zone)
     if found is None and (short := _SHORT_OFFSET.fullmatch(stripped)):
-        found = moment(f"{short[1]}0{short[2]}" if short[2][0] != "1" else f"{short[1]}{short[2]}0", zone)
+        found = moment(f"{short[1]}0{short[2]}", zone)
         if found is not None:
             scribe.notes.info("cda.time.offset", where, "the offset of a time has three digits; it was completed")
     if found is None:

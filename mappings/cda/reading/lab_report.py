@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from mappings.cda.oids import (
     CHAPTER,
+    CLINICAL_INFORMATION_TITLE,
     COMMENT_SECTION,
     COMMENT_SECTION_CODE,
+    COMMENT_TITLE,
+    CONCLUSION_TITLE,
     CR_BIO,
     CR_BIO_CI_SIS,
     CR_BIO_CODE,
@@ -13,6 +16,7 @@ from mappings.cda.oids import (
     PDF_COPY_SECTION,
     REASON_SECTION,
     REASON_SECTION_CODE,
+    REPORT_TEXT_TITLE,
     SECOND_INTENTION_CODE,
     SECOND_INTENTION_SECTION,
     SUB_CHAPTER,
@@ -30,8 +34,15 @@ from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.lab import LabChapter, LabReport, ResultStatus, Specimen
 
-_PLAIN_TITLES = frozenset({"commentaire", "commentaires", "comment"})
-_CONCLUSION = "conclusion"
+_TITLES = {
+    "": "comment",
+    COMMENT_TITLE.casefold(): "comment",
+    "commentaires": "comment",
+    CONCLUSION_TITLE.casefold(): "conclusion",
+    CLINICAL_INFORMATION_TITLE.casefold(): "reason",
+    REPORT_TEXT_TITLE.casefold(): "text",
+}
+"""What a comment section is by its title; under any other title it is a comment that begins with it."""
 _STATUSES = {
     "completed": ResultStatus.FINAL,
     "active": ResultStatus.PARTIAL,
@@ -78,7 +89,7 @@ def lab_report_of(
     validator = _validator(about)
     reader = Chapters(scribe, specimens, laboratory, validator)
     chapters: list[LabChapter] = []
-    said: dict[str, list[str]] = {"comment": [], "conclusion": [], "reason": []}
+    said: dict[str, list[str]] = {"comment": [], "conclusion": [], "reason": [], "text": []}
     structured = body.first("structuredBody")
     for section in _sections(structured) if structured is not None else []:
         kind = _kind(section)
@@ -113,6 +124,7 @@ def lab_report_of(
         clinical_information="\n".join(said["reason"]) or None,
         conclusion="\n".join(said["conclusion"]) or None,
         comment="\n".join(said["comment"]) or None,
+        text="\n".join(said["text"]) or None,
         specimens=tuple(specimens.found),
         chapters=tuple(chapters),
         attachments=files,
@@ -156,13 +168,11 @@ def _narrate(section: Node, kind: str, said: dict[str, list[str]]) -> None:
         if one is not None:
             one.use()
     heading = (title.text if title is not None else None) or ""
-    if kind == "reason":
-        said["reason"].append(words)
-    elif heading.casefold() == _CONCLUSION:
-        said["conclusion"].append(words)
+    known = "reason" if kind == "reason" else _TITLES.get(heading.casefold())
+    if known is None:
+        said["comment"].append(f"{heading}\n{words}")
     else:
-        plain = heading.casefold() in _PLAIN_TITLES or not heading
-        said["comment"].append(words if plain else f"{heading}\n{words}")
+        said[known].append(words)
 
 
 def _use_copy(section: Node) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lxml import etree
 
-_BLOCKS = frozenset({"paragraph", "list", "item", "table", "tr", "br", "caption", "thead", "tbody", "tfoot"})
+_BLOCKS = frozenset({"paragraph", "list", "item", "table", "tr", "caption", "thead", "tbody", "tfoot"})
 _CELLS = frozenset({"td", "th"})
+_BREAK = "\x00"
+"""Stands for a line break while a text is put together: XML cannot hold it."""
 _LONGEST = 100_000
 """Characters of one text taken out of the narrative at most."""
 
@@ -32,13 +34,18 @@ class Narrative:
 
 
 def plain_text(element: etree._Element) -> str | None:
-    """Give the text of an element of narrative: a line for each paragraph, item and row, cells parted by ` | `."""
+    """Give the text of an element of narrative: a line for each paragraph, item and row, cells parted by ` | `.
+
+    Line breaks (`br`) keep the blank lines between them; blocks that hold nothing give no line.
+    """
     parts: list[str] = []
     for event, one in etree.iterwalk(element, events=("start", "end")):
         name = one.tag.rpartition("}")[2]
         if event == "start":
             if name in _BLOCKS:
                 parts.append("\n")
+            elif name == "br":
+                parts.append(_BREAK)
             if one.text:
                 parts.append(_folded(one.text))
         else:
@@ -48,9 +55,9 @@ def plain_text(element: etree._Element) -> str | None:
                 parts.append("\n")
             if one.tail and one is not element:
                 parts.append(_folded(one.tail))
-    lines = "".join(parts).split("\n")
-    kept = (_line(line) for line in lines)
-    return "\n".join(line for line in kept if line)[:_LONGEST] or None
+    blocks = ("\n".join(_line(line) for line in block.split(_BREAK)) for block in "".join(parts).split("\n"))
+    kept = (block.strip("\n") for block in blocks)
+    return "\n".join(block for block in kept if block)[:_LONGEST] or None
 
 
 def _folded(text: str) -> str:

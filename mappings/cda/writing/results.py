@@ -1,0 +1,300 @@
+"""One result as an observation, with its line in the narrative (cda-fr §5.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mappings.cda.oids import LOINC_OID, SUB_ID_OID
+from mappings.cda.writing.case import Case
+from mappings.cda.writing.codes import attributes_of, ii, names_its_system, value_set
+from mappings.cda.writing.header import EXECUTANT
+from mappings.cda.writing.markup import NULL, attribute, clean, element, escaped, templates
+from mappings.cda.writing.narrative import Page, content, lines
+from mappings.cda.writing.parties import (
+    addr,
+    finess_of,
+    national_person_id,
+    organization,
+    person_ids,
+    person_name,
+    telecoms,
+)
+from mappings.cda.writing.times import stamp, ts
+from mappings.cda.writing.values import Written, is_parallel, reference_range, spelled, value_element
+from mappings.lab_text import range_text, value_text
+from schemas.actors import Organization, Professional
+from schemas.coding import LOINC, Coding, Identifier
+from schemas.lab import LabReport, Observation, PreviousResult, QuantityValue, Reference, ResultStatus, SecondResult
+from schemas.value_sets import abnormal_flags
+
+_START = (
+    '<observation classCode="OBS" moodCode="EVN">'
+    '<templateId root="1.3.6.1.4.1.19376.1.3.1.6"/><templateId root="1.2.250.1.213.1.1.3.80"/>'
+)
+_COMMENT = (
+    '<act classCode="ACT" moodCode="EVN"><templateId root="2.16.840.1.113883.10.20.1.40"/>'
+    '<templateId root="1.3.6.1.4.1.19376.1.5.3.1.4.2"/><templateId root="1.2.250.1.213.1.1.3.32"/>'
+    f'<code code="48767-8" displayName="Commentaire" codeSystem="{LOINC_OID}" codeSystemName="LOINC"/>'
+)
+ABORTED = frozenset({ResultStatus.CANCELLED, ResultStatus.REGISTERED, ResultStatus.ENTERED_IN_ERROR})
+"""Statuses that a CR-BIO writes `aborted`: no result, or one that must not be used."""
+UNDER_WAY = frozenset({ResultStatus.PRELIMINARY, ResultStatus.PARTIAL, ResultStatus.REGISTERED})
+_SAID = {
+    ResultStatus.PRELIMINARY: "résultat provisoire",
+    ResultStatus.PARTIAL: "résultat provisoire",
+    ResultStatus.REGISTERED: "en cours",
+    ResultStatus.CANCELLED: "annulé",
+    ResultStatus.ENTERED_IN_ERROR: "saisi par erreur",
+    ResultStatus.CORRECTED: "résultat corrigé",
+    ResultStatus.AMENDED: "résultat corrigé",
+}
+_ROUND_TRIP = frozenset({ResultStatus.FINAL, ResultStatus.CANCELLED})
+SECOND_UNIT = "Autre unité : "
+
+
+@dataclass(slots=True)
+class Bench:
+    """What the entries of one report share: the case, the report, the specimens by id as they were written."""
+
+    case: Case
+    report: LabReport
+    specimens: dict[str, str] = field(default_factory=dict)
+
+    def lost(self, where: str, what: str) -> None:
+        """Say that something of the report has no place in a CR-BIO."""
+        self.case.notes.warning("cda.write.not_carried", where, f"a CR-BIO cannot carry {what}")
+
+
+def comment_act(page_name: str) -> str:
+    """Write a comment that stands in the narrative under that ID."""
+    return f'{_COMMENT}<text><reference value="#{page_name}"/></text><statusCode code="completed"/></act>'
+
+
+def analysis_code(codes: tuple[Coding, ...], label: str, name: str) -> str:
+    """Write what was analysed: the LOINC code, else no code at all; every other code is a translation."""
+    loinc = next((one for one in codes if one.system == LOINC), None)
+    first = attributes_of(loinc, label) if loinc is not None else ""
+    others = "".join(f"<translation{attributes_of(one, label)}/>" for one in codes if one is not loinc)
+    return f'<code{first}><originalText><reference value="#{name}"/></originalText>{others}</code>'
+
+
+def observation(bench: Bench, page: Page, given: Observation, *, specimen_said: bool) -> str:
+    """Write one result; `specimen_said` is set where the block around it names a specimen."""
+    case = bench.case
+    notes, zone = case.notes, case.zone
+    name = page.names.new("r")
+    label = (given.label and clean(given.label).strip()) or next(
+        (one.display or one.code for one in given.codes), "Résultat"
+    )
+    written = _value(bench, given, f"{name}v")
+    reference_words = _reference_words(given.reference)
+    _row(page, given, name, label, written, reference_words, bench)
+    comment = _comment(bench, given)
+    relations = "".join(_previous(bench, given, one) for one in given.previous)
+    if comment:
+        act = comment_act(page.remark(comment))
+        relations += f'<entryRelationship typeCode="SUBJ" inversionInd="true">{act}</entryRelationship>'
+    if not all(names_its_system(code) for code in given.codes):
+        message = "the system of a code has no OID: it is written among the laboratory's own codes"
+        notes.warning("cda.write.code_system", "observation.codes", message)
+    sub_id = given.sub_id
+    number = ii("id", Identifier(system=f"urn:oid:{SUB_ID_OID}", value=sub_id)) if sub_id else ""
+    if given.issued_at and given.validated_by is None:
+        bench.lost("observation.issued_at", "when a result was obtained, unless somebody validated it")
+    if given.access:
+        bench.lost("observation.access", "who may see a result")
+    pointed = f"{name}n" if reference_words else None
+    return (
+        _START
+        + number
+        + analysis_code(given.codes, label, name)
+        + f'<statusCode code="{_status(bench, given.status)}"/>'
+        + (ts("effectiveTime", given.effective_at, zone) if given.effective_at else "")
+        + (written.xml if written is not None else "")
+        + _interpretations(bench, given.flags)
+        + _method(given.method)
+        + _specimen(bench, given, said=specimen_said)
+        + performer(bench, given.performer)
+        + validator(bench, given.validated_by, given.issued_at)
+        + relations
+        + reference_range(given.reference, given.unit, _parallel(given), pointed)
+        + "</observation>"
+    )
+
+
+def _parallel(given: Observation) -> SecondResult | None:
+    return given.second if is_parallel(given.value, given.second) else None
+
+
+def _value(bench: Bench, given: Observation, name: str) -> Written | None:
+    if given.value is None:
+        if given.unit is not None:
+            bench.lost("observation.unit", "the unit of a result that has no value")
+        return None
+    if (
+        given.unit is not None
+        and not isinstance(given.value, QuantityValue)
+        and given.value.type not in ("range", "ratio")
+    ):
+        bench.lost("observation.unit", "the unit of a result that is not a number")
+    return value_element(given.value, given.unit, given.second, name, bench.case.zone, bench.case.notes)
+
+
+def _row(
+    page: Page, given: Observation, name: str, label: str, written: Written | None, reference: str, bench: Bench
+) -> None:
+    zone = bench.case.zone
+    words = ""
+    if written is not None:
+        words = content(f"{name}v", written.words) if written.pointed else lines(written.words)
+    if given.second is not None and _parallel(given) is not None:
+        shown = f"{value_text(given.second.value, zone)} {spelled(given.second.unit)}".strip()
+        words += f"<br/>{lines(shown)}"
+    said = _SAID.get(given.status)
+    if said:
+        words += f"{' ' if words else ''}({said})"
+    flags = ", ".join(filter(None, (_flag_words(flag) for flag in given.flags)))
+    earlier = "<br/>".join(lines(_earlier(one, bench)) for one in given.previous)
+    page.row(
+        (
+            content(name, label),
+            words,
+            content(f"{name}n", reference) if reference else "",
+            lines(flags),
+            earlier,
+        )
+    )
+
+
+def _reference_words(reference: Reference | None) -> str:
+    if reference is None:
+        return ""
+    return clean(reference.text or range_text(reference)).strip()
+
+
+def _flag_words(flag: str) -> str:
+    known = abnormal_flags().get(flag)
+    return f"{flag} ({known.fr})" if known is not None else clean(flag)
+
+
+def _earlier(one: PreviousResult, bench: Bench) -> str:
+    words = f"{value_text(one.value, bench.case.zone)} {spelled(one.unit)}".strip()
+    day = (one.effective_at or "")[:10]
+    return f"{words} ({'/'.join(reversed(day.split('-')))})" if day else words
+
+
+def _comment(bench: Bench, given: Observation) -> str | None:
+    """Give the comment, and what of the second unit has no place of its own."""
+    second = given.second
+    comment = given.comment and clean(given.comment).strip("\n")
+    if second is None:
+        return comment
+    if _parallel(given) is None:
+        bench.lost(
+            "observation.second", "the same result in a second unit that is not alike: it is said in the comment"
+        )
+        words = f"{value_text(second.value, bench.case.zone)} {spelled(second.unit)}".strip()
+        bounds = _reference_words(second.reference)
+        return "\n".join(filter(None, (comment, f"{SECOND_UNIT}{words}{f' ({bounds})' if bounds else ''}")))
+    if any(second.flags):
+        bench.lost("observation.second.flags", "flags of the second unit")
+    reference = second.reference
+    if reference is not None and reference.low is None and reference.high is None and reference.text:
+        bench.lost("observation.second.reference", "a range in words of the second unit")
+    return comment
+
+
+def _status(bench: Bench, status: ResultStatus) -> str:
+    if status not in _ROUND_TRIP and status is not ResultStatus.UNKNOWN:
+        message = f"the status {status} of a result is written in the narrative: a CR-BIO knows completed and aborted"
+        bench.case.notes.warning("cda.write.status", f"observation.status {status}", message)
+    elif status is ResultStatus.UNKNOWN:
+        message = "a result of unknown status is written completed"
+        bench.case.notes.info("cda.write.status", "observation.status unknown", message)
+    return "aborted" if status in ABORTED else "completed"
+
+
+def _interpretations(bench: Bench, flags: tuple[str, ...]) -> str:
+    """Write each flag that ObservationInterpretation has; the others stand in the narrative alone."""
+    written = []
+    known = value_set("interpretation")
+    for flag in filter(None, flags):
+        code = known.get(flag)
+        if code is None:
+            message = "a flag that ObservationInterpretation does not have stands in the narrative alone"
+            bench.case.notes.warning("cda.write.flag", "observation.flags", message)
+            continue
+        shown = attribute("code", code.code) + attribute("displayName", code.display)
+        written.append(f'<interpretationCode{shown} codeSystem="{code.system}"/>')
+    return "".join(written)
+
+
+def _method(method: Coding | None) -> str:
+    return f"<methodCode{attributes_of(method)}/>" if method is not None else ""
+
+
+def _specimen(bench: Bench, given: Observation, *, said: bool) -> str:
+    """Write in which specimen it was measured, by the specimen's number.
+
+    Where the block names one and the result none, the number is unknown: silence would say that it is that one.
+    """
+    number = bench.specimens.get(given.specimen or "")
+    if number is None and not said:
+        return ""
+    identifier = number if number is not None else f"<id{NULL}/>"
+    return f'<specimen typeCode="SPC"><specimenRole classCode="SPEC">{identifier}</specimenRole></specimen>'
+
+
+def performer(bench: Bench, place: Organization | None) -> str:
+    """Write the laboratory that did it, where it is not that of the report."""
+    case = bench.case
+    if place is None or place == bench.report.laboratory:
+        return ""
+    setting = case.option("practice_setting") or value_set("setting")["AMBULATOIRE"]
+    written = organization("representedOrganization", place, case.notes, "observation.performer", setting)
+    if "<id " not in written:
+        written = written.replace("<representedOrganization>", f"<representedOrganization><id{NULL}/>", 1)
+    if "<name>" not in written:
+        written = written.replace("<telecom", f"<name{NULL}/><telecom", 1)
+    return (
+        f'<performer typeCode="PRF">{templates(*EXECUTANT)}<time{NULL}/>'
+        f"<assignedEntity><id{NULL}/>{written}</assignedEntity></performer>"
+    )
+
+
+def validator(bench: Bench, who: Professional | None, at: str | None) -> str:
+    """Write the validating biologist (participant AUTHEN)."""
+    if who is None:
+        return ""
+    case = bench.case
+    where = "participant AUTHEN"
+    identifier = national_person_id(who, finess_of(who.organization) or case.finess)
+    number = ii("id", identifier) if identifier is not None else person_ids(who, None) or f"<id{NULL}/>"
+    moment = stamp(at, case.zone) if at else None
+    time = f'<time><high value="{moment}"/></time>' if moment else f"<time{NULL}/>"
+    name = person_name(who, case.notes, where)
+    conformance = templates("1.3.6.1.4.1.19376.1.3.3.1.5", "1.2.250.1.213.1.1.3.109")
+    return (
+        f'<participant typeCode="AUTHEN">{conformance}{time}<participantRole>{number}{addr(who.address)}'
+        f"{telecoms(who.telecoms, case.notes, where)}{element('playingEntity', name)}</participantRole></participant>"
+    )
+
+
+def _previous(bench: Bench, given: Observation, one: PreviousResult) -> str:
+    """Write an earlier result: it must have a time, which is said to be unknown when the sender gave none."""
+    case = bench.case
+    loinc = next((code for code in given.codes if code.system == LOINC), None)
+    label = given.label or next((code.display or code.code for code in given.codes), "Résultat")
+    if loinc is not None:
+        code = f"<code{attributes_of(loinc, label)}/>"
+    else:
+        code = "<code>" + "".join(f"<translation{attributes_of(code, label)}/>" for code in given.codes[:1]) + "</code>"
+    written = value_element(one.value, one.unit, None, "", case.zone, case.notes)
+    value = written.xml
+    if written.pointed:
+        value = value.replace('<reference value="#"/>', escaped(written.words), 1)
+    time = ts("effectiveTime", one.effective_at, case.zone)
+    return (
+        '<entryRelationship typeCode="REFR"><observation classCode="OBS" moodCode="EVN">'
+        f'{code}<statusCode code="completed"/>{time}{value}</observation></entryRelationship>'
+    )
