@@ -22,7 +22,6 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -90,11 +89,6 @@ class Archive:
         self._level = level
         self._left = self.limits.total_size
         self.entries = tuple(_entries(content, self.limits))
-
-    def duplicates(self) -> tuple[str, ...]:
-        """Give the names, in capitals, that more than one entry has whatever their case."""
-        times = Counter(one.name.upper() for one in self.entries)
-        return tuple(name for name, count in times.items() if count > 1)
 
     def read(self, entry: Entry) -> bytes:
         """Inflate one entry within the bounds, and check it against its checksum."""

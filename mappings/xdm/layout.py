@@ -132,7 +132,8 @@ def _tell_deviations(archive: Archive, named: set[str], expected: set[str], note
     names = [one.name for one in archive.entries]
     if any("\\" in one.raw_name for one in archive.entries):
         notes.info("xdm.layout.backslash", "", "names have backslashes instead of slashes")
-    if any(name != name.upper() for name in names if f"/{ROOT}/" in f"/{name.upper()}"):
+    below = (name[f"/{name.upper()}".rindex(f"/{ROOT}/") :] for name in names if f"/{ROOT}/" in f"/{name.upper()}")
+    if any(name != name.upper() for name in below):
         notes.info("xdm.layout.case", "", "names are not in capitals")
     if any(folder.split("/")[:-3] for folder in expected):
         notes.info("xdm.layout.wrapped", "", f"{ROOT} is not at the root of the archive")

@@ -112,7 +112,7 @@ class _Reader:
 
     def _parts(self, archive: Archive, subset: Subset, lot: Lot) -> list[_Part]:
         """Give the documents of a submission set, each once, with its twins."""
-        listed: dict[int, DocumentEntry] = {}
+        listed: dict[int, tuple[Entry, DocumentEntry]] = {}
         for metadata in lot.submission.entries:
             entry = self._file_of(metadata, archive, subset, lot)
             if entry is None:
@@ -122,14 +122,11 @@ class _Reader:
             elif id(entry) in listed:
                 self.notes.error("xdm.document.twice", entry.name, "two documents are listed under one file")
             else:
-                listed[id(entry)] = metadata
-        parts: list[_Part] = []
-        known = [one for one in archive.entries if id(one) in listed]
-        for entry in (*known, *(one for one in subset.files if id(one) not in listed)):
-            part = _Part(entry, archive.read(entry), listed.get(id(entry)))
-            if part.metadata is not None:
-                self._check_integrity(part)
-            parts.append(part)
+                listed[id(entry)] = (entry, metadata)
+        parts = [_Part(entry, archive.read(entry), metadata) for entry, metadata in listed.values()]
+        for part in parts:
+            self._check_integrity(part)
+        parts += [_Part(one, archive.read(one), None) for one in subset.files if id(one) not in listed]
         return self._paired(parts, lot)
 
     def _file_of(self, metadata: DocumentEntry, archive: Archive, subset: Subset, lot: Lot) -> Entry | None:
