@@ -20,7 +20,7 @@ from mappings.cda.oids import (
     SECOND_INTENTION_CODE,
     SECOND_INTENTION_SECTION,
     SUB_CHAPTER,
-    system_of_root,
+    identifier_of,
 )
 from mappings.cda.reading.chapters import Chapters
 from mappings.cda.reading.header import Header
@@ -189,7 +189,10 @@ def _report_id(document: Node, about: Document) -> tuple[str | None, str | None]
     extension = node.get("extension") if node is not None else None
     if root is None:
         return about.document_id, None
-    return (extension, system_of_root(root)) if extension else (root, None)
+    if not extension:
+        return root, None
+    found = identifier_of(root, extension)
+    return found.value, found.system
 
 
 def _validator(about: Document) -> Professional | None:

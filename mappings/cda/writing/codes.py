@@ -21,7 +21,7 @@ _LOCAL_NAME = "Codes du laboratoire"
 
 @cache
 def value_set(name: str) -> dict[str, Coding]:
-    """List a value set of `data/value_sets.csv` by code: type, setting, facility, encounter, function, specialty…
+    """List a value set of `data/value_sets.csv` by code: type, setting, facility, encounter, function, specialty.
 
     `Coding.system` is the OID that the document writes. The sets are JDV_J07, J04, J02, J142, J47, J01 and
     ObservationInterpretation, as of 2024.

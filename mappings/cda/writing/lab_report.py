@@ -62,7 +62,8 @@ def write_lab_report(item: LabReportItem, context: WriteContext, notes: Notes) -
     )
     _note_losses(item, notes)
     body = "".join(_sections(bench, chapters))
-    return f"{header(case, subject)}<component><structuredBody>{body}</structuredBody></component></ClinicalDocument>\n".encode()
+    head = header(case, subject)
+    return f"{head}<component><structuredBody>{body}</structuredBody></component></ClinicalDocument>\n".encode()
 
 
 def _facts(item: LabReportItem) -> Document:

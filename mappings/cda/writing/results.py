@@ -24,7 +24,7 @@ from mappings.cda.writing.values import Written, is_parallel, reference_range, s
 from mappings.lab_text import range_text, value_text
 from schemas.actors import Organization, Professional
 from schemas.coding import LOINC, Coding, Identifier
-from schemas.lab import LabReport, Observation, PreviousResult, QuantityValue, Reference, ResultStatus, SecondResult
+from schemas.lab import LabReport, Observation, PreviousResult, Reference, ResultStatus
 from schemas.value_sets import abnormal_flags
 
 _START = (
@@ -49,7 +49,6 @@ _SAID = {
     ResultStatus.AMENDED: "résultat corrigé",
 }
 _ROUND_TRIP = frozenset({ResultStatus.FINAL, ResultStatus.CANCELLED})
-SECOND_UNIT = "Autre unité : "
 
 
 @dataclass(slots=True)
@@ -87,9 +86,18 @@ def observation(bench: Bench, page: Page, given: Observation, *, specimen_said: 
         (one.display or one.code for one in given.codes), "Résultat"
     )
     written = _value(bench, given, f"{name}v")
+    other = _second(bench, given, f"{name}w")
     reference_words = _reference_words(given.reference)
-    _row(page, given, name, label, written, reference_words, bench)
-    comment = _comment(bench, given)
+    page.row(
+        (
+            content(name, label),
+            _result_words(bench, given, name, written, other),
+            content(f"{name}n", reference_words) if reference_words else "",
+            lines(", ".join(_flag_words(flag) for flag in given.flags if flag)),
+            "<br/>".join(lines(_earlier(one, bench)) for one in given.previous),
+        )
+    )
+    comment = clean(given.comment).strip("\n") if given.comment else ""
     relations = "".join(_previous(bench, given, one) for one in given.previous)
     if comment:
         act = comment_act(page.remark(comment))
@@ -111,19 +119,16 @@ def observation(bench: Bench, page: Page, given: Observation, *, specimen_said: 
         + f'<statusCode code="{_status(bench, given.status)}"/>'
         + (ts("effectiveTime", given.effective_at, zone) if given.effective_at else "")
         + (written.xml if written is not None else "")
+        + (other.xml if other is not None else "")
         + _interpretations(bench, given.flags)
         + _method(given.method)
         + _specimen(bench, given, said=specimen_said)
         + performer(bench, given.performer)
         + validator(bench, given.validated_by, given.issued_at)
         + relations
-        + reference_range(given.reference, given.unit, _parallel(given), pointed)
+        + reference_range(given.reference, given.unit, given.second, pointed)
         + "</observation>"
     )
-
-
-def _parallel(given: Observation) -> SecondResult | None:
-    return given.second if is_parallel(given.value, given.second) else None
 
 
 def _value(bench: Bench, given: Observation, name: str) -> Written | None:
@@ -131,39 +136,24 @@ def _value(bench: Bench, given: Observation, name: str) -> Written | None:
         if given.unit is not None:
             bench.lost("observation.unit", "the unit of a result that has no value")
         return None
-    if (
-        given.unit is not None
-        and not isinstance(given.value, QuantityValue)
-        and given.value.type not in ("range", "ratio")
-    ):
+    if given.unit is not None and given.value.type not in {"quantity", "range", "ratio"}:
         bench.lost("observation.unit", "the unit of a result that is not a number")
     return value_element(given.value, given.unit, given.second, name, bench.case.zone, bench.case.notes)
 
 
-def _row(
-    page: Page, given: Observation, name: str, label: str, written: Written | None, reference: str, bench: Bench
-) -> None:
-    zone = bench.case.zone
-    words = ""
+def _result_words(bench: Bench, given: Observation, name: str, written: Written | None, other: Written | None) -> str:
+    """Write the cell of the result: value, the same in the second unit, and what its status says to people."""
+    words = []
     if written is not None:
-        words = content(f"{name}v", written.words) if written.pointed else lines(written.words)
-    if given.second is not None and _parallel(given) is not None:
-        shown = f"{value_text(given.second.value, zone)} {spelled(given.second.unit)}".strip()
-        words += f"<br/>{lines(shown)}"
+        words.append(content(f"{name}v", written.words) if written.pointed else lines(written.words))
+    if other is not None:
+        words.append(content(f"{name}w", other.words) if other.pointed else lines(other.words))
+    elif given.second is not None:
+        words.append(lines(f"{value_text(given.second.value, bench.case.zone)} {spelled(given.second.unit)}".strip()))
     said = _SAID.get(given.status)
     if said:
-        words += f"{' ' if words else ''}({said})"
-    flags = ", ".join(filter(None, (_flag_words(flag) for flag in given.flags)))
-    earlier = "<br/>".join(lines(_earlier(one, bench)) for one in given.previous)
-    page.row(
-        (
-            content(name, label),
-            words,
-            content(f"{name}n", reference) if reference else "",
-            lines(flags),
-            earlier,
-        )
-    )
+        words.append(f"({said})")
+    return "<br/>".join(words)
 
 
 def _reference_words(reference: Reference | None) -> str:
@@ -183,25 +173,22 @@ def _earlier(one: PreviousResult, bench: Bench) -> str:
     return f"{words} ({'/'.join(reversed(day.split('-')))})" if day else words
 
 
-def _comment(bench: Bench, given: Observation) -> str | None:
-    """Give the comment, and what of the second unit has no place of its own."""
+def _second(bench: Bench, given: Observation, name: str) -> Written | None:
+    """Write a second result that is not the same comparison in another unit as a second `value` (the XSD has a list).
+
+    What of any second result has no place is said: its own flags, and a range in words.
+    """
     second = given.second
-    comment = given.comment and clean(given.comment).strip("\n")
     if second is None:
-        return comment
-    if _parallel(given) is None:
-        bench.lost(
-            "observation.second", "the same result in a second unit that is not alike: it is said in the comment"
-        )
-        words = f"{value_text(second.value, bench.case.zone)} {spelled(second.unit)}".strip()
-        bounds = _reference_words(second.reference)
-        return "\n".join(filter(None, (comment, f"{SECOND_UNIT}{words}{f' ({bounds})' if bounds else ''}")))
+        return None
     if any(second.flags):
         bench.lost("observation.second.flags", "flags of the second unit")
     reference = second.reference
     if reference is not None and reference.low is None and reference.high is None and reference.text:
         bench.lost("observation.second.reference", "a range in words of the second unit")
-    return comment
+    if is_parallel(given.value, second):
+        return None
+    return value_element(second.value, second.unit, None, name, bench.case.zone, bench.case.notes)
 
 
 def _status(bench: Bench, status: ResultStatus) -> str:
