@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NewType
 
@@ -14,6 +15,9 @@ from schemas.finding import Finding, Severity
 
 MESSAGE = 1000
 """Characters of a rule's text kept: some list all that was expected."""
+
+_STATIC_ERROR = re.compile(r"^\s*([A-Z]{4}\d{4})\s+(.*)$", re.MULTILINE)
+"""An error of a stylesheet as Saxon tells it: a code (XPST0003) and a sentence."""
 
 Node = NewType("Node", object)
 """A document as Saxon holds it."""
@@ -33,8 +37,9 @@ class Saxon:
         try:
             executable = self._compiler.compile_stylesheet(stylesheet_text=stylesheet.decode())
         except saxonche.PySaxonApiError as problem:
-            first = str(problem).strip().partition("\n")[0][:200]
-            raise PackageFault(f"{name} has a rule that is not XPath 3.1: {first}") from None
+            first = _STATIC_ERROR.search(str(problem))
+            said = f": {first.group(1)} {first.group(2)}" if first else ""
+            raise PackageFault(f"{name} has a rule that Saxon cannot compile{said}"[:300]) from None
         return Compiled(executable, name)
 
     def document(self, root: etree._Element) -> Node:

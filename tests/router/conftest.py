@@ -37,6 +37,7 @@ from router.config.model import (
     RetrySection,
     RouteSection,
     SourceSection,
+    ValidationSection,
 )
 from router.engine.engine import Engine
 from router.identity.patients import register
@@ -144,13 +145,16 @@ class Rig:
             RouteSection(name="all", when="patient.in_coordination", to=("tool",)),
         )
         self.retry = RetrySection(max_attempts=3, first_delay=0.02, max_delay=0.1)
+        self.validate = "none"
+        self.validation = ValidationSection()
 
     def loaded(self) -> Loaded:
         source = SourceSection(connector="memory", format="canonical")
-        target = DestinationSection(connector="memory", retry=self.retry)
+        target = DestinationSection(connector="memory", retry=self.retry, validate=self.validate)
         configuration = Configuration(
             journal=JournalSection(data=".", url=self.place.url),
             engine=EngineSection(workers=self.workers, batch=8),
+            validation=self.validation,
             sources={"labo": source},
             destinations={"tool": target},
             routes=self.routes,

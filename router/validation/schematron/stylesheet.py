@@ -27,7 +27,8 @@ HIDDEN = "…"
 
 _OWN_NAMESPACE = "urn:passerelle:validation"
 _HARMLESS = re.compile(
-    r"""\s*(?:'[^']*' | "[^"]*" | [\d.]+ | (?:local-)?name\(\.?\) | string-length\([^()]*\) | count\([^()]*\) )\s*\Z""",
+    r"""\s*(?: '[^']*' | "[^"]*" | \d+(?:\.\d+)?
+    | (?:local-)?name\(\.?\) | string-length\([^()]*\) | count\([^()]*\) )\s*\Z""",
     re.VERBOSE,
 )
 """Expressions that give a constant, a number, or the name of an element: never a value of the document."""
