@@ -138,7 +138,8 @@ def command_show(files: tuple[Path, ...], source_format: str | None, raw: bool) 
       passerelle show report.hpr --raw
     """
     from mappings.contracts import FormatError
-    from router.cli.display import show_items, show_pieces
+    from router.cli.display import show_pieces
+    from router.cli.readings import show_items
     from router.conversion import read_content, recognise
 
     status = 0

@@ -20,7 +20,7 @@ _TOLD = frozenset({"author", "legalAuthenticator"})
 
 def document_card(item: DocumentItem, formats: Formats) -> list[Fact]:
     """Give what the head of a document says, without what was not sent."""
-    return [(key, text) for key, text in _card(item, formats) if text]
+    return list(dict.fromkeys((key, text) for key, text in _card(item, formats) if text))
 
 
 def restricted(document: Document) -> bool:
