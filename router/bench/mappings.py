@@ -23,7 +23,7 @@ from connectors.sandbox.laboratory import PARIS
 from connectors.sandbox.oru import oru
 from connectors.sandbox.people import ROSE
 from connectors.sandbox.reports import draw_report
-from mappings.contracts import Environment, Format, ReadContext, Rendition, WriteContext
+from mappings.contracts import Environment, Format, ReadContext, Rendition, WriteContext, WriteRefused
 from mappings.registry import format_named, formats
 from schemas.attachment import Attachment
 from schemas.coding import LOINC, Coding
@@ -98,7 +98,10 @@ def _measured(kind: ItemKind, item: Item, say: Callable[[str], None]) -> Costs:
         if kind not in fmt.writes:
             continue
         say(f"{kind.value}: {name}")
-        rendition = fmt.write(item, _CONTEXT)
+        try:
+            rendition = fmt.write(item, _CONTEXT)
+        except WriteRefused:
+            continue  # a PDF, for a format whose documents are plain text
         costs.size[name] = len(rendition.content)
         costs.write[name] = _cost(lambda fmt=fmt: fmt.write(item, _CONTEXT))  # type: ignore[misc]  # bound now
         if kind in fmt.reads:
