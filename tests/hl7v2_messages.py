@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from mappings.contracts import ReadContext, Reading
 from mappings.hl7v2.reader import read
 from schemas.finding import Severity
@@ -63,3 +65,38 @@ def result_of(obx: str, *lines: str) -> tuple[Reading, Observation]:
         PID, "OBR|1||F-1|X^Panel^L|||20260105083000|||||||||||||||20260105100000|||F", f"OBX|1|{obx}", *lines
     )
     return found, observations(found)[0]
+
+
+CDA_INS = '<id root="1.2.250.1.213.1.4.10" extension="199017599999948"/>'
+
+
+def cda(
+    *,
+    number: str = '<id root="1.2.3" extension="D-1"/>',
+    replaces: str = '<id root="1.2.3" extension="D-0"/>',
+    code: str = "11502-2",
+    family: str = "FICTIVE",
+    ins: str = CDA_INS,
+    body: bytes = b"%PDF-1.4 fictif",
+) -> bytes:
+    """Make a small CDA of level 1 about the patient of `PID`."""
+    related = (
+        f'<relatedDocument typeCode="RPLC"><parentDocument>{replaces}</parentDocument></relatedDocument>'
+        if replaces
+        else ""
+    )
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?><ClinicalDocument xmlns="urn:hl7-org:v3">'
+        '<typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>'
+        f'{number}<code code="{code}" codeSystem="2.16.840.1.113883.6.1" displayName="CR fictif"/>'
+        '<title>Document fictif</title><effectiveTime value="20260105090000+0100"/>'
+        '<confidentialityCode code="N" codeSystem="2.16.840.1.113883.5.25"/><languageCode code="fr-FR"/>'
+        '<setId root="1.2.3" extension="SERIE"/><versionNumber value="2"/>'
+        f"<recordTarget><patientRole>{ins}<patient>"
+        f'<name><family qualifier="BR">{family}</family><given>ALEX</given><given qualifier="BR">ALEX</given></name>'
+        '<administrativeGenderCode code="M" codeSystem="2.16.840.1.113883.5.1"/><birthTime value="19900112"/>'
+        "<birthplace><place><addr><county>75056</county></addr></place></birthplace></patient></patientRole></recordTarget>"
+        f"{related}<component><nonXMLBody>"
+        f'<text mediaType="application/pdf" representation="B64">{base64.b64encode(body).decode()}</text>'
+        "</nonXMLBody></component></ClinicalDocument>"
+    ).encode()

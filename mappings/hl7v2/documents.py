@@ -1,87 +1,70 @@
 """Documents inside ORU and MDM (ANS profile of CDA in HL7v2, fact sheet §6): the file, its wishes, its recipients.
 
 What the sender asks is said three times (ORC-1, OBX-11, the event of an MDM); a contradiction is an error Finding.
-Recipients come from PRT only, never from the CDA. The CDA itself is read elsewhere; here it is only asked for its id.
+Recipients come from PRT only, never from the CDA. A CDA completes the metadata by its own header (`carried_cda`).
 """
 
 from __future__ import annotations
 
 import base64
-import re
-from functools import lru_cache
 from typing import NamedTuple
 
-from mappings.hl7v2.attachments import attachment_of, payload_of
-from mappings.hl7v2.datatypes import address, coded, coding, coding_system, entity, organization, professional, telecom
+from mappings.hl7v2.attachments import attachment_of
+from mappings.hl7v2.carried_cda import Carried, check_patient, completed, files_of, read_cda
+from mappings.hl7v2.datatypes import coded, coding, coding_system, entity, interpreter
+from mappings.hl7v2.document_operation import ORDER_CONTROLS, is_french, read_operation
+from mappings.hl7v2.document_people import people, read_participants
+from mappings.hl7v2.document_wishes import is_meta, read_mail, read_wishes
 from mappings.hl7v2.er7 import Segment
 from mappings.hl7v2.groups import Order, PatientGroup, Result
 from mappings.hl7v2.lab_reports import visit_of
 from mappings.hl7v2.notebook import Notebook
 from mappings.hl7v2.syntax import NULL
 from mappings.hl7v2.values import value_of
-from schemas.actors import Organization, Professional, Recipient, Telecom
+from schemas.actors import Professional, Recipient
 from schemas.attachment import Attachment
 from schemas.coding import Coding
-from schemas.document import Document, DocumentOperation, Wishes
+from schemas.document import Document
+from schemas.identity import PatientIdentity
+from schemas.item import LabReportItem
 
-META = "MetaDMPMSS"
-_WISHES = {
-    "DESTDMP": "dmp",
-    "DESTMSSANTEPS": "mssante_professionals",
-    "DESTMSSANTEPAT": "mssante_patient",
-    "MASQUE_PS": "masked_to_professionals",
-    "INVISIBLE_PATIENT": "hidden_from_patient",
-    "INVISIBLE_REP_LEGAUX": "hidden_from_representatives",
-    "INVISIBLE_REPRESENTANTS_LEGAUX": "hidden_from_representatives",
-    "CONNEXION_SECRETE": "secret_connection",
-    "MODIF_CONF_CODE": "update_visibility",
-    "MODIF_CONFIDENTIALITYCODE": "update_visibility",
-    "ACK_RECEPTION": "reception_receipt",
-    "ACK_LECTURE_MSS": "reading_receipt",
-    "ACK_LECTURE": "reading_receipt",
-}
-_BODIES = {"CORPSMAIL_PS": "mail_body_professionals", "CORPSMAIL_PATIENT": "mail_body_patient"}
-_OBSOLETE = frozenset({"COMP_LOT"})
-_META_CODES = frozenset({*_WISHES, *_BODIES, *_OBSOLETE})
-_ORC = {"NW": "create", "RO": "replace", "CA": "delete"}
-_OBX = {"F": "create", "C": "replace", "D": "delete"}
-_EVENTS = {"T02": "create", "T10": "replace", "T04": "delete", "T11": "delete"}
-_BASE_EVENTS = {"T02": "create", "T04": "replace", "T06": "create", "T08": "replace", "T10": "replace", "T11": "delete"}
-"""What the events of MDM mean outside the French profile, where T04 is a change of status and T08 an edition."""
+__all__ = ["DocumentReading", "is_document", "is_meta", "read_document"]
+
 _FINAL = frozenset({"AU", "LA"})
-_YES = {"Y": True, "O": True, "N": False}
-
-_CDA_HEAD = 16_384
-_CDA_ID = re.compile(rb"<(?:\w+:)?ClinicalDocument\b.*?<(?:\w+:)?id\b([^>]*)>", re.DOTALL)
-_CDA_PARENT = re.compile(
-    rb"<(?:\w+:)?relatedDocument\b[^>]*typeCode=[\"']RPLC[\"'][^>]*>.*?<(?:\w+:)?id\b([^>]*)>", re.DOTALL
-)
-_ATTRIBUTE = re.compile(rb"\b(root|extension)\s*=\s*[\"']([^\"']*)[\"']")
+_LPS = "CISIS_CDA_HL7_LPS"
+"""Profile of a document that came by mail: a second ED is the body of that mail, Message-ID and subject in OBX-3."""
+PATIENT_CLASS = "http://terminology.hl7.org/CodeSystem/v2-0004"
+_NO_CLASS = frozenset({"", "N", "U"})
+"""PV1-2 that says of no encounter what it is."""
+_CAN_ONLY_BE_IN = {
+    "author": ("TXA", (5, 9)),
+    "created_at": ("TXA", (4, 6)),
+    "legal_authenticator": ("TXA", (10, 22)),
+    "encounter_type": ("PV1", (2,)),
+    "period_start": ("OBR", (7,)),
+    "period_end": ("OBR", (8,)),
+}
+"""Where the message says what a CDA knows better."""
 
 
 class DocumentReading(NamedTuple):
-    """A document, and who sends it."""
+    """A document, who sends it, and what its CDA is besides: a laboratory report, an identity."""
 
     document: Document
     author: Professional | None
     recipients: tuple[Recipient, ...]
+    carried: Carried | None = None
+
+    @property
+    def report(self) -> LabReportItem | None:
+        """The laboratory report that the CDA is."""
+        return self.carried.report if self.carried is not None else None
 
 
-class _Participants(NamedTuple):
-    sender: Professional | None
-    organization: Organization | None
-    recipients: tuple[Recipient, ...]
-    reply_to: str | None
-
-
-def is_meta(notes: Notebook, result: Result) -> bool:
-    """Say whether an OBX is delivery metadata; old senders leave the coding system out."""
-    return _names_meta(result.obx.raw(3), notes.syntax.component)
-
-
-@lru_cache(maxsize=4096)
-def _names_meta(raw: str, component: str) -> bool:
-    return META in raw or raw.split(component, 1)[0].strip() in _META_CODES
+class _Files(NamedTuple):
+    attachments: tuple[Attachment, ...]
+    carried: tuple[Carried, Segment] | None
+    named: tuple[Coding | None, str | None]
 
 
 def is_document(notes: Notebook, order: Order) -> bool:
@@ -94,63 +77,75 @@ def is_document(notes: Notebook, order: Order) -> bool:
             parts = notes.syntax.components(result.obx.raw(5)[:64])
             if "CISIS_CDA" in profile or (len(parts) > 2 and parts[2].strip().upper() == "XML"):
                 return True
+            if order.orc is not None and order.orc.code(1) in ORDER_CONTROLS:
+                # Results are announced with RE; what is sent, replaced or cancelled as files alone is a document.
+                return all(one.obx.code(2) == "ED" for one in order.results)
     return False
 
 
-def read_document(notes: Notebook, patient: PatientGroup, order: Order, event: str) -> DocumentReading:
-    """Read one document with its wishes and recipients. `event` is the trigger (`R01`, `T02`…)."""
+def read_document(
+    notes: Notebook, patient: PatientGroup, order: Order, event: str, identity: PatientIdentity | None = None
+) -> DocumentReading:
+    """Read one document with its wishes and recipients.
+
+    `event` is the trigger (`R01`, `T02`…); `identity` is who the message is about, whom a CDA must be about too.
+    """
     obr, txa = order.obr, order.txa
     syntax = notes.syntax
     files, lines, texts = _parted(notes, order)
-    attachments: list[Attachment] = []
-    named: tuple[Coding | None, str | None] = (None, None)
-    ids: tuple[str | None, str | None] = (None, None)
-    for result in files:
-        codes = coded(result.obx.raw(3), syntax)
-        found = attachment_of(notes, result.obx, codes.text)
-        if found is None:
-            notes.leave_fields(result.obx, 5)
-            continue
-        attachments.append(found[0])
-        if len(attachments) == 1:
-            named = (codes.codes[0] if codes.codes else None, codes.text)
-            ids = _ids_in_cda(found[1])
+    mail = _mail(notes, files)
+    found = _files(notes, files)
+    attachments = _with_name(found.attachments, txa)
     if texts and not attachments:
-        attachments.append(_typed_text(notes, texts))
+        attachments = (_typed_text(notes, texts),)
     elif not attachments and event != "T11":
         notes.error("hl7v2.document.no_content", "OBX-5", "the message carries no document")
-    kind = named[0] or (coding(obr.raw(4), syntax) if obr is not None else None)
-    if kind is None and txa is not None and txa.code(2):
-        kind = Coding(code=txa.code(2))
-    wishes, bodies = _wishes(notes, lines)
-    who = _participants(notes, order)
-    operation = _operation(notes, order, files, event, french=_is_french(notes, lines))
+    kind, title = _type(notes, found.named, obr, txa)
+    wishes, bodies = read_wishes(notes, lines)
+    who = read_participants(notes, order)
+    operation = read_operation(notes, order, files, event, french=is_french(notes, lines))
     order_id = entity(syntax.components(obr.first(2)), syntax) if obr is not None else None
     report_id = entity(syntax.components(obr.first(3)), syntax) if obr is not None else None
+    authors = people(notes, txa, 9, 5) or _observers(notes, files)
+    signatories = people(notes, txa, 22, 10) or _interpreters(notes, obr)
     document = Document(
-        document_id=_document_id(notes, txa, 12) or ids[0],
-        replaces_id=_document_id(notes, txa, 13) or (ids[1] if operation is DocumentOperation.REPLACE else None),
+        document_id=_document_id(notes, txa, 12),
+        replaces_id=_document_id(notes, txa, 13),
         operation=operation,
         status=_status(txa),
         type=kind,
-        title=named[1] or (kind.display if kind else None),
-        created_at=(notes.time(txa, 4) or notes.time(txa, 6)) if txa is not None else None,
-        author=_person(notes, txa, 9, 5),
+        title=title or (kind.display if kind else None),
+        created_at=_created(notes, obr, txa),
+        author=authors[0] if authors else None,
+        other_authors=authors[1:],
         author_organization=who.organization,
-        legal_authenticator=_person(notes, txa, 22, 10),
+        legal_authenticator=signatories[0] if signatories else None,
         confidentiality=_confidentiality(txa),
         order_id=order_id.value if order_id else None,
         report_id=report_id.value if report_id else None,
         visit=visit_of(notes, patient),
+        encounter_type=_encounter(notes, patient),
+        period_start=notes.time(obr, 7) if obr is not None else None,
+        period_end=notes.time(obr, 8) if obr is not None else None,
         wishes=wishes,
         reply_to=who.reply_to,
-        mail_body_professionals=bodies.get("mail_body_professionals"),
+        mail_body_professionals=bodies.get("mail_body_professionals", mail),
         mail_body_patient=bodies.get("mail_body_patient"),
         recipients=who.recipients,
         comment=_comment(notes, order),
-        attachments=tuple(attachments),
+        attachments=attachments,
     )
-    return DocumentReading(document, who.sender, who.recipients)
+    carried = None
+    if found.carried is not None:
+        carried, obx = found.carried
+        if identity is not None:
+            check_patient(notes, carried, identity, obx)
+        document, unused = completed(notes, document, carried.document, obx)
+        _leave_unused(notes, patient, order, unused)
+    sender = who.sender
+    if who.organization is not None and carried is not None:
+        sender = (sender or Professional()).model_copy(update={"organization": who.organization})
+    return DocumentReading(document, sender, who.recipients, carried)
 
 
 def _parted(notes: Notebook, order: Order) -> tuple[list[Result], list[Result], list[Result]]:
@@ -167,6 +162,9 @@ def _parted(notes: Notebook, order: Order) -> tuple[list[Result], list[Result], 
         for nte in result.notes:
             notes.leave(nte)
         (files if obx.code(2) == "ED" else texts).append(result)
+    for result in (*files[1:], *lines, *texts):
+        if result.obx.raw(16):
+            notes.leave_fields(result.obx, 16)
     if files:
         for result in texts:
             notes.leave(result.obx)
@@ -177,8 +175,63 @@ def _parted(notes: Notebook, order: Order) -> tuple[list[Result], list[Result], 
     return files, lines, texts
 
 
-_RESULTS_ONLY = (4, 6, 7, 8, 13, 14, 15, 16, 17, 19, 23, 24)
-_ORDERS_ONLY = (7, 8, 13, 14, 15, 16, 20, 22, 24, 25, 26, 28, 29, 32)
+_RESULTS_ONLY = (4, 6, 7, 8, 13, 14, 15, 17, 19, 23, 24)
+_ORDERS_ONLY = (13, 14, 15, 16, 20, 24, 25, 26, 28, 29)
+
+
+def _mail(notes: Notebook, files: list[Result]) -> str | None:
+    """Take out of the files the mail by which a document came (profile of the reverse flow, §6.3)."""
+    if len(files) < 2 or _LPS not in notes.message.header.raw(21):
+        return None
+    mail = files.pop(1)
+    notes.leave_fields(mail.obx, 3)
+    return read_mail(notes, mail)
+
+
+def _files(notes: Notebook, files: list[Result]) -> _Files:
+    """Read the files; the first CDA among them is what the metadata come from."""
+    attachments: list[Attachment] = []
+    carried: tuple[Carried, Segment] | None = None
+    named: tuple[Coding | None, str | None] = (None, None)
+    for result in files:
+        obx = result.obx
+        codes = coded(obx.raw(3), notes.syntax)
+        found = attachment_of(notes, obx, codes.text)
+        if found is None:
+            notes.leave_fields(obx, 5)
+            continue
+        if not attachments:
+            named = (codes.codes[0] if codes.codes else None, codes.text)
+        cda = read_cda(notes, obx, found[1]) if found[0].media_type == "text/xml" else None
+        if cda is None:
+            attachments.append(found[0])
+            continue
+        attachments += files_of(cda, codes.text)
+        carried = carried or (cda, obx)
+    return _Files(tuple(attachments), carried, named)
+
+
+def _with_name(attachments: tuple[Attachment, ...], txa: Segment | None) -> tuple[Attachment, ...]:
+    """Give the first file the name that TXA-16 says."""
+    name = txa.syntax.text(txa.raw(16)) if txa is not None and attachments else ""
+    return (attachments[0].model_copy(update={"filename": name}), *attachments[1:]) if name else attachments
+
+
+def _type(
+    notes: Notebook, named: tuple[Coding | None, str | None], obr: Segment | None, txa: Segment | None
+) -> tuple[Coding | None, str | None]:
+    """Read type and title: OBX-3 and OBR-4 have the same code, of which OBR-4 has the label when OBX-3 has a title."""
+    kind, title = named
+    ordered = coding(obr.raw(4), notes.syntax) if obr is not None else None
+    told = txa.code(2) if txa is not None else ""
+    said = {code for code in (kind and kind.code, ordered and ordered.code, told) if code}
+    if len(said) > 1:
+        notes.warn("hl7v2.document.type", "OBX-3, OBR-4, TXA-2", "the type of the document is said differently")
+    if kind is None or (ordered is not None and ordered.code == kind.code and ordered.system == kind.system):
+        kind = ordered or kind
+    if kind is None and told:
+        kind = Coding(code=told)
+    return kind, title
 
 
 def _typed_text(notes: Notebook, texts: list[Result]) -> Attachment:
@@ -189,112 +242,39 @@ def _typed_text(notes: Notebook, texts: list[Result]) -> Attachment:
     return Attachment(media_type="text/plain", size=len(content), data=base64.b64encode(content).decode("ascii"))
 
 
-def _wishes(notes: Notebook, lines: list[Result]) -> tuple[Wishes | None, dict[str, str]]:
-    said: dict[str, bool] = {}
-    bodies: dict[str, str] = {}
-    syntax = notes.syntax
-    for result in lines:
-        obx = result.obx
-        code = syntax.code(obx.raw(3).split(syntax.component, 1)[0])
-        if code in _BODIES:
-            found = payload_of(notes, obx)
-            if found is not None:
-                bodies[_BODIES[code]] = _mail_text(found[1])
-            else:
-                notes.leave_fields(obx, 5)
-            continue
-        answer = _YES.get(obx.code(5).upper())
-        if code in _WISHES and answer is not None:
-            said[_WISHES[code]] = answer
-        elif code not in _OBSOLETE:
-            notes.warn("hl7v2.document.wish", obx.where(5), "this delivery wish is not known or is neither Y nor N")
-            notes.leave(obx)
-        else:
-            notes.leave(obx)
-        for nte in result.notes:
-            if nte.code(4) == "FIN":
-                said["patient_may_not_reply"] = True
-            else:
-                notes.leave(nte)
-    return (Wishes(**said) if said else None), bodies
+def _observers(notes: Notebook, files: list[Result]) -> tuple[Professional, ...]:
+    """Read the authors of a document that has no TXA: the responsible observers of its OBX."""
+    if not files:
+        return ()
+    notes.use(files[0].obx, 16)
+    return people(notes, files[0].obx, 16)
 
 
-def _mail_text(content: bytes) -> str:
-    """Decode a mail body: base64 has its own character set, UTF-8 or the Windows one."""
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", "replace")
+def _interpreters(notes: Notebook, obr: Segment | None) -> tuple[Professional, ...]:
+    found = interpreter(obr.first(32), notes.syntax) if obr is not None and obr.raw(32) else None
+    return (found,) if found is not None else ()
 
 
-def _participants(notes: Notebook, order: Order) -> _Participants:
-    """Read the PRT: sender (SB), recipients (RCT), reply address (REPLY), by the first component of PRT-4."""
-    sender: Professional | None = None
-    place: Organization | None = None
-    recipients: list[Recipient] = []
-    reply_to: str | None = None
-    for prt in (prt for result in order.results for prt in result.participants):
-        role = prt.code(4)
-        person = professional(prt.first(5), notes.syntax) if prt.raw(5) else None
-        unit = organization(prt.first(8), notes.syntax) if prt.raw(8) else None
-        found = (telecom(raw, notes.syntax) for raw in prt.repetitions(15))
-        telecoms = tuple(one for one in found if one is not None)
-        if role == "SB":
-            sender, place = person, unit
-            if sender is None and telecoms:
-                sender = Professional(telecoms=telecoms)
-            elif sender is not None:
-                sender = sender.model_copy(update={"telecoms": telecoms})
-        elif role == "RCT":
-            recipients.append(_recipient(notes, prt, person, unit, telecoms))
-        elif role == "REPLY":
-            reply_to = telecoms[0].value if telecoms else None
-        else:
-            notes.leave(prt)
-    for prt in order.participants:
-        notes.leave(prt)
-    return _Participants(sender, place, tuple(recipients), reply_to)
+def _created(notes: Notebook, obr: Segment | None, txa: Segment | None) -> str | None:
+    at = (notes.time(txa, 4) or notes.time(txa, 6)) if txa is not None else None
+    return at or (notes.time(obr, 22) if obr is not None else None)
 
 
-def _recipient(
-    notes: Notebook,
-    prt: Segment,
-    person: Professional | None,
-    unit: Organization | None,
-    telecoms: tuple[Telecom, ...],
-) -> Recipient:
-    where = address(prt.first(14), notes.syntax) if prt.raw(14) else None
-    if person is not None:
-        person = person.model_copy(update={"telecoms": telecoms, "address": where})
-    elif unit is not None:
-        unit = unit.model_copy(update={"telecoms": telecoms, "address": where})
-    else:
-        person = Professional(telecoms=telecoms, address=where)
-    return Recipient(professional=person, organization=unit, role=prt.code(4))
+def _encounter(notes: Notebook, patient: PatientGroup) -> Coding | None:
+    code = patient.pv1.code(2) if patient.pv1 is not None else ""
+    if patient.pv1 is not None:
+        notes.use(patient.pv1, 2)
+    return Coding(system=PATIENT_CLASS, code=code) if code not in _NO_CLASS else None
 
 
-def _is_french(notes: Notebook, lines: list[Result]) -> bool:
-    """Recognise the ANS profile: it is named in MSH-21, or its metadata are there."""
-    return bool(lines) or "CISIS_CDA" in notes.message.header.raw(21)
-
-
-def _operation(notes: Notebook, order: Order, files: list[Result], event: str, *, french: bool) -> DocumentOperation:
-    """Read the operation from where it is said; in the ANS profile the OBX decides, and they must all agree."""
-    if not french and event in _BASE_EVENTS:
-        return DocumentOperation(_BASE_EVENTS[event])
-    said: dict[str, str] = {}
-    if event in _EVENTS:
-        said["MSH-9"] = _EVENTS[event]
-    if order.orc is not None and (asked := _ORC.get(order.orc.code(1))):
-        said[order.orc.where(1)] = asked
-    for result in files:
-        if asked := _OBX.get(result.obx.code(11)):
-            said[result.obx.where(11)] = asked
-    if len(set(said.values())) > 1:
-        notes.error(
-            "hl7v2.document.operation", ", ".join(said), "the operation (send, replace, delete) is said differently"
-        )
-    return DocumentOperation(said[next(reversed(said))]) if said else DocumentOperation.CREATE
+def _leave_unused(notes: Notebook, patient: PatientGroup, order: Order, unused: frozenset[str]) -> None:
+    """Report what the message says otherwise than the CDA, which decides."""
+    segments = {"TXA": order.txa, "OBR": order.obr, "PV1": patient.pv1}
+    for name in unused & _CAN_ONLY_BE_IN.keys():
+        where, fields = _CAN_ONLY_BE_IN[name]
+        segment = segments[where]
+        if segment is not None:
+            notes.leave_fields(segment, *(n for n in fields if segment.raw(n)))
 
 
 def _document_id(notes: Notebook, txa: Segment | None, n: int) -> str | None:
@@ -306,37 +286,10 @@ def _document_id(notes: Notebook, txa: Segment | None, n: int) -> str | None:
     return f"{root}^{parts[0]}" if root and parts[0] else parts[0] or None
 
 
-def _ids_in_cda(content: bytes) -> tuple[str | None, str | None]:
-    """Find the id of a CDA and of the document that it replaces, without parsing it."""
-    head = content[:_CDA_HEAD]
-    own = _CDA_ID.search(head)
-    parent = _CDA_PARENT.search(content) if b"RPLC" in content else None
-    return _id_of(own), _id_of(parent)
-
-
-def _id_of(found: re.Match[bytes] | None) -> str | None:
-    if found is None:
-        return None
-    said = {name: value.decode("utf-8", "replace") for name, value in _ATTRIBUTE.findall(found[1])}
-    root, extension = said.get(b"root", ""), said.get(b"extension", "")
-    return f"{root}^{extension}" if root and extension else root or None
-
-
 def _status(txa: Segment | None) -> str | None:
     """Read TXA-17 as a FHIR docStatus."""
     code = txa.code(17) if txa is not None else ""
     return ("final" if code in _FINAL else "preliminary") if code else None
-
-
-def _person(notes: Notebook, txa: Segment | None, *fields: int) -> Professional | None:
-    if txa is None:
-        return None
-    given = [n for n in fields if txa.raw(n) and txa.raw(n) != NULL]
-    if not given:
-        return None
-    if given[1:]:
-        notes.leave_fields(txa, *given[1:])
-    return professional(txa.first(given[0]), notes.syntax)
 
 
 def _confidentiality(txa: Segment | None) -> tuple[Coding, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mappings.contracts import Environment, ReadContext, Reading, item_id
+from mappings.hl7v2.carried_cda import reported
 from mappings.hl7v2.datatypes import organization_of_authority
 from mappings.hl7v2.documents import is_document, read_document
 from mappings.hl7v2.er7 import Segment, parse, split
@@ -23,7 +24,7 @@ from mappings.hl7v2.triggers import Trigger, message_types, trigger_of
 from mappings.hl7v2.unread import UNREADABLE, UPDATES, USES, unread_of
 from schemas.actors import Organization
 from schemas.document import DocumentOperation
-from schemas.finding import Finding, Severity
+from schemas.finding import Finding, Severity, Unread
 from schemas.identity import PatientIdentity
 from schemas.item import DocumentItem, IdentityItem, Item, ItemKind, LabReportItem, Provenance, ReceiptItem, StayItem
 from schemas.receipt import Receipt
@@ -85,7 +86,7 @@ def read_message(content: bytes, context: ReadContext) -> Reading:
     return Reading(
         items=tuple(maker.items),
         findings=tuple(dict.fromkeys(notes.findings)) if notes.findings else (),
-        unread=unread_of(notes, uses),
+        unread=(*unread_of(notes, uses), *maker.unread) if maker.unread else unread_of(notes, uses),
         control_id=maker.control_id or None,
         message_type=f"{kind}^{event}" if event else kind or None,
         charset=message.syntax.codec,
@@ -96,7 +97,7 @@ def read_message(content: bytes, context: ReadContext) -> Reading:
 class _Maker:
     """Makes the Items of one message: their ids, sender and provenance."""
 
-    __slots__ = ("content", "control_id", "items", "notes", "sender")
+    __slots__ = ("content", "control_id", "items", "notes", "sender", "unread")
 
     def __init__(self, notes: Notebook, content: bytes) -> None:
         msh = notes.message.header
@@ -104,6 +105,7 @@ class _Maker:
         self.content = content
         self.control_id = msh.code(10)
         self.items: list[Item] = []
+        self.unread: tuple[Unread, ...] = ()
         self.sender = self._sender(msh)
         if not self.control_id:
             notes.error("hl7v2.header.no_control_id", msh.where(10), "the message has no control id")
@@ -216,12 +218,22 @@ def _make_document(
     *,
     several: bool,
 ) -> None:
-    document, author, recipients = read_document(notes, around, order, event)
+    """Make the Item of a document, after that of the laboratory report that its CDA is."""
+    found = read_document(notes, around, order, event, patient if around.pid is not None else None)
+    document = found.document
     replaced = {
         DocumentOperation.CREATE: None,
         DocumentOperation.REPLACE: document.replaces_id,
         DocumentOperation.DELETE: document.document_id,
     }
+    if around.pid is None and found.carried is not None:
+        patient = found.carried.patient
+    source = maker.source(order.obr or order.txa if several else None)
+    if found.report is not None:
+        report = reported(found.report, document)
+        known = {"patient": patient, "sender": maker.sender, "recipients": found.recipients, "source": source}
+        maker.items.append(report.model_copy(update={**known, "id": maker.next_id()}))
+    maker.unread += found.carried.unread if found.carried is not None else ()
     maker.items.append(
         DocumentItem(
             id=maker.next_id(),
@@ -229,9 +241,9 @@ def _make_document(
             replaces=replaced[document.operation],
             patient=patient,
             sender=maker.sender,
-            author=author,
-            recipients=recipients,
-            source=maker.source(order.obr or order.txa if several else None),
+            author=found.author,
+            recipients=found.recipients,
+            source=source,
             content=document,
         )
     )

@@ -103,7 +103,7 @@ _DOCUMENTS = _ORDERS | {
     "EVN": _use(1, 2, 6),
     "TXA": _use(
         1, 3,
-        f2=_FIRST, f4=_FIRST, f5=_ONE_XCN, f6=_FIRST, f9=_ONE_XCN, f10=_ONE_XCN, f12=_EI, f13=_EI, f17=_FIRST,
+        f2=_FIRST, f4=_FIRST, f5=_XCN, f6=_FIRST, f9=_XCN, f10=_ONE_XCN, f12=_EI, f13=_EI, f16=_FIRST, f17=_FIRST,
         f18=_FIRST, f22=_ONE_XCN,
     ),
     "PRT": _use(2, 4, f5=_ONE_XCN, f8=_XON, f14=_XAD._replace(first_only=True), f15=_XTN),

@@ -3,16 +3,12 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hl7v2_messages import PID, codes, document, reading, report
+from hl7v2_messages import PID, cda, codes, document, reading, report
 
+from schemas.coding import Coding
 from schemas.document import DocumentOperation, Wishes
 
-CDA = base64.b64encode(
-    b'<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"><typeId root="2.16"/>'
-    b'<id root="1.2.3" extension="D-1"/>'
-    b'<relatedDocument typeCode="RPLC"><parentDocument><id root="1.2.3" extension="D-0"/></parentDocument>'
-    b"</relatedDocument></ClinicalDocument>"
-).decode()
+CDA = base64.b64encode(cda()).decode()
 OBR = "OBR|1|||11502-2^CR d'examens biologiques^LN"
 SENDER = (
     "PRT||UC||SB^Send by^participation|899700000017^DOCTEUR^FICTIF^^^^^^ASIP-SANTE- PS&1.2.250.1.71.4.2.1&ISO^D^^^RPPS"
@@ -69,7 +65,7 @@ def test_document_with_its_wishes_recipients_and_mail() -> None:
         None,
     )
     assert content.type is not None
-    assert (content.type.code, content.title) == ("11502-2", "CR d'examens biologiques")
+    assert (content.type.code, content.title) == ("11502-2", "Document fictif")
     assert item.author is not None
     assert item.author.identifiers[0].value == "99700000017"
     assert content.author_organization is not None
@@ -87,10 +83,11 @@ def test_document_with_its_wishes_recipients_and_mail() -> None:
     assert content.reply_to == "secretariat@ch.mssante.fr"
     assert (content.mail_body_professionals, content.mail_body_patient) == ("à lire", "été")
     assert content.visit is not None
-    assert content.attachments[0].media_type == "text/xml"
+    assert [one.media_type for one in content.attachments] == ["text/xml", "application/pdf"]
+    assert content.encounter_type == Coding(system="http://terminology.hl7.org/CodeSystem/v2-0004", code="I")
     assert item.recipients == content.recipients
     assert codes(found) == []
-    assert {one.where for one in found.unread} == {"PV1-2"}
+    assert found.unread == ()
 
 
 @pytest.mark.parametrize(
@@ -118,7 +115,7 @@ def test_operation_said_differently_is_an_error() -> None:
 
 
 def mdm(
-    event: str, *lines: str, txa: str = "TXA|1|18748-4|TEXT|202601050930||||||||1.2.3.4|1.2.3.3^Organisation-Y||||AU|R"
+    event: str, *lines: str, txa: str = "TXA|1|11502-2|TEXT|202601050930||||||||D-1^^1.2.3^ISO|D-0^^1.2.3^ISO||||AU|R"
 ) -> tuple[str, ...]:
     return ("EVN||20260105", PID, "PV1|1|N", f"ORC|{event}", OBR, txa, *lines)
 
@@ -126,16 +123,28 @@ def mdm(
 def test_document_of_an_mdm_takes_its_ids_from_txa() -> None:
     found = reading(*mdm("RO", file("C"), SENDER), kind="MDM^T10^MDM_T02")
     content = document(found).content
-    assert (content.document_id, content.replaces_id, content.status) == ("1.2.3.4", "1.2.3.3", "final")
-    assert content.created_at == "2026-01-05T09:30+01:00"
+    assert (content.document_id, content.replaces_id, content.status) == ("1.2.3^D-1", "1.2.3^D-0", "final")
+    assert content.created_at == "2026-01-05T09:00:00+01:00"
     assert document(found).occurred_at == content.created_at
-    assert content.confidentiality[0].code == "R"
-    assert document(found).replaces == "1.2.3.3"
+    assert [one.code for one in content.confidentiality] == ["N", "R"]
+    assert document(found).replaces == "1.2.3^D-0"
+    assert codes(found) == []
+    assert [one.where for one in found.unread] == ["TXA-4"], "the CDA's own date decides"
 
 
 def test_extension_and_root_of_a_document_id() -> None:
-    txa = "TXA|1|18748-4|TEXT|||||||||DOC-9^^1.2.3^ISO"
-    assert document(reading(*mdm("NW", file(), txa=txa), kind="MDM^T02")).content.document_id == "1.2.3^DOC-9"
+    txa = "TXA|1|11502-2|TEXT|||||||||DOC-9^^1.2.3^ISO"
+    found = reading(*mdm("NW", file(), txa=txa), kind="MDM^T02")
+    assert document(found).content.document_id == "1.2.3^DOC-9"
+    assert codes(found) == ["hl7v2.document.id"], "the CDA has another one"
+
+
+def test_a_second_component_that_is_no_oid_is_not_part_of_the_id() -> None:
+    txa = "TXA|1|11502-2|TEXT|||||||||1.2.3.4^Organisation-Y"
+    data = base64.b64encode(cda(number='<id root="1.2.3.4"/>')).decode()
+    found = reading(*mdm("NW", file(data=data), txa=txa), kind="MDM^T02")
+    assert document(found).content.document_id == "1.2.3.4"
+    assert codes(found) == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +195,11 @@ def test_two_forms_of_the_document_are_two_attachments_of_one() -> None:
     found = reading(
         PID, "ORC|NW", OBR, file(), file(number=2, data=base64.b64encode(b"<a/>").decode()), meta("DESTDMP", "Y")
     )
-    assert len(document(found).content.attachments) == 2
+    assert [one.media_type for one in document(found).content.attachments] == [
+        "text/xml",
+        "application/pdf",
+        "text/xml",
+    ]
     assert document(found).content.document_id == "1.2.3^D-1"
 
 
