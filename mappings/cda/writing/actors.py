@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mappings.cda.oids import STRUCTURE_IDS
+from mappings.cda.oids import PARTICIPATION_FUNCTION_OID, STRUCTURE_IDS
 from mappings.cda.writing.case import LABORATORY_SPECIALTY, Case
 from mappings.cda.writing.codes import ii, known, named_oid, of_value_set, value_set
 from mappings.cda.writing.markup import NULL, attribute, element, templates, text_element
@@ -25,6 +25,7 @@ from schemas.identifiers import PROFESSIONALS
 
 _PARTICIPATIONS = frozenset({"REF", "REFB", "INF", "RESP", "PRF", "CON", "VRF"})
 _TEMPLATES = {"REF": "1.3.6.1.4.1.19376.1.3.3.1.6"}
+_ATTENDING = Coding(system=f"urn:oid:{PARTICIPATION_FUNCTION_OID}", code="PCP")
 VALIDATOR_TEMPLATE = "1.3.6.1.4.1.19376.1.3.3.1.5"
 
 
@@ -177,6 +178,10 @@ def participants(case: Case) -> str:
             case.notes.info("cda.write.not_carried", "participants", message)
             continue
         written.append(_participant(case, one))
+    doctor = case.item.patient.general_practitioner
+    told = any(one.function is not None and one.function.code == "PCP" for one in case.document.participants)
+    if doctor is not None and not told:
+        written.append(_participant(case, Participant(kind="INF", function=_ATTENDING, professional=doctor)))
     return "".join(written)
 
 

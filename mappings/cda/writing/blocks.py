@@ -11,13 +11,18 @@ from mappings.cda.writing.narrative import Page
 from mappings.cda.writing.results import (
     ABORTED,
     UNDER_WAY,
+    Around,
     Bench,
+    Validation,
     analysis_code,
     comment_act,
     observation,
+    validation_of,
+    validator,
 )
 from mappings.cda.writing.times import interval, stamp
 from mappings.french_time import write_moment
+from mappings.lab_status import observations_of
 from schemas.coding import LOINC, Identifier
 from schemas.lab import LabChapter, ParentResult, ResultStatus, Specimen
 
@@ -49,12 +54,13 @@ def act(bench: Bench, page: Page, chapter: LabChapter, specimens: Sequence[Speci
     translations = "".join(f"<translation{attributes_of(one, chapter.title)}/>" for one in others)
     coded = attributes_of(code, chapter.title) if code is not None else ""
     written = f"<code{coded}>{translations}</code>" if coded or translations else '<code nullFlavor="NI"/>'
+    around = Around(bool(specimens), _validation(chapter))
     collected = [f"{_COMP}{_specimen(bench, page, one)}</entryRelationship>" for one in specimens]
-    whole = "" if chapter.parent is None else isolate(bench, page, chapter, said=bool(collected), named=False)
+    whole = "" if chapter.parent is None else isolate(bench, page, chapter, around, named=False)
     inside = f"{_COMP}{whole}</entryRelationship>" if whole else ""
     comment = ""
     if not whole:
-        parts = _parts(bench, page, chapter, said=bool(collected))
+        parts = _parts(bench, page, chapter, around)
         inside = "".join(f"{_COMP}{part}</entryRelationship>" for part in parts)
         if chapter.comment and clean(chapter.comment).strip():
             said = comment_act(page.remark(clean(chapter.comment)))
@@ -66,7 +72,7 @@ def act(bench: Bench, page: Page, chapter: LabChapter, specimens: Sequence[Speci
     return (
         '<entry typeCode="DRIV"><templateId root="1.3.6.1.4.1.19376.1.3.1"/>'
         '<templateId root="1.2.250.1.213.1.1.3.21"/><act classCode="ACT" moodCode="EVN">'
-        f"{written}{_status(chapter)}"
+        f"{written}{_status(chapter)}{validator(bench, *around.validation)}"
         f"{''.join(collected)}{inside}{media}{comment}</act></entry>"
     )
 
@@ -74,18 +80,16 @@ def act(bench: Bench, page: Page, chapter: LabChapter, specimens: Sequence[Speci
 _COMP = '<entryRelationship typeCode="COMP">'
 
 
-def _parts(bench: Bench, page: Page, chapter: LabChapter, *, said: bool) -> Iterator[str]:
+def _parts(bench: Bench, page: Page, chapter: LabChapter, around: Around) -> Iterator[str]:
     """Write the results of a block, then the blocks inside it, in the sender's order."""
     for one in chapter.observations:
-        yield observation(bench, page, one, specimen_said=said)
+        yield observation(bench, page, one, around)
     for inner in chapter.chapters:
-        yield (isolate if inner.parent is not None else _battery)(bench, page, inner, said=said)
+        yield (isolate if inner.parent is not None else _battery)(bench, page, inner, around)
 
 
-def _battery(bench: Bench, page: Page, chapter: LabChapter, *, said: bool) -> str:
-    return (
-        f"{_BATTERY}{_name(page, chapter)}{_status(chapter)}{_components(bench, page, chapter, said=said)}</organizer>"
-    )
+def _battery(bench: Bench, page: Page, chapter: LabChapter, around: Around) -> str:
+    return f"{_BATTERY}{_name(page, chapter)}{_status(chapter)}{_components(bench, page, chapter, around)}</organizer>"
 
 
 def _name(page: Page, chapter: LabChapter) -> str:
@@ -100,14 +104,14 @@ def _name(page: Page, chapter: LabChapter) -> str:
     return ""
 
 
-def _components(bench: Bench, page: Page, chapter: LabChapter, *, said: bool) -> str:
-    written = "".join(f"<component>{part}</component>" for part in _parts(bench, page, chapter, said=said))
+def _components(bench: Bench, page: Page, chapter: LabChapter, around: Around) -> str:
+    written = "".join(f"<component>{part}</component>" for part in _parts(bench, page, chapter, around))
     if chapter.comment and clean(chapter.comment).strip():
         written += f"<component>{comment_act(page.remark(clean(chapter.comment)))}</component>"
     return written
 
 
-def isolate(bench: Bench, page: Page, chapter: LabChapter, *, said: bool, named: bool = True) -> str:
+def isolate(bench: Bench, page: Page, chapter: LabChapter, around: Around, *, named: bool = True) -> str:
     """Write an isolate with its results and its antibiogram; `named` unless the section around it bears its name."""
     parent = chapter.parent or ParentResult()
     words = clean(parent.text or (parent.code.display if parent.code is not None else None) or "").strip()
@@ -122,7 +126,7 @@ def isolate(bench: Bench, page: Page, chapter: LabChapter, *, said: bool, named:
     )
     return (
         f"{_ISOLATE}{_name(page, chapter) if named else ''}{_status(chapter)}{organism}"
-        f"{_components(bench, page, chapter, said=said)}</organizer>"
+        f"{_components(bench, page, chapter, around)}</organizer>"
     )
 
 
@@ -137,6 +141,12 @@ def _organism(bench: Bench, parent: ParentResult, name: str | None) -> str:
     attributes = attributes_of(snomed, parent.text) if snomed is not None else ""
     translation = f"<translation{attributes_of(ncbi, parent.text)}/>" if ncbi is not None else ""
     return f"<code{attributes}>{words}{translation}</code>"
+
+
+def _validation(chapter: LabChapter) -> Validation:
+    """Give what all results of a section say of their validation, if they say the same."""
+    found = {validation_of(one) for one in observations_of((chapter,))}
+    return found.pop() if len(found) == 1 else Validation()
 
 
 def _status(chapter: LabChapter) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from functools import cache, lru_cache
 from importlib.resources import files
 from uuid import NAMESPACE_OID, UUID
@@ -16,7 +17,14 @@ from schemas.value_sets import code_system_oid
 OURS = bytes.fromhex(uuid5_text(NAMESPACE_OID.bytes, "2.25.335292736149269360771631430118651521409").replace("-", ""))
 """The namespace of the names that become OIDs here."""
 _NAMES = {LOINC_OID: "LOINC", "2.16.840.1.113883.6.96": "SNOMED CT"}
+_BLANK = re.compile(r"\s")
 _LOCAL_NAME = "Codes du laboratoire"
+
+
+@cache
+def _value_set_rows() -> list[dict[str, str]]:
+    text = (files("mappings.cda") / "data" / "value_sets.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
 
 
 @cache
@@ -26,10 +34,9 @@ def value_set(name: str) -> dict[str, Coding]:
     `Coding.system` is the OID that the document writes. The sets are JDV_J07, J04, J02, J142, J47, J01 and
     ObservationInterpretation, as of 2024.
     """
-    text = (files("mappings.cda") / "data" / "value_sets.csv").read_text(encoding="utf-8")
     return {
         row["code"]: Coding(system=row["oid"], code=row["code"], display=row["label"])
-        for row in csv.DictReader(text.splitlines())
+        for row in _value_set_rows()
         if row["set"] == name
     }
 
@@ -53,9 +60,14 @@ def known(tag: str, code: Coding) -> str:
 
 @lru_cache(maxsize=4096)
 def attributes_of(code: Coding, label: str | None = None) -> str:
-    """Write `code`, `displayName` (the label, else the code, when it has none), `codeSystem` and its name."""
+    """Write `code`, `displayName` (the label, else the code, when it has none), `codeSystem` and its name.
+
+    A code whose system the sender did not say has none here either, unless it has blanks (`mappings.cda.oids.code_in`).
+    """
     oid = oid_of_code_system(code.system)
     shown = code.display or label or code.code
+    if code.system is None and not _BLANK.search(code.code):
+        return f"{attribute('code', code.code)}{attribute('displayName', shown)}"
     name = attribute("codeSystemName", _LOCAL_NAME) if code.system == LOCAL else _system_name(oid)
     return f'{attribute("code", code_in(oid, code.code))}{attribute("displayName", shown)} codeSystem="{oid}"{name}'
 

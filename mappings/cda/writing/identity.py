@@ -40,7 +40,7 @@ def record_target(identity: PatientIdentity, context: WriteContext, sender: Orga
         raise WriteRefused(
             "cda.patient.no_identifier", "patient.identifiers", "a CDA needs an identifier of the patient's own"
         )
-    for field in ("citizenships", "marital_status", "general_practitioner", "deleted"):
+    for field in ("citizenships", "marital_status", "deleted"):
         if getattr(identity, field):
             notes.info("cda.write.not_carried", f"patient.{field}", "a CI-SIS header has no place for it")
     return element(

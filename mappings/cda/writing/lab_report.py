@@ -72,7 +72,8 @@ def _facts(item: LabReportItem) -> Document:
     collected = report.collected_at
     participants = []
     if report.validated_by is not None:
-        participants.append(Participant(kind="authenticator", professional=report.validated_by))
+        obtained = max((one.issued_at for one in observations_of(report.chapters) if one.issued_at), default=None)
+        participants.append(Participant(kind="authenticator", professional=report.validated_by, at=obtained))
     if report.prescriber is not None:
         participants.append(Participant(kind="REF", professional=report.prescriber))
     if collected is not None and collected != min(_collections(report.specimens), default=None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mappings.cda.oids import LOINC_OID, SUB_ID_OID
 from mappings.cda.writing.case import Case
@@ -51,6 +52,20 @@ _SAID = {
 _ROUND_TRIP = frozenset({ResultStatus.FINAL, ResultStatus.CANCELLED})
 
 
+class Validation(NamedTuple):
+    """Who validated a result, and when it was obtained."""
+
+    who: Professional | None = None
+    at: str | None = None
+
+
+class Around(NamedTuple):
+    """What the block around a result says for all of its results: that there are specimens, and who validated them."""
+
+    specimen: bool = False
+    validation: Validation = Validation()
+
+
 @dataclass(slots=True)
 class Bench:
     """What the entries of one report share: the case, the report, the specimens by id as they were written."""
@@ -77,8 +92,8 @@ def analysis_code(codes: tuple[Coding, ...], label: str, name: str) -> str:
     return f'<code{first}><originalText><reference value="#{name}"/></originalText>{others}</code>'
 
 
-def observation(bench: Bench, page: Page, given: Observation, *, specimen_said: bool) -> str:
-    """Write one result; `specimen_said` is set where the block around it names a specimen."""
+def observation(bench: Bench, page: Page, given: Observation, around: Around) -> str:
+    """Write one result."""
     case = bench.case
     notes, zone = case.notes, case.zone
     name = page.names.new("r")
@@ -88,9 +103,10 @@ def observation(bench: Bench, page: Page, given: Observation, *, specimen_said: 
     written = _value(bench, given, f"{name}v")
     other = _second(bench, given, f"{name}w")
     reference_words = _reference_words(given.reference)
+    method, method_words = _method(given.method, f"{name}m")
     page.row(
         (
-            content(name, label),
+            content(name, label) + method_words,
             _result_words(bench, given, name, written, other),
             content(f"{name}n", reference_words) if reference_words else "",
             lines(", ".join(_flag_words(flag) for flag in given.flags if flag)),
@@ -107,8 +123,6 @@ def observation(bench: Bench, page: Page, given: Observation, *, specimen_said: 
         notes.warning("cda.write.code_system", "observation.codes", message)
     sub_id = given.sub_id
     number = ii("id", Identifier(system=f"urn:oid:{SUB_ID_OID}", value=sub_id)) if sub_id else ""
-    if given.issued_at and given.validated_by is None:
-        bench.lost("observation.issued_at", "when a result was obtained, unless somebody validated it")
     if given.access:
         bench.lost("observation.access", "who may see a result")
     pointed = f"{name}n" if reference_words else None
@@ -121,10 +135,10 @@ def observation(bench: Bench, page: Page, given: Observation, *, specimen_said: 
         + (written.xml if written is not None else "")
         + (other.xml if other is not None else "")
         + _interpretations(bench, given.flags)
-        + _method(given.method)
-        + _specimen(bench, given, said=specimen_said)
+        + method
+        + _specimen(bench, given, said=around.specimen)
         + performer(bench, given.performer)
-        + validator(bench, given.validated_by, given.issued_at)
+        + ("" if validation_of(given) == around.validation else validator(bench, *validation_of(given)))
         + relations
         + reference_range(given.reference, given.unit, given.second, pointed)
         + "</observation>"
@@ -216,8 +230,15 @@ def _interpretations(bench: Bench, flags: tuple[str, ...]) -> str:
     return "".join(written)
 
 
-def _method(method: Coding | None) -> str:
-    return f"<methodCode{attributes_of(method)}/>" if method is not None else ""
+def _method(method: Coding | None, name: str) -> tuple[str, str]:
+    """Write a method: its element, and its words under the name of the analysis; words alone are no code."""
+    if method is None:
+        return "", ""
+    words = clean(method.display or method.code).strip()
+    shown = f"<br/>({content(name, words)})" if words else ""
+    pointer = f'<originalText><reference value="#{name}"/></originalText>' if words else ""
+    attributes = "" if method.system is None and method.code == words else attributes_of(method)
+    return f"<methodCode{attributes}>{pointer}</methodCode>", shown
 
 
 def _specimen(bench: Bench, given: Observation, *, said: bool) -> str:
@@ -249,8 +270,17 @@ def performer(bench: Bench, place: Organization | None) -> str:
     )
 
 
+def validation_of(given: Observation) -> Validation:
+    """Give who validated a result, and when it was obtained."""
+    return Validation(given.validated_by, given.issued_at)
+
+
 def validator(bench: Bench, who: Professional | None, at: str | None) -> str:
-    """Write the validating biologist (participant AUTHEN)."""
+    """Write the validating biologist (participant AUTHEN): the report's own where a result has a time and no name."""
+    if who is None and at is not None:
+        who = bench.report.validated_by
+        if who is None:
+            bench.lost("observation.issued_at", "when a result was obtained, unless somebody validated it")
     if who is None:
         return ""
     case = bench.case
