@@ -28,6 +28,9 @@ from schemas.item import DocumentItem, Item, LabReportItem
 
 _ACTIONS = {DocumentOperation.DELETE: "D", DocumentOperation.REPLACE: "C"}
 _IN_METADATA = frozenset({"masked_to_professionals", "hidden_from_patient", "hidden_from_representatives"})
+_SAID_BY_METADATA = frozenset(
+    ("cda.write.not_carried", f"content.{field}") for field in ("comment", "category", "wishes")
+)
 _OF_THE_MAIL = ("reply_to", "mail_body_professionals", "mail_body_patient")
 _YES = frozenset({"1", "true", "yes", "oui"})
 _PDF = "application/pdf"
@@ -87,10 +90,19 @@ def _cda_of(item: DocumentItem | LabReportItem, context: WriteContext, notes: No
         carried = _bytes_of(item.content.attachments[0])
         if carried is not None and is_cda(carried):
             return carried
-    rendition = CDA.write(item, context)
+    rendition = CDA.write(_without_deletion(item), context)
     for finding in rendition.findings:
-        notes.keep(finding)
+        if (finding.code, finding.where) not in _SAID_BY_METADATA:
+            notes.keep(finding)
     return rendition.content
+
+
+def _without_deletion(item: DocumentItem | LabReportItem) -> DocumentItem | LabReportItem:
+    """Give the document as it was sent: a CDA has no way to say that it is deleted, the metadata have."""
+    if not isinstance(item, DocumentItem) or item.content.operation is not DocumentOperation.DELETE:
+        return item
+    before = DocumentOperation.REPLACE if item.content.replaces_id else DocumentOperation.CREATE
+    return item.model_copy(update={"content": item.content.model_copy(update={"operation": before})})
 
 
 def _read_back(item: DocumentItem | LabReportItem, content: bytes, context: WriteContext) -> _Read:
