@@ -48,13 +48,14 @@ CONTENT_TABS = frozenset({"understood", "original", "sent"})
 class Understood:
     """One Item as it is read on the page; `problem` when its canonical form no longer fits today's model.
 
-    `card` is the head of a document; `report` a laboratory report as a table; `paper` what the Item's files say.
+    `card` is the head of a document, None for other kinds; `report` is a laboratory report as a table; `paper` is what
+    the Item's files say.
     """
 
     line: ItemLine
     patient: list[Fact] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
-    card: list[Fact] = field(default_factory=list)
+    card: list[Fact] | None = None
     title: str = ""
     restricted: bool = False
     report: Reported | None = None
@@ -154,7 +155,7 @@ def _item(view: View, line: ItemLine, formats: Formats, raw: bool) -> Understood
         line,
         patient_facts(item.patient, formats),
         item_facts(item, formats),
-        document_card(document, formats) if document is not None else [],
+        document_card(document, formats) if document is not None else None,
         (document.content.title or "") if document is not None else "",
         document is not None and restricted(document.content),
         reported(item.content, formats) if isinstance(item.content, LabReport) else None,
