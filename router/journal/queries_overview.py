@@ -78,6 +78,7 @@ class Situation:
     rejected: Capped
     rejected_by_source: dict[str, int]
     failures: FailureGroups
+    held_deliveries: FailureGroups
     backlog: dict[str, Backlog]
     troubles: tuple[NoticeLine, ...]
 
@@ -118,6 +119,7 @@ def situation(view: View, destinations: Sequence[str], *, since: int, troubles_s
         rejected,
         by_source,
         failure_groups(view),
+        failure_groups(view, DeliveryState.HELD),
         {name: backlog(view, name) for name in destinations},
         tuple(notices(view, severity="error", since=troubles_since, limit=5)),
     )

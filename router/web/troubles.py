@@ -48,6 +48,7 @@ def troubles(board: Board, formats: Formats) -> list[Trouble]:
         *_sources(board, formats),
         *_destinations(board, formats),
         *_failures(board, formats),
+        *_held_deliveries(board, formats),
         *_people(board, formats),
         *_pace(board, formats),
         *_storage(board, formats),
@@ -122,6 +123,22 @@ def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
         sentence = say("trouble.other_causes", count=len(others), shown=formats.number(len(others)))
         href = "/deliveries?" + urlencode({"state": "dead"})
         yield Trouble(80 - MOST_CAUSES, "red", "square", sentence, (Action(say("trouble.see_failures"), href),))
+
+
+def _held_deliveries(board: Board, formats: Formats) -> Iterator[Trouble]:
+    say, groups = formats.texts.say, board.situation.held_deliveries.groups
+    if not groups:
+        return
+    count = sum(group.count for group in groups)
+    sentence = say(
+        "trouble.held_deliveries",
+        count=count,
+        shown=formats.number(count),
+        since=formats.since(min(group.first_at for group in groups)),
+        detail=_quoted(groups[0].detail, formats),
+    )
+    href = "/deliveries?" + urlencode({"state": "held"})
+    yield Trouble(62, "violet", "diamond", sentence, (Action(say("trouble.see_held"), href),))
 
 
 def _people(board: Board, formats: Formats) -> Iterator[Trouble]:

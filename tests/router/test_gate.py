@@ -11,6 +11,7 @@ import pytest
 from mini_package import GOOD, VERSION, carrying, document, write_package
 from sqlalchemy import select
 
+from router.cli.base import run
 from router.config.model import RouteSection, ValidationSection
 from router.journal import tables
 from router.journal.actions import cancel_deliveries, replay_deliveries
@@ -148,3 +149,26 @@ async def test_remarks_about_what_conforms_are_kept(make_rig: Callable[..., Rig]
     assert _row(rig).worst == 2
     assert orjson.loads(rig.sent[0].content)["items"][0]["kind"] == "document"
     await rig.stop()
+
+
+async def test_the_command_line_shows_sends_and_sets_aside(
+    strict: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await strict.submit_bytes(carrying(NO_TITLE), "1")
+    await strict.submit_bytes(carrying(document(VERSION, "<other/>")), "2")
+    await strict.until(lambda: strict.states(tables.delivery) == {"held": 2})
+    await strict.stop()
+    text = f'[journal]\ndata = "{strict.place.data}"\nurl = "{strict.place.url}"\n'
+    (tmp_path / "passerelle.toml").write_text(text, encoding="utf-8")
+    folder = ("--config", str(tmp_path))
+    assert run(["deliveries", "--state", "held", "--findings", *folder]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "#1: error schematron.min /ClinicalDocument: the title is missing" in said
+    assert "#2: error schematron.min /ClinicalDocument: the title is missing" in said
+    assert run(["cancel", "2", "--yes", *folder]) == 0
+    assert "1 set aside." in capsys.readouterr().out
+    assert run(["cancel", "2", "99", "--yes", *folder]) == 1
+    assert run(["replay", "--delivery", "1", "--yes", *folder]) == 0
+    await strict.start()
+    await strict.until(lambda: strict.states(tables.delivery) == {"acknowledged": 1, "cancelled": 1})
+    assert [parcel.delivery_id for parcel in strict.sent] == [1]

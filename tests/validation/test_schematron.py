@@ -9,6 +9,7 @@ import pytest
 from mini_package import GOOD, SCHEMA, TITLE, VERSION, document, write_package
 
 from router.validation import Package, PackageFault, conforms, open_package
+from router.validation.xsd import sentence
 from schemas.finding import Finding, Severity
 
 SCH = 'xmlns="http://purl.oclc.org/dsdl/schematron"'
@@ -171,6 +172,38 @@ def test_what_is_not_a_document_is_a_finding(tmp_path: Path, name: str) -> None:
     findings = open_package(write_package(tmp_path / "package"), tmp_path / "cache").validate(BAD_INPUT[name])
     assert [one.severity for one in findings] == [Severity.ERROR]
     assert findings[0].code.startswith("cda.")
+
+
+XSD_SENTENCES = {
+    "Element '{urn:hl7-org:v3}birthTime', attribute 'value': [facet 'pattern'] The value 'TESTROSE' is not accepted by "
+    "the pattern '[0-9]+'.": "element birthTime, attribute value: the value does not respect the facet pattern",
+    "Element '{urn:hl7-org:v3}a', attribute 'b': 'TEST' is not a valid value of the atomic type 'xs:ROSE'. is not a "
+    "valid value of the atomic type '{urn:hl7-org:v3}ts'.": "element a, attribute b: the value is not of the atomic "
+    "type ts",
+    "Element 'a': This element is not expected. Expected is ( {urn:hl7-org:v3}b ).": "element a: This element is not "
+    "expected. Expected is ( b )",
+    "Element 'a', attribute 'b': The attribute 'b' is not allowed.": "element a, attribute b: The attribute 'b' is not "
+    "allowed",
+    "Element 'a': The element content 'TESTROSE' does not match": "element a: the value is not allowed here",
+    "TESTROSE": "this is not valid",
+}
+
+
+@pytest.mark.parametrize("said_by_libxml2", XSD_SENTENCES)
+def test_a_sentence_of_the_schema_loses_the_value_that_it_quotes(said_by_libxml2: str) -> None:
+    assert sentence(said_by_libxml2) == XSD_SENTENCES[said_by_libxml2]
+
+
+def test_an_invalid_value_is_said_where_it_is_and_not_quoted(tmp_path: Path) -> None:
+    checked = open_package(write_package(tmp_path / "package"), tmp_path / "cache")
+    findings = checked.validate(document(TITLE, '<versionNumber value="TESTROSE"/>'))
+    assert [(one.code, one.where, one.message) for one in findings] == [
+        (
+            "xsd.invalid",
+            "/ClinicalDocument/versionNumber[1]",
+            "element versionNumber, attribute value: the value is not of the atomic type xs:positiveInteger",
+        )
+    ]
 
 
 def test_findings_are_bounded_and_the_rest_is_said(tmp_path: Path) -> None:
