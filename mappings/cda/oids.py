@@ -94,6 +94,7 @@ TITLES = frozenset({"DR", "PR", "MC", "MG", "PC", "PG"})
 """Suffix of a person's name (JDV_J246). Canonical `civility` holds both: `M DR`."""
 
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
+_ENCODED = re.compile(r"[\s%]")
 _IN_CODES = "".join(chr(one) for one in range(33, 127) if chr(one) != "%")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -146,7 +147,7 @@ def oid_of_code_system(system: str | None) -> str:
 
 def code_in(oid: str, code: str) -> str:
     """Write a code in a code system: CDA has no blanks in codes, so those of local ones are percent-encoded."""
-    return quote(code, safe=_IN_CODES) if oid == LOCAL_CODES_OID and (" " in code or "%" in code) else code
+    return quote(code, safe=_IN_CODES) if oid == LOCAL_CODES_OID and _ENCODED.search(code) else code
 
 
 def code_from(oid: str | None, code: str) -> str:

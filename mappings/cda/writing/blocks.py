@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mappings.cda.oids import SNOMED_OID, oid_of_code_system
+from mappings.cda.writing.bench import Around, Bench, Validation, validator
 from mappings.cda.writing.codes import attributes_of, ii, named_oid
 from mappings.cda.writing.markup import NULL, clean
 from mappings.cda.writing.narrative import Page
 from mappings.cda.writing.results import (
     ABORTED,
     UNDER_WAY,
-    Around,
-    Bench,
-    Validation,
     analysis_code,
     comment_act,
     observation,
     validation_of,
-    validator,
 )
 from mappings.cda.writing.times import interval, stamp
 from mappings.french_time import write_moment

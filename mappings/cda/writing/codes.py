@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.resources import files
 from uuid import NAMESPACE_OID, UUID
 
-from mappings.cda.oids import LOINC_OID, code_in, oid_of_code_system, root_and_extension
-from mappings.cda.writing.markup import attribute
+from mappings.cda.oids import LOCAL_CODES_OID, LOINC_OID, code_in, oid_of_code_system, root_and_extension
+from mappings.cda.writing.markup import attribute, clean
 from mappings.uuids import uuid5_text
 from schemas.coding import LOCAL, Coding, Identifier
 from schemas.value_sets import code_system_oid
@@ -62,14 +63,17 @@ def known(tag: str, code: Coding) -> str:
 def attributes_of(code: Coding, label: str | None = None) -> str:
     """Write `code`, `displayName` (the label, else the code, when it has none), `codeSystem` and its name.
 
-    A code whose system the sender did not say has none here either, unless it has blanks (`mappings.cda.oids.code_in`).
+    A code whose system the sender did not say has none here either; one with blanks, which no code system of CDA has,
+    stands among the laboratory's own (`mappings.cda.oids.code_in`).
     """
-    oid = oid_of_code_system(code.system)
-    shown = code.display or label or code.code
-    if code.system is None and not _BLANK.search(code.code):
-        return f"{attribute('code', code.code)}{attribute('displayName', shown)}"
-    name = attribute("codeSystemName", _LOCAL_NAME) if code.system == LOCAL else _system_name(oid)
-    return f'{attribute("code", code_in(oid, code.code))}{attribute("displayName", shown)} codeSystem="{oid}"{name}'
+    bare = clean(code.code)
+    shown = _first(code.display, label, bare)
+    blank = _BLANK.search(bare) is not None
+    if code.system is None and not blank:
+        return f"{attribute('code', bare)}{attribute('displayName', shown)}"
+    oid = LOCAL_CODES_OID if blank else oid_of_code_system(code.system)
+    name = attribute("codeSystemName", _LOCAL_NAME) if oid == LOCAL_CODES_OID else _system_name(oid)
+    return f'{attribute("code", code_in(oid, bare))}{attribute("displayName", shown)} codeSystem="{oid}"{name}'
 
 
 def _system_name(oid: str | None) -> str:
@@ -77,9 +81,20 @@ def _system_name(oid: str | None) -> str:
     return f' codeSystemName="{name}"' if name else ""
 
 
+def _first(*texts: str | None) -> str:
+    return next((shown for text in texts if text and (shown := clean(text).strip())), "?")
+
+
+def usable(codes: Sequence[Coding | None]) -> tuple[Coding, ...]:
+    """Give the codes that say something: a code of blanks or control characters is none."""
+    return tuple(one for one in codes if one is not None and clean(one.code).strip())
+
+
 def names_its_system(code: Coding) -> bool:
-    """Tell whether a CDA can name the system of a code: it has an OID, or is local."""
+    """Tell whether a CDA can name the system of a code: it has an OID, or is local; and the code has no blanks."""
     system = code.system
+    if system not in (None, LOCAL) and _BLANK.search(code.code):
+        return False
     return system is None or system == LOCAL or system.startswith("urn:oid:") or code_system_oid(system) is not None
 
 

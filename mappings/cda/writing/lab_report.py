@@ -13,6 +13,7 @@ from mappings.cda.oids import (
     LOINC_OID,
     REPORT_TEXT_TITLE,
 )
+from mappings.cda.writing.bench import Bench
 from mappings.cda.writing.blocks import act, block_status, specimen_number
 from mappings.cda.writing.case import Case
 from mappings.cda.writing.codes import attributes_of, named_oid
@@ -20,7 +21,7 @@ from mappings.cda.writing.header import Act, Subject, header
 from mappings.cda.writing.markup import clean, element, escaped, templates
 from mappings.cda.writing.narrative import Names, Page, lines
 from mappings.cda.writing.pdf_copy import copy_section, image_entries, sorted_files
-from mappings.cda.writing.results import UNDER_WAY, Bench
+from mappings.cda.writing.results import UNDER_WAY
 from mappings.contracts import WriteContext
 from mappings.lab_status import observations_of
 from mappings.notes import Notes

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 
 from mappings.cda.oids import LOINC_OID
+from mappings.cda.writing.bench import Bench
 from mappings.cda.writing.codes import named_oid
 from mappings.cda.writing.level1 import bare_type
 from mappings.cda.writing.narrative import Names, content
 from mappings.cda.writing.pdf_a import note_conformance
 from mappings.cda.writing.pdf_made import pdf_of
-from mappings.cda.writing.results import Bench
 from mappings.french_time import write_day, write_moment
 from mappings.hprim_medecin.render import render
 from schemas.attachment import Attachment
