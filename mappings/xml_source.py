@@ -35,7 +35,7 @@ def parse_xml(content: bytes, *, code: str, where: str = "", limit: int = LIMIT)
         huge_tree=True,
         remove_comments=True,
         remove_pis=True,
-        collect_ids=False,
+        # `collect_ids` stays as it is: switched off, libxml2 opens the external DTD that a content names.
     )
     try:
         root = etree.fromstring(content, parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 
 from mappings.cda import FORMAT
@@ -141,3 +142,35 @@ def result_of(value: str, text: str = "", after: str = "") -> Observation:
     (chapter,) = report_of(reading(content)).chapters
     (only,) = chapter.observations
     return only
+
+
+_WORDS = rb"""< > /> " &amp; &#0; &x; ]]> <!-- <a> </section> <value/> <originalText/> <translation/> #v - 99999999
+nullFlavor="UNK" xsi:type="RTO" xsi:type="IVL_PQ" xsi:type="ED" representation="B64" value="1e999" code="x"
+""".split()
+TOKENS = (*_WORDS, b"\0", b"\xff", b"\xe2\x80\xa8", b" ", b' code="\xc3\xa9" ')
+
+
+def mutated(content: bytes, chance: random.Random) -> bytes:
+    """Change a content at a few places: a token put in, a stretch cut, doubled or moved, an attribute emptied."""
+    for _ in range(chance.randint(1, 5)):
+        at = chance.randrange(len(content))
+        end = min(len(content), at + chance.choice((0, 1, 4, 30, 400)))
+        match chance.randrange(5):
+            case 0:
+                content = content[:at] + chance.choice(TOKENS) + content[end:]
+            case 1:
+                content = content[:at] + content[end:]
+            case 2:
+                content = content[:end] + content[at:end] + content[end:]
+            case 3:
+                quote = content.find(b'="', at)
+                close = content.find(b'"', quote + 2)
+                if 0 <= quote < close:
+                    content = content[: quote + 2] + chance.choice((b"", b"x", b"-1", b"#")) + content[close:]
+            case _:
+                start, stop = content.find(b"<", at), content.find(b">", at)
+                if 0 <= start < stop and content[start + 1 : start + 2] not in b"/!?":
+                    content = content[:start] + content[stop + 1 :]
+        if not content:
+            return b"<"
+    return content

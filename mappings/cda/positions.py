@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from mappings.contracts import Position
 
-_TOKEN = re.compile(
-    rb"<!--.*?-->|<!\[CDATA\[(?P<cdata>.*?)\]\]>|<\?.*?\?>|<![^>]*>"
-    rb"|<(?P<close>/)?(?P<name>[^\s/>\"'<]+)(?P<attributes>(?:[^>\"']|\"[^\"]*\"|'[^']*')*)>|(?P<text>[^<]+)",
-    re.DOTALL,
-)
+_TAG = re.compile(rb"<(/?)([^\s/>\"'<=]+)((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>")
+_SKIPPED = ((b"<!--", b"-->"), (b"<?", b"?>"))
+_CDATA = b"<![CDATA["
 _ATTRIBUTE = re.compile(rb"([^\s=\"'/]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
-_ROOT = b"ClinicalDocument"
+_ROOT = "ClinicalDocument"
 
 
 def positions(content: bytes) -> list[Position]:
@@ -26,57 +25,99 @@ def positions(content: bytes) -> list[Position]:
     return list(_scan(content))
 
 
+class _Tag(NamedTuple):
+    """A tag: its local name, where its attributes stand, whether it closes an element, and whether it is empty."""
+
+    name: str
+    start: int
+    end: int
+    closes: bool
+    empty: bool
+
+
+class _Text(NamedTuple):
+    """A stretch of text."""
+
+    start: int
+    end: int
+
+
+def _tokens(content: bytes) -> Iterator[_Tag | _Text]:
+    """Cut a content into tags and texts; comments and instructions are left out. Ends where a token has no end."""
+    at = 0
+    while at < len(content):
+        if content[at : at + 1] != b"<":
+            end = content.find(b"<", at)
+            end = len(content) if end < 0 else end
+            yield _Text(at, end)
+            at = end
+        elif content.startswith(_CDATA, at):
+            end = content.find(b"]]>", at)
+            if end < 0:
+                return
+            yield _Text(at + len(_CDATA), end)
+            at = end + 3
+        elif skipped := next((close for start, close in _SKIPPED if content.startswith(start, at)), None):
+            end = content.find(skipped, at)
+            if end < 0:
+                return
+            at = end + len(skipped)
+        else:
+            tag = _TAG.match(content, at)
+            if tag is None:
+                return
+            name = tag[2].rpartition(b":")[2].decode("utf-8", "replace")
+            yield _Tag(name, *tag.span(3), closes=bool(tag[1]), empty=tag[3].rstrip().endswith(b"/"))
+            at = tag.end()
+
+
 def _scan(content: bytes) -> Iterator[Position]:
     path: list[str] = []
     ranks: list[dict[str, int]] = []
     texts: list[int] = []
-    for token in _TOKEN.finditer(content):
-        name = token["name"]
-        if name is not None:
-            local = name.rpartition(b":")[2].decode("utf-8", "replace")
-            if not ranks:
-                if local.encode() != _ROOT or token["close"]:
-                    continue
-                path, ranks, texts = [""], [{}], [0]
-                if token["attributes"].rstrip().endswith(b"/"):
-                    return
-            elif token["close"]:
-                path.pop(), ranks.pop(), texts.pop()
-                if not ranks:
-                    return
-                continue
-            else:
-                rank = ranks[-1][local] = ranks[-1].get(local, 0) + 1
-                step = local if rank == 1 else f"{local}[{rank}]"
-                path.append(f"{path[-1]}/{step}" if path[-1] else step)
-                ranks.append({})
-                texts.append(0)
-            yield from _attributes(token, path[-1])
-            if token["attributes"].rstrip().endswith(b"/"):
-                path.pop(), ranks.pop(), texts.pop()
-        elif ranks:
-            group = "text" if token["text"] is not None else "cdata" if token["cdata"] is not None else None
-            if group is not None and (span := _trimmed(content, *token.span(group))):
+    for token in _tokens(content):
+        if isinstance(token, _Text):
+            span = _trimmed(content, token.start, token.end) if path else None
+            if span is not None:
                 texts[-1] += 1
                 where = path[-1] or "."
                 yield Position(where if texts[-1] == 1 else f"{where}/text()[{texts[-1]}]", *span)
+            continue
+        if token.closes:
+            if path:
+                path.pop()
+                ranks.pop()
+                texts.pop()
+                if not path:
+                    return
+            continue
+        if not path:
+            if token.name != _ROOT:
+                continue
+            path.append("")
+        else:
+            rank = ranks[-1][token.name] = ranks[-1].get(token.name, 0) + 1
+            step = token.name if rank == 1 else f"{token.name}[{rank}]"
+            path.append(f"{path[-1]}/{step}" if path[-1] else step)
+        ranks.append({})
+        texts.append(0)
+        yield from _attributes(content, token, path[-1])
+        if token.empty:
+            path.pop()
+            ranks.pop()
+            texts.pop()
+            if not path:
+                return
 
 
-def _attributes(token: re.Match[bytes], place: str) -> Iterator[Position]:
-    base = token.start("attributes")
-    for found in _ATTRIBUTE.finditer(token["attributes"]):
+def _attributes(content: bytes, tag: _Tag, place: str) -> Iterator[Position]:
+    for found in _ATTRIBUTE.finditer(content, tag.start, tag.end):
         name = found[1].decode("utf-8", "replace")
         if name == "xmlns" or name.startswith("xmlns:"):
             continue
         group = 2 if found[2] is not None else 3
-        start, end = found.span(group)
-        if content_holds(found[group]):
-            yield Position(f"{place}/@{name}" if place else f"@{name}", base + start, base + end)
-
-
-def content_holds(value: bytes) -> bool:
-    """Tell whether a value is more than blanks."""
-    return bool(value.strip())
+        if found[group].strip():
+            yield Position(f"{place}/@{name}" if place else f"@{name}", *found.span(group))
 
 
 def _trimmed(content: bytes, start: int, end: int) -> tuple[int, int] | None:

@@ -20,7 +20,7 @@ from cda_documents import (
 )
 
 from schemas.coding import LOINC, Coding, Identifier
-from schemas.item import ItemKind, LabReportItem
+from schemas.item import DocumentItem, ItemKind, LabReportItem
 from schemas.lab import ResultStatus
 
 LOINC_OID = "2.16.840.1.113883.6.1"
@@ -78,7 +78,7 @@ def test_a_bare_root_is_the_reports_identity() -> None:
 def test_any_version_of_the_template_or_the_code_with_a_chapter_is_a_cr_bio() -> None:
     chapter = section(relation(observation("")))
     for templates in ('<templateId root="1.2.250.1.213.1.1.1.55" extension="2030.01"/>', ""):
-        assert reading(cr_bio(chapter, templates=templates)).items[0].kind == ItemKind.LAB_REPORT
+        assert reading(cr_bio(chapter, templates=templates)).items[0].kind == "lab_report"
     letter = cr_bio(chapter, templates="", code=f'<code code="11490-0" codeSystem="{LOINC_OID}"/>')
     assert [item.kind for item in reading(letter).items] == [ItemKind.DOCUMENT]
 
@@ -260,8 +260,8 @@ def test_files_are_attachments_of_both() -> None:
     (file,) = report_of(result).attachments
     assert (file.media_type, file.title, file.data) == ("application/pdf", "Copie du document", PDF)
     document_item = result.items[1]
-    assert document_item.kind == ItemKind.DOCUMENT
-    assert document_item.content.attachments[1:] == (file,)  # type: ignore[union-attr]  # a document, as just asserted
+    assert isinstance(document_item, DocumentItem)
+    assert document_item.content.attachments[1:] == (file,)
     assert codes(result) == []
     assert unread(result) == {}
 

@@ -212,9 +212,8 @@ def range_of(bounds: str, text: str = "", meaning: str = "N") -> str:
         (range_of('<low value="1"/>', '<text><reference value="#n"/></text>'), Reference(low="1", text="voir notice")),
         (range_of("", "<text>selon l'âge</text>"), Reference(text="selon l'âge")),
         (
-            '<referenceRange><observationRange><value xsi:type="ST">négatif</value></observationRange>'
-            "</referenceRange>",
-            Reference(text="négatif"),
+            '<referenceRange><observationRange><value xsi:type="ST">sans</value></observationRange></referenceRange>',
+            Reference(text="sans"),
         ),
         (range_of('<low value="9"/>', meaning="H") + range_of('<low value="3"/>'), Reference(low="3")),
     ],
