@@ -87,7 +87,7 @@ def code_owner(item: LabReportItem, source: str) -> str:
     for organization in (item.sender, item.content.laboratory):
         key = sender_key(organization)
         if key != "unknown":
-            return unquote(key.removeprefix("finess-"))[:LONGEST_CODE]
+            return unquote(key.removeprefix("finess-")).replace("\0", "")[:LONGEST_CODE]
     return f"source-{source}"
 
 
@@ -169,12 +169,17 @@ class _Seen:
         return unit if target is None else unit.model_copy(update={"ucum": target.code})
 
     def _target(self, term: Term, label: str | None, unit: Unit | None) -> Coding | None:
-        if not term.code or len(term.code) > LONGEST_CODE or len(term.system) > LONGEST_CODE:
+        if not _can_be_mapped(term):
             return None
         known = self._terms.get(term)
         raw = unit.raw if unit is not None and term.kind is TermKind.CODE else None
         self._terms[term] = (label, raw, 1) if known is None else (known[0], known[1], known[2] + 1)
         return self._targets.get(term)
+
+
+def _can_be_mapped(term: Term) -> bool:
+    # PostgreSQL keeps no NUL in a text, and no catalogue has one.
+    return bool(term.code) and max(len(term.code), len(term.system)) <= LONGEST_CODE and "\0" not in "".join(term[1:])
 
 
 def target_of(kind: TermKind, code: str, system: str = "", display: str = "") -> Coding:

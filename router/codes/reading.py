@@ -6,7 +6,7 @@ the messages that a new mapping concerns are those with the first and without th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from schemas.coding import Coding
 from schemas.item import Item, LabReportItem
 
 REMEMBERED = 8192
-"""Tokens that are kept: a sender's codes are the same from message to message."""
+"""Tokens and codes that are kept: a sender's codes are the same from message to message."""
 
 
 class ItemCodes(NamedTuple):
@@ -40,6 +40,7 @@ class CodeReader:
         self._maps = maps
         self._sealer = sealer
         self._tokens: dict[tuple[object, ...], int] = {}
+        self._known: dict[tuple[str, Sighting], UnmappedCode] = {}
 
     def begin(self, store: Store, *, surely: bool) -> None:
         """Begin a batch: look for changed maps if it is time to, or if `surely`, when messages are read again."""
@@ -75,6 +76,23 @@ class CodeReader:
                 found.add(self._token(codes.owner, one.term, one.target))
         return found
 
+    def unmapped(self, codes: Sequence[ItemCodes]) -> tuple[UnmappedCode, ...]:
+        """Give what a message's Items use that no map answers."""
+        return tuple(
+            [self._unmapped(owner, one) for owner, sightings in codes for one in sightings if one.target is None]
+        )
+
+    def _unmapped(self, owner: str, one: Sighting) -> UnmappedCode:
+        # The same object for the same code: what goes to the engine's process then holds it once a batch.
+        known = self._known.get((owner, one))
+        if known is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            kind, system, code = one.term
+            known = UnmappedCode(owner, kind.value, system, code, _plain(one.label), _plain(one.unit), one.times)
+            self._known[owner, one] = known
+        return known
+
     def _token(self, owner: str, term: Term, target: Coding | None) -> int:
         key = (owner, term, None if target is None else (target.system, target.code))
         token = self._tokens.get(key)
@@ -92,14 +110,5 @@ def code_token(sealer: Sealer, owner: str, term: Term, target: Coding | None = N
     return sealer.token("mapped code", owner, term.kind.value, term.system, term.code, target.system or "", target.code)
 
 
-def unmapped(codes: Sequence[ItemCodes]) -> tuple[UnmappedCode, ...]:
-    """Give what a message's Items use that no map answers."""
-    return tuple(_unmapped(codes)) if any(one.sightings for one in codes) else ()
-
-
-def _unmapped(codes: Sequence[ItemCodes]) -> Iterable[UnmappedCode]:
-    for owner, sightings in codes:
-        for one in sightings:
-            if one.target is None:
-                kind, system, code = one.term
-                yield UnmappedCode(owner, kind.value, system, code, one.label or "", one.unit or "", one.times)
+def _plain(text: str | None) -> str:
+    return (text or "").replace("\0", "")

@@ -20,7 +20,7 @@ from mappings.contracts import Format, FormatError, ReadContext, Reading, Rendit
 from mappings.registry import detect, format_named
 from mappings.uuids import uuid5_text
 from router.codes.maps import CodeMaps
-from router.codes.reading import NO_CODES, CodeReader, ItemCodes, unmapped
+from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
@@ -214,7 +214,7 @@ class Worker:
             sealed_report=report,
             items=items,
             rejection=rejection,
-            unmapped=unmapped(draft.codes),
+            unmapped=self._codes.unmapped(draft.codes),
         )
 
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import text
 
@@ -12,9 +13,8 @@ from router.journal.unit import Unit
 LONGEST_LABEL, LONGEST_UNIT = 160, 120
 
 
-@dataclass(frozen=True, slots=True)
-class UnmappedCode:
-    """A sender's code or unit that a message uses without a standard one, `count` times.
+class UnmappedCode(NamedTuple):
+    """A sender's code or unit that a message uses without a standard one, `times` times.
 
     `label` and `unit` are what stood beside it: an example for whoever maps it. A value is never among them.
     """
@@ -25,7 +25,7 @@ class UnmappedCode:
     code: str
     label: str
     unit: str
-    count: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def count_unmapped(unit: Unit, messages: Iterable[Seen], now: int) -> None:
     for message in messages:
         for one in message.codes:
             key = (one.sender, one.kind, one.system, one.code)
-            counts[key] = counts.get(key, 0) + (0 if message.again else one.count)
+            counts[key] = counts.get(key, 0) + (0 if message.again else one.times)
             rows[key] = {
                 "sender": one.sender,
                 "kind": one.kind,

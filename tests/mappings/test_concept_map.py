@@ -196,6 +196,14 @@ def test_a_result_is_mapped_by_the_senders_own_code() -> None:
     assert local_code(()) is None
 
 
+def test_what_no_catalogue_holds_is_not_asked_of_a_map() -> None:
+    value = QuantityValue(number="1")
+    odd = [Coding(system=LOCAL, code=code) for code in ("x" * 121, "a\0b", " ")]
+    observations = tuple(Observation(codes=(code,), value=value, unit=Unit(raw=" ")) for code in odd)
+    report = LabReport(chapters=(LabChapter(observations=observations),))
+    assert apply_map(report, MAP).sightings == ()
+
+
 # --- targets ------------------------------------------------------------------------------------------------------
 
 
