@@ -24,6 +24,9 @@ MODULE = "router.validation.process"
 TRIES = 2
 """How often a document is given to a process that ends: the first may have been killed for another reason."""
 
+LARGE = 64 * 1024 * 1024
+"""Bytes of a content after which the process is replaced, for its memory."""
+
 
 class ValidationServer:
     """Checks documents one after the other, in a process of its own."""
@@ -67,6 +70,8 @@ class ValidationServer:
                     await self._end()
                     raise
                 else:
+                    if len(content) > LARGE:
+                        await self._end()  # Saxon keeps the memory that a large document took
                     return _findings(reply)
         raise ValidationUnavailable("the process that checks ended while it checked")
 

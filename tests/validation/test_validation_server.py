@@ -81,6 +81,16 @@ async def test_a_process_that_cannot_start_is_said(tmp_path: Path, monkeypatch: 
     await server.close()
 
 
+async def test_the_memory_of_a_large_document_is_given_back(
+    server: ValidationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.validation.server.LARGE", len(GOOD))
+    assert await server.validate(GOOD) == []
+    assert server.pid is not None
+    assert await server.validate(document(TITLE, VERSION, "<other/>")) == []
+    assert server.pid is None
+
+
 async def test_a_closed_server_starts_nothing(server: ValidationServer) -> None:
     await server.validate(GOOD)
     await server.close()
