@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mappings.cda.format import FORMAT, CdaFormat, is_cda
+from mappings.cda.format import FORMAT, CdaFormat
 from mappings.cda.reading.reader import HeaderReading, read_header
+from mappings.cda.recognition import is_cda
 
 __all__ = ["FORMAT", "CdaFormat", "HeaderReading", "is_cda", "read_header"]

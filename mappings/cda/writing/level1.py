@@ -6,8 +6,8 @@ import base64
 import binascii
 
 from mappings.authority import authority_of
-from mappings.cda.format import is_cda
 from mappings.cda.oids import N1
+from mappings.cda.recognition import is_cda
 from mappings.cda.writing.case import Case, written_identity
 from mappings.cda.writing.codes import named_oid
 from mappings.cda.writing.header import Act, Subject, header, title_of
