@@ -67,7 +67,7 @@ def write(item: Item, context: WriteContext) -> Rendition:
     associations: tuple[Association, ...] = ()
     if twin is not None:
         files.append(PackedFile(document_name(1, "PDF"), files[0].title + " (PDF)", twin))
-        entries.append(_twin_entry(entries[0], read, twin, context, notes))
+        entries.append(_twin_entry(entries[0], read, twin, context))
         link = (entries[1].entry_uuid, entries[0].entry_uuid)
         associations = (Association("xfrm01", vocabulary.TRANSFORMS, *link, ORIGINAL),)
     lot = submission_set(entries, main, context, notes, recipients=recipients)
@@ -149,9 +149,7 @@ def _twin(item: DocumentItem | LabReportItem, read: _Read, context: WriteContext
     return None
 
 
-def _twin_entry(
-    original: DocumentEntry, read: _Read, twin: bytes, context: WriteContext, notes: Notes
-) -> DocumentEntry:
+def _twin_entry(original: DocumentEntry, read: _Read, twin: bytes, context: WriteContext) -> DocumentEntry:
     carried = Carried(
         read.document,
         read.patient,
@@ -161,7 +159,8 @@ def _twin_entry(
         entry_uuid="Document01Pdf",
         unique_id=oid_of("pdf", original.unique_id or ""),
     )
-    return document_entry(carried, context.timezone, notes)
+    # Whatever its metadata lack, those of the CDA lack too, and it has been said of them.
+    return document_entry(carried, context.timezone, Notes())
 
 
 # --- what is not carried
