@@ -194,7 +194,7 @@ def write_time(moment: str | None, zone: ZoneInfo) -> str | None:
 
 
 def read_time(text: str) -> tuple[str | None, bool]:
-    """Read a time as ISO 8601; the second value says that it is in UTC without an offset, as XDS wants it."""
+    """Read a time as ISO 8601, None when it is none; the second value says that it has no offset, as XDS wants it."""
     found = _STAMP.fullmatch(text)
     if found is None:
         return None, False
@@ -203,10 +203,12 @@ def read_time(text: str) -> tuple[str | None, bool]:
     if hour is not None:
         iso += f"T{hour}:{minute or '00'}" + (f":{second}" if second else "")
         iso += "Z" if offset in (None, "Z") else f"{offset[:3]}:{offset[3:]}"
-        try:
-            datetime.fromisoformat(iso).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return None, False
+    try:
+        at = datetime.fromisoformat(iso if day else f"{year}-{month or '01'}-01")
+        if hour is not None:
+            at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None, False
     return (iso if PARTIAL_DATE_TIME.fullmatch(iso) else None), offset is None
 
 

@@ -202,6 +202,8 @@ def _traits(values: tuple[str, ...], notes: Notes, where: str) -> dict[str, obje
                 digits = content.strip()[:8]
                 if len(digits) in (4, 6, 8) and digits.isascii() and digits.isdigit():
                     found["birth_date"] = "-".join(part for part in (digits[:4], digits[4:6], digits[6:]) if part)
+                else:
+                    notes.leave(f"{where} sourcePatientInfo", value)
             case "PID-8":
                 found["sex"] = _SEXES.get(content.strip().upper(), Sex.UNKNOWN)
             case _:

@@ -15,6 +15,7 @@ from lxml import etree
 
 from mappings.notes import Notes
 from mappings.xds import vocabulary as urns
+from mappings.xds.datatypes import read_time
 from mappings.xds.model import Association, Author, Code, DocumentEntry, Slots, Submission, SubmissionSet
 
 _BLANKS = re.compile(r"\s+")
@@ -280,8 +281,15 @@ class _Reader:
 
     def _time(self, found: _Object, name: str) -> str | None:
         value = found.value(name)
-        if value is not None and not (value.isascii() and value.isdigit()):
-            self.notes.warning("xds.time", f"{found.where} {name}", "this time is not in UTC without an offset")
+        if value is not None:
+            moment, bare = read_time(value)
+            if moment is None:
+                self.notes.warning("xds.time.invalid", f"{found.where} {name}", "this is not a time")
+                self.notes.leave(f"{found.where} {name}", value)
+            elif not bare:
+                self.notes.warning(
+                    "xds.time.offset", f"{found.where} {name}", "XDS wants a time in UTC without an offset"
+                )
         return value
 
     def _warn(self, code: str, message: str) -> None:

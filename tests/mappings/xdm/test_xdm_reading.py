@@ -345,7 +345,7 @@ def test_the_stylesheet_that_many_copied() -> None:
         "xds.identifier.scheme",
         "xds.element.spelling",
         "xds.classification.scheme",
-        "xds.time",
+        "xds.time.offset",
     }
     category = only(reading).content.category
     assert category is not None

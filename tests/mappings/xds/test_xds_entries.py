@@ -177,7 +177,7 @@ def test_the_patient_of_metadata() -> None:
     assert found.identifiers == (Identifier(system="urn:oid:2.999.67.1", value="IPP,1|2", type="PI"),)
     odd = DocumentEntry("D", source_patient_info=("PID-11|1 rue^^VILLE", "PID-8|?", "PID-7|hier"))
     assert patient_of(odd, ReadContext(), notes, "D").sex is Sex.UNKNOWN
-    assert [one.text for one in notes.unread] == ["PID-11|1 rue^^VILLE"]
+    assert [one.text for one in notes.unread] == ["PID-11|1 rue^^VILLE", "PID-7|hier"]
 
 
 @settings(max_examples=60, deadline=None)
