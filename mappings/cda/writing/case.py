@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from mappings.authority import authority_of
 from mappings.cda.oids import is_oid, is_uuid
-from mappings.cda.writing.codes import named_oid, of_value_set, value_set
+from mappings.cda.writing.codes import authority_of, named_oid, of_value_set, value_set
 from mappings.cda.writing.parties import finess_of, structure_id
 from mappings.cda.writing.times import stamp
 from mappings.contracts import FormatError, WriteContext
@@ -92,7 +91,8 @@ class Case:
             return found
         asked = self.option(name)
         if given is not None:
-            message = f"the code of the Item is not in the national value set: {(asked and asked.code) or fallback} is"
+            instead = asked.code if asked is not None else fallback
+            message = f"the code of the Item is not in the national value set: {instead} is written"
             self.notes.warning("cda.write.value_set", where, message)
         if asked is not None:
             return asked

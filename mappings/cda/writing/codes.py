@@ -9,9 +9,11 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from uuid import NAMESPACE_OID, UUID
 
+from mappings.authority import authority_system
 from mappings.cda.oids import LOCAL_CODES_OID, LOINC_OID, code_in, oid_of_code_system, root_and_extension
 from mappings.cda.writing.markup import attribute, clean
 from mappings.uuids import uuid5_text
+from schemas.actors import Organization
 from schemas.coding import LOCAL, Coding, Identifier
 from schemas.value_sets import code_system_oid
 
@@ -101,11 +103,21 @@ def names_its_system(code: Coding) -> bool:
 @lru_cache(maxsize=4096)
 def named_oid(name: str) -> str:
     """Make the OID of a name: `2.25.` and its UUID (version 5) in decimal, the same each time."""
-    return f"2.25.{UUID(uuid5_text(OURS, name)).int}"
+    return f"2.25.{UUID(uuid5_text(OURS, clean(name))).int}"
+
+
+def authority_of(organization: Organization | None) -> str | None:
+    """Give the identifier system of what an organisation assigns; its name may hold what XML cannot."""
+    if organization is None:
+        return None
+    first = next((one.value for one in organization.identifiers), None)
+    return authority_system(clean(first or organization.name or ""))
 
 
 def ii(tag: str, identifier: Identifier) -> str:
     """Write an identifier; what has no OID stands under ours (`mappings.cda.oids`)."""
+    if identifier.system is not None and clean(identifier.system) != identifier.system:
+        identifier = identifier.model_copy(update={"system": clean(identifier.system)})
     root, extension = root_and_extension(identifier)
     assigner = attribute("assigningAuthorityName", identifier.assigner)
     return f"<{tag}{attribute('root', root)}{attribute('extension', extension)}{assigner}/>"

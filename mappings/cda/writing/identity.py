@@ -6,9 +6,8 @@ environment; what is withheld is said in a Finding (RNIV; INS implementation gui
 
 from __future__ import annotations
 
-from mappings.authority import authority_of
-from mappings.cda.writing.codes import ii
-from mappings.cda.writing.markup import clean, element, text_element
+from mappings.cda.writing.codes import authority_of, ii
+from mappings.cda.writing.markup import attribute, clean, element, text_element
 from mappings.cda.writing.parties import addr, telecoms
 from mappings.cda.writing.times import stamp
 from mappings.contracts import Environment, WriteContext, WriteRefused
@@ -103,7 +102,7 @@ def _identifiers(
 ) -> str:
     written = []
     if ins is not None:
-        written.append(f'<id root="{ins.oid}" extension="{ins.matricule}"/>')
+        written.append(f'<id root="{ins.oid}"{attribute("extension", ins.matricule)}/>')
     local = sorted(identity.identifiers, key=lambda one: one.type != "PI")
     default = context.options.get("patient_id_root")
     for one in local:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 
-from mappings.authority import authority_of
 from mappings.cda.oids import N1
 from mappings.cda.recognition import is_cda
 from mappings.cda.writing.case import Case, written_identity
-from mappings.cda.writing.codes import named_oid
+from mappings.cda.writing.codes import authority_of, named_oid
 from mappings.cda.writing.header import Act, Subject, header, title_of
 from mappings.cda.writing.markup import templates
 from mappings.cda.writing.pdf_a import note_conformance

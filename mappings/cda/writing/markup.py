@@ -26,8 +26,9 @@ def escaped(text: str) -> str:
 
 
 def attribute(name: str, value: str | None) -> str:
-    """Write ` name="value"`; nothing for None."""
-    return "" if value is None else f' {name}="{_NOT_XML.sub("", value).translate(_IN_ATTRIBUTE)}"'
+    """Write ` name="value"`; nothing for None, or when XML can hold nothing of the value: no attribute may be empty."""
+    written = _NOT_XML.sub("", value).translate(_IN_ATTRIBUTE) if value else ""
+    return f' {name}="{written}"' if written else ""
 
 
 def element(name: str, content: str) -> str:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import quote
 
-from mappings.cda.oids import PROFESSIONAL_IDS, STRUCTURE_IDS
+from mappings.cda.oids import PROFESSIONAL_IDS, STRUCTURE_IDS, oid_of_code_system
 from mappings.cda.reading.actors import civility_parts
-from mappings.cda.writing.codes import ii, known, of_value_set
+from mappings.cda.writing.codes import ii, known, of_value_set, value_set
 from mappings.cda.writing.markup import NULL, attribute, clean, element, text_element
 from mappings.notes import Notes
 from schemas.actors import Address, Organization, Professional, Telecom
@@ -26,6 +27,8 @@ _CIVILITIES = {"M": "M", "MR": "M", "MONSIEUR": "M", "MME": "MME", "MADAME": "MM
 _TITLES = {"DR": "DR", "DOCTEUR": "DR", "PR": "PR", "PROFESSEUR": "PR", "MC": "MC", "MG": "MG", "PC": "PC", "PG": "PG"}
 _NATIONAL_PREFIXES = {"RPPS": "8", "ADELI": "0"}
 _STRUCTURE_PREFIXES = {"FINEG": "1", "FINEJ": "1", "SIREN": "2", "SIRET": "3"}
+_SPECIALTIES = {"1.2.250.1.213.2.28": "G15_10/{}", "1.2.250.1.71.1.2.7": "G15_{}"}
+_IN_URI = "@+.-_~;=,()*!'/"
 _BLANKS = re.compile(r"\s+")
 
 
@@ -56,7 +59,7 @@ def telecoms(given: Sequence[Telecom], notes: Notes, where: str) -> str:
         use = one.use if one.use in _TELECOM_CODES else _TELECOM_USES.get(one.use or "")
         if use is None and one.kind == "mobile":
             use = "MC"
-        value = value.removeprefix(f"{prefix}:")
+        value = quote(value.removeprefix(f"{prefix}:"), safe=_IN_URI)
         written.append(f"<telecom{attribute('value', f'{prefix}:{value}')}{attribute('use', use)}/>")
     return "".join(written) or f"<telecom{NULL}/>"
 
@@ -124,8 +127,15 @@ def person_ids(who: Professional, finess: str | None) -> str:
 
 
 def specialty_code(given: Coding | None) -> Coding | None:
-    """Give a profession or specialty of JDV_J01, or None when it is something else."""
-    return of_value_set("specialty", given)
+    """Give a profession or specialty of JDV_J01, or None when it is something else.
+
+    A doctor's specialty (TRE_R38) or a profession alone (TRE_G15) is written as JDV_J01 writes it.
+    """
+    found = of_value_set("specialty", given)
+    if found is not None or given is None:
+        return found
+    pattern = _SPECIALTIES.get(oid_of_code_system(given.system))
+    return value_set("specialty").get(pattern.format(given.code)) if pattern else None
 
 
 def organization(tag: str, place: Organization | None, notes: Notes, where: str, setting: Coding | None = None) -> str:

@@ -27,7 +27,7 @@ def sorted_files(bench: Bench) -> tuple[list[Attachment], list[Attachment]]:
     for number, file in enumerate(bench.report.attachments, 1):
         where = f"attachments[{number}]"
         kind = bare_type(file)
-        if file.data is None:
+        if not file.data:
             bench.case.notes.error("cda.write.no_bytes", where, "the bytes of a file are not at hand")
         elif kind == "application/pdf":
             note_conformance(file.data, where, bench.case.notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mappings.cda.oids import LOINC_OID, SUB_ID_OID
 from mappings.cda.writing.bench import Around, Bench, Validation, performer, validator
-from mappings.cda.writing.codes import attributes_of, ii, names_its_system, value_set
+from mappings.cda.writing.codes import attributes_of, ii, names_its_system, usable, value_set
 from mappings.cda.writing.markup import NULL, attribute, clean, escaped
 from mappings.cda.writing.narrative import Page, content, lines
 from mappings.cda.writing.times import ts
@@ -45,6 +45,7 @@ def comment_act(page_name: str) -> str:
 
 def analysis_code(codes: tuple[Coding, ...], label: str, name: str) -> str:
     """Write what was analysed: the LOINC code, else no code at all; every other code is a translation."""
+    codes = usable(codes)
     loinc = next((one for one in codes if one.system == LOINC), None)
     first = attributes_of(loinc, label) if loinc is not None else ""
     others = "".join(f"<translation{attributes_of(one, label)}/>" for one in codes if one is not loinc)

@@ -39,6 +39,7 @@ from schemas.value_sets import code_system_oid
 
 _UCUM_OID = code_system_oid(UCUM)
 _SIGNS = {"<": ("high", "false"), "<=": ("high", "true"), ">": ("low", "false"), ">=": ("low", "true")}
+_NOT_UCUM = re.compile(r"[^\x21-\x7e]")
 _NOT_ANNOTATION = re.compile(r"[^\x21-\x7a|~]+")
 
 
@@ -59,7 +60,7 @@ def unit_code(unit: Unit | None) -> str | None:
     """Give the UCUM code of a unit; a unit without one is an annotation, in ASCII and without blanks."""
     if unit is None:
         return None
-    if unit.ucum is not None:
+    if unit.ucum and not _NOT_UCUM.search(unit.ucum):
         return unit.ucum
     plain = unicodedata.normalize("NFKD", unit.raw.strip())
     plain = "".join(one for one in plain if not unicodedata.combining(one))
