@@ -24,6 +24,8 @@ _MEDIA = {
     "PLAIN": "text/plain",
     "DICOM": "application/dicom",
 }
+_EXACT = frozenset({"text/rtf", "application/xml", "application/xhtml+xml"})
+"""Media types that a sender spelled out and that are not the usual one of their subtype."""
 _BARE = {"TEXT": "text/plain", "TX": "text/plain", "FT": "text/plain", "": "application/octet-stream"}
 _BLANKS = str.maketrans("", "", "\r\n\t \0")
 
@@ -94,11 +96,13 @@ def _from_base64(notes: Notebook, data: str, where: str) -> tuple[bytes, str] | 
 def _media_type(kind: str, subtype: str, content: bytes) -> str:
     if content.startswith(b"%PDF-"):
         return "application/pdf"
+    family = kind.lower()
+    if (exact := f"{family}/{subtype.lower()}") in _EXACT:
+        return exact
     if known := _MEDIA.get(subtype.upper()):
         return known
     if not subtype:
         return _BARE.get(kind.upper(), "application/octet-stream")
-    family = kind.lower()
     if family in ("text", "image", "audio", "video", "application"):
         return f"{family}/{subtype.lower()}"
     return "application/octet-stream"

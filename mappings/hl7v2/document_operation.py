@@ -23,6 +23,8 @@ def read_operation(
 ) -> DocumentOperation:
     """Read the operation from where it is said; in the ANS profile the OBX decides, and they must all agree."""
     if not french and event in _BASE_EVENTS:
+        if _is_withdrawn(order, files):
+            return DocumentOperation.DELETE
         return DocumentOperation(_BASE_EVENTS[event])
     said: dict[str, str] = {}
     if event in EVENTS:
@@ -37,3 +39,9 @@ def read_operation(
             "hl7v2.document.operation", ", ".join(said), "the operation (send, replace, delete) is said differently"
         )
     return DocumentOperation(said[next(reversed(said))]) if said else DocumentOperation.CREATE
+
+
+def _is_withdrawn(order: Order, files: list[Result]) -> bool:
+    """Say whether order and result both take the document back, which no event of the base standard contradicts."""
+    cancelled = order.orc is not None and ORDER_CONTROLS.get(order.orc.code(1)) == "delete"
+    return cancelled and bool(files) and all(STATUSES.get(result.obx.code(11)) == "delete" for result in files)

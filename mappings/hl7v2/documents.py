@@ -21,6 +21,7 @@ from mappings.hl7v2.lab_reports import visit_of
 from mappings.hl7v2.notebook import Notebook
 from mappings.hl7v2.syntax import NULL
 from mappings.hl7v2.values import value_of
+from mappings.hl7v2.written_profile import LPS
 from schemas.actors import Professional, Recipient
 from schemas.attachment import Attachment
 from schemas.coding import Coding
@@ -30,10 +31,13 @@ from schemas.item import LabReportItem
 
 __all__ = ["DocumentReading", "is_document", "is_meta", "read_document"]
 
-_FINAL = frozenset({"AU", "LA"})
-_LPS = "CISIS_CDA_HL7_LPS"
-"""Profile of a document that came by mail: a second ED is the body of that mail, Message-ID and subject in OBX-3."""
+FINAL = frozenset({"AU", "LA"})
 PATIENT_CLASS = "http://terminology.hl7.org/CodeSystem/v2-0004"
+_CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+LEVELS = {letter: Coding(system=_CONFIDENTIALITY, code=code) for letter, code in (("U", "N"), ("R", "R"), ("V", "V"))}
+"""TXA-18 (table 0272): usual control, restricted, very restricted."""
+
+_ORDER_STATUSES = {"F": "final", "C": "final", "P": "preliminary", "R": "preliminary", "S": "preliminary"}
 _NO_CLASS = frozenset({"", "N", "U"})
 """PV1-2 that says of no encounter what it is."""
 _CAN_ONLY_BE_IN = {
@@ -70,17 +74,18 @@ class _Files(NamedTuple):
 def is_document(notes: Notebook, order: Order) -> bool:
     """Say whether an order of an ORU carries a document to be sent on, rather than results with a file."""
     profile = notes.message.header.raw(21)
+    files = 0
     for result in order.results:
         if is_meta(notes, result):
             return True
         if result.obx.fields[2:3] == ["ED"]:
+            files += 1
             parts = notes.syntax.components(result.obx.raw(5)[:64])
             if "CISIS_CDA" in profile or (len(parts) > 2 and parts[2].strip().upper() == "XML"):
                 return True
-            if order.orc is not None and order.orc.code(1) in ORDER_CONTROLS:
-                # Results are announced with RE; what is sent, replaced or cancelled as files alone is a document.
-                return all(one.obx.code(2) == "ED" for one in order.results)
-    return False
+    # Results are announced with RE; what is sent, replaced or cancelled as files alone is a document.
+    alone = files > 0 and files == len(order.results)
+    return alone and order.orc is not None and order.orc.code(1) in ORDER_CONTROLS
 
 
 def read_document(
@@ -112,7 +117,7 @@ def read_document(
         document_id=_document_id(notes, txa, 12),
         replaces_id=_document_id(notes, txa, 13),
         operation=operation,
-        status=_status(txa),
+        status=_status(notes, obr, txa),
         type=kind,
         title=title or (kind.display if kind else None),
         created_at=_created(notes, obr, txa),
@@ -143,7 +148,7 @@ def read_document(
         document, unused = completed(notes, document, carried.document, obx)
         _leave_unused(notes, patient, order, unused)
     sender = who.sender
-    if who.organization is not None and carried is not None:
+    if who.organization is not None and (sender is not None or carried is not None):
         sender = (sender or Professional()).model_copy(update={"organization": who.organization})
     return DocumentReading(document, sender, who.recipients, carried)
 
@@ -176,12 +181,12 @@ def _parted(notes: Notebook, order: Order) -> tuple[list[Result], list[Result], 
 
 
 _RESULTS_ONLY = (4, 6, 7, 8, 13, 14, 15, 17, 19, 23, 24)
-_ORDERS_ONLY = (13, 14, 15, 16, 20, 24, 25, 26, 28, 29)
+_ORDERS_ONLY = (13, 14, 15, 16, 20, 24, 26, 28, 29)
 
 
 def _mail(notes: Notebook, files: list[Result]) -> str | None:
     """Take out of the files the mail by which a document came (profile of the reverse flow, §6.3)."""
-    if len(files) < 2 or _LPS not in notes.message.header.raw(21):
+    if len(files) < 2 or LPS not in notes.message.header.raw(21):
         return None
     mail = files.pop(1)
     notes.leave_fields(mail.obx, 3)
@@ -286,15 +291,21 @@ def _document_id(notes: Notebook, txa: Segment | None, n: int) -> str | None:
     return f"{root}^{parts[0]}" if root and parts[0] else parts[0] or None
 
 
-def _status(txa: Segment | None) -> str | None:
-    """Read TXA-17 as a FHIR docStatus."""
-    code = txa.code(17) if txa is not None else ""
-    return ("final" if code in _FINAL else "preliminary") if code else None
+def _status(notes: Notebook, obr: Segment | None, txa: Segment | None) -> str | None:
+    """Read TXA-17, or OBR-25 where there is no TXA, as a FHIR docStatus."""
+    if txa is not None:
+        code = txa.code(17)
+        return ("final" if code in FINAL else "preliminary") if code else None
+    code = obr.code(25) if obr is not None else ""
+    known = _ORDER_STATUSES.get(code)
+    if obr is not None and code and known is None:
+        notes.leave_fields(obr, 25)
+    return known
 
 
 def _confidentiality(txa: Segment | None) -> tuple[Coding, ...]:
     code = txa.code(18) if txa is not None else ""
-    return (Coding(system=coding_system("HL70272"), code=code),) if code else ()
+    return (LEVELS.get(code) or Coding(system=coding_system("HL70272"), code=code),) if code else ()
 
 
 def _comment(notes: Notebook, order: Order) -> str | None:

@@ -18,12 +18,16 @@ _LOOKED_AT = 4096
 
 
 class Hl7v2Format:
-    """HL7v2 in ER7: reads ORU, MDM and the French ADT set; writes ORU^R01 and ADT."""
+    """HL7v2 in ER7: ORU, MDM, the French ADT set and the business acknowledgements ZAM.
+
+    Options of a partner: those of the header (`sending_application`, `sending_facility`, `receiving_…`), and for
+    documents `document_message`, `document_content` and `document_profile` (`written_documents`).
+    """
 
     name = "hl7v2"
     media_type = "application/hl7-v2"
     extension = ".hl7"
-    writes = frozenset({ItemKind.LAB_REPORT, ItemKind.STAY, ItemKind.IDENTITY, ItemKind.RECEIPT})
+    writes = frozenset(ItemKind)
     reads = frozenset(ItemKind)
 
     def sniff(self, content: bytes) -> float:

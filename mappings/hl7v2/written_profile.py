@@ -8,6 +8,9 @@ VERSION = "2.6"
 PROFILE = "2.1^CISIS_CDA_HL7_V2"
 """MSH-21 of a document that is sent on to the DMP or to MSSanté."""
 
+LPS = "CISIS_CDA_HL7_LPS"
+"""Profile (MSH-21) of a document that came by mail: a second ED is that mail, Message-ID and subject in OBX-3."""
+
 YES_NO = "expandedYes-NoIndicator"
 ANSWERS = {True: f"Y^^{YES_NO}", False: f"N^^{YES_NO}"}
 

@@ -7,14 +7,13 @@ said at all is a Finding.
 
 from __future__ import annotations
 
-import re
-
 from mappings.contracts import WriteContext
 from mappings.hl7v2.lab_reports import CHAPTER_PATH, REPORT_TYPE
 from mappings.hl7v2.pen import Pen
 from mappings.hl7v2.remarks import CONCLUSION, REPORT_COMMENT, REPORT_TEXT
 from mappings.hl7v2.statuses import TO_ORDER
 from mappings.hl7v2.times import stamp
+from mappings.hl7v2.written_files import encapsulated
 from mappings.hl7v2.written_patient import write_msh, write_pid
 from mappings.hl7v2.written_types import ce, cnn, coding, cx, ei, xcn, xon
 from mappings.hl7v2.written_values import write_note, write_observation
@@ -24,10 +23,8 @@ from schemas.finding import Severity
 from schemas.item import LabReportItem
 from schemas.lab import LabChapter, LabReport, ParentResult, ResultStatus, Specimen
 
-_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
 REPORT_NAME = "CR d'examens biologiques"
 _NAMELESS = Coding(system=LOINC, code=REPORT_TYPE, display=REPORT_NAME)
-_KINDS = {"application/pdf": ("application", "pdf"), "text/xml": ("TEXT", "XML"), "text/plain": ("TEXT", "plain")}
 
 
 def write_report(pen: Pen, item: LabReportItem, context: WriteContext) -> None:
@@ -194,11 +191,9 @@ class _Orders:
         """Write a file as an OBX of type ED; one whose bytes are not at hand is a Finding."""
         pen = self.pen
         pen.begin("OBX")
-        if attachment.data is None or _NOT_BASE64.search(attachment.data):
-            pen.note(Severity.ERROR, "hl7v2.write.no_bytes", "the bytes of an attachment are not there to be sent")
+        file = encapsulated(pen, attachment)
+        if file is None:
             return number
-        family, _, subtype = attachment.media_type.partition("/")
-        kind, sub = _KINDS.get(attachment.media_type, (family, subtype))
         title = attachment.title or attachment.filename or REPORT_NAME
         pen.segment(
             "OBX",
@@ -206,7 +201,7 @@ class _Orders:
                 1: str(number),
                 2: "ED",
                 3: ce(pen, (_NAMELESS.model_copy(update={"display": title}),)),
-                5: f"^{pen.text(kind)}^{pen.text(sub)}^Base64^{attachment.data}",
+                5: file,
                 11: "F",
             },
         )

@@ -5,17 +5,16 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from filled_items import EVERY_ITEM
 from hl7v2_messages import INS, PID, message, reading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mappings.contracts import Piece, Splitter, WriteContext, WriteRefused
+from mappings.contracts import Piece, ReadContext, Splitter, WriteContext
 from mappings.hl7v2 import FORMAT
 from mappings.hl7v2.positions import positions
 from mappings.registry import formats
-from schemas.document import Document
-from schemas.identity import PatientIdentity
-from schemas.item import DocumentItem, Provenance
+from schemas.item import ItemKind
 
 CONTENT = message(PID, "OBR|1||F-1|A^A^L", "OBX|1|ST|718-7^Hémoglobine^LN||à 5 €|g/dL|||||F", "ZBE|M1|20260105||INSERT")
 
@@ -157,15 +156,11 @@ def test_hl7apy_is_not_imported_before_it_is_needed() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_kinds_that_are_not_written_are_refused() -> None:
-    item = DocumentItem(
-        id="0" * 32,
-        patient=PatientIdentity(),
-        source=Provenance(format="canonical", where="test"),
-        content=Document(),
-    )
-    with pytest.raises(WriteRefused):
-        FORMAT.write(item, WriteContext(now=datetime(2026, 1, 5, tzinfo=UTC), identity="1"))
+def test_every_kind_is_read_and_written() -> None:
+    assert FORMAT.reads == FORMAT.writes == frozenset(ItemKind)
+    for item in EVERY_ITEM:
+        rendition = FORMAT.write(item, WriteContext(now=datetime(2026, 1, 5, tzinfo=UTC), identity="1"))
+        assert item.kind in {one.kind for one in FORMAT.read(rendition.content, ReadContext()).items}
 
 
 def test_every_field_outside_the_known_ones_is_listed_as_unread() -> None:
