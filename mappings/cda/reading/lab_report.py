@@ -26,13 +26,13 @@ from mappings.cda.reading.chapters import Chapters
 from mappings.cda.reading.header import Header
 from mappings.cda.reading.narrative import plain_text
 from mappings.cda.reading.node import Node
+from mappings.cda.reading.report_status import status_of_report, without_status
 from mappings.cda.reading.scribe import Scribe
 from mappings.cda.reading.specimens import Specimens
-from mappings.lab_status import observations_of
 from schemas.actors import Professional
 from schemas.attachment import Attachment
 from schemas.document import Document
-from schemas.lab import LabChapter, LabReport, ResultStatus, Specimen
+from schemas.lab import LabChapter, LabReport, Specimen
 
 _TITLES = {
     "": "comment",
@@ -43,11 +43,6 @@ _TITLES = {
     REPORT_TEXT_TITLE.casefold(): "text",
 }
 """What a comment section is by its title; under any other title it is a comment that begins with it."""
-_STATUSES = {
-    "completed": ResultStatus.FINAL,
-    "active": ResultStatus.PARTIAL,
-    "aborted": ResultStatus.CANCELLED,
-}
 _SECTIONS = {
     COMMENT_SECTION: "comment",
     PDF_COPY_SECTION: "copy",
@@ -103,6 +98,7 @@ def lab_report_of(
         scribe.notes.warning("cda.report.no_chapter", "structuredBody", "the report has no chapter with results")
     report_id, authority = _report_id(document, about)
     order = header.order
+    status = status_of_report(header.event.status, chapters)
     return LabReport(
         report_id=report_id,
         report_authority=authority,
@@ -111,7 +107,7 @@ def lab_report_of(
         version=about.version,
         order_id=order.value if order is not None else None,
         order_authority=order.system if order is not None else None,
-        status=_status(header, chapters),
+        status=status,
         title=about.title,
         codes=header.codes,
         collected_at=_collected(about, specimens.found),
@@ -126,7 +122,7 @@ def lab_report_of(
         comment="\n".join(said["comment"]) or None,
         text="\n".join(said["text"]) or None,
         specimens=tuple(specimens.found),
-        chapters=tuple(chapters),
+        chapters=tuple(without_status(status, chapter) for chapter in chapters),
         attachments=files,
     )
 
@@ -216,28 +212,3 @@ def _collected(about: Document, specimens: list[Specimen]) -> str | None:
         (one.at for one in about.participants if one.kind == "PRF" and one.function and one.function.code == "PRELV"),
         None,
     )
-
-
-def _status(header: Header, chapters: list[LabChapter]) -> ResultStatus:
-    """Say how far the report is: what the main act says, unless a chapter or result is still under way."""
-    stated = _STATUSES.get(header.event.status or "")
-    statuses = {one.status for one in observations_of(chapters)} | set(_chapter_statuses(chapters))
-    if stated is ResultStatus.FINAL and not statuses.isdisjoint(_UNDER_WAY):
-        return ResultStatus.PARTIAL
-    if stated is not None:
-        return stated
-    if statuses and statuses.issubset(_DONE):
-        return ResultStatus.FINAL
-    return ResultStatus.PARTIAL if not statuses.isdisjoint(_UNDER_WAY) else ResultStatus.UNKNOWN
-
-
-_UNDER_WAY = frozenset({ResultStatus.PRELIMINARY, ResultStatus.PARTIAL, ResultStatus.REGISTERED})
-_DONE = frozenset({ResultStatus.FINAL, ResultStatus.CANCELLED})
-
-
-def _chapter_statuses(chapters: list[LabChapter] | tuple[LabChapter, ...]) -> list[ResultStatus]:
-    return [
-        status
-        for chapter in chapters
-        for status in ((chapter.status,) if chapter.status else ()) + tuple(_chapter_statuses(chapter.chapters))
-    ]

@@ -104,7 +104,7 @@ def test_chapters_sub_chapters_and_batteries() -> None:
     (chapter,) = report_of(reading(cr_bio(outer))).chapters
     assert (chapter.title, [one.code for one in chapter.codes]) == ("HEMATOLOGIE", ["18723-7"])
     (sub,) = chapter.chapters
-    assert (sub.title, len(sub.observations), sub.status) == ("Hémogramme", 1, ResultStatus.FINAL)
+    assert (sub.title, len(sub.observations), sub.status) == ("Hémogramme", 1, None)
     (found,) = sub.chapters
     assert (found.title, [one.code for one in found.codes], len(found.observations)) == ("Hémogramme", ["58410-2"], 2)
 
@@ -216,6 +216,8 @@ def test_status_of_the_report() -> None:
     assert report_of(reading(cr_bio(done, others=service.format("active")))).status is ResultStatus.PARTIAL
     assert report_of(reading(cr_bio(waiting, others=service.format("completed")))).status is ResultStatus.PARTIAL
     assert report_of(reading(cr_bio(""))).status is ResultStatus.UNKNOWN
+    (chapter,) = report_of(reading(cr_bio(waiting, others=service.format("completed")))).chapters
+    assert chapter.status is ResultStatus.FINAL
 
 
 def test_comments_conclusion_and_reason() -> None:
