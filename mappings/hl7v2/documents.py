@@ -33,6 +33,8 @@ __all__ = ["DocumentReading", "is_document", "is_meta", "read_document"]
 
 FINAL = frozenset({"AU", "LA"})
 PATIENT_CLASS = "http://terminology.hl7.org/CodeSystem/v2-0004"
+CLASSES = {"IMP": "I", "ACUTE": "I", "NONAC": "I", "EMER": "E", "AMB": "O"}
+"""PV1-2 of the kinds of encounter that a CDA names (v3 ActCode)."""
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 LEVELS = {letter: Coding(system=_CONFIDENTIALITY, code=code) for letter, code in (("U", "N"), ("R", "R"), ("V", "V"))}
 """TXA-18 (table 0272): usual control, restricted, very restricted."""
@@ -146,6 +148,8 @@ def read_document(
         if identity is not None:
             check_patient(notes, carried, identity, obx)
         document, unused = completed(notes, document, carried.document, obx)
+        if document.encounter_type is not None and CLASSES.get(document.encounter_type.code) == patient_class(patient):
+            unused -= {"encounter_type"}
         _leave_unused(notes, patient, order, unused)
     sender = who.sender
     if who.organization is not None and (sender is not None or carried is not None):
@@ -265,8 +269,13 @@ def _created(notes: Notebook, obr: Segment | None, txa: Segment | None) -> str |
     return at or (notes.time(obr, 22) if obr is not None else None)
 
 
+def patient_class(patient: PatientGroup) -> str:
+    """Give PV1-2."""
+    return patient.pv1.code(2) if patient.pv1 is not None else ""
+
+
 def _encounter(notes: Notebook, patient: PatientGroup) -> Coding | None:
-    code = patient.pv1.code(2) if patient.pv1 is not None else ""
+    code = patient_class(patient)
     if patient.pv1 is not None:
         notes.use(patient.pv1, 2)
     return Coding(system=PATIENT_CLASS, code=code) if code not in _NO_CLASS else None

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from mappings.contracts import FormatError, ReadContext, WriteContext
 from mappings.hl7v2.document_operation import ORDER_CONTROLS, STATUSES
-from mappings.hl7v2.documents import FINAL, PATIENT_CLASS
+from mappings.hl7v2.documents import CLASSES, FINAL, PATIENT_CLASS
 from mappings.hl7v2.pen import Pen
 from mappings.hl7v2.times import stamp
 from mappings.hl7v2.written_delivery import write_delivery, write_metadata
@@ -30,7 +30,7 @@ from mappings.hl7v2.written_txa import status_code, write_txa
 from mappings.hl7v2.written_types import ce, cnn, coding, cx, xcn
 from mappings.hl7v2.written_values import write_note
 from schemas.attachment import Attachment
-from schemas.document import Document
+from schemas.document import Document, DocumentOperation
 from schemas.finding import Severity
 from schemas.item import DocumentItem
 
@@ -39,7 +39,6 @@ CONTENTS = ("as-is", "cda")
 _CONTROL = {asked: code for code, asked in ORDER_CONTROLS.items()}
 _STATUS = {asked: code for code, asked in STATUSES.items()}
 _EVENT = {"create": "T02", "replace": "T10", "delete": "T04"}
-_CLASSES = {"IMP": "I", "EMER": "E", "AMB": "O"}
 
 
 class Payload(NamedTuple):
@@ -99,8 +98,10 @@ def _payload(pen: Pen, item: DocumentItem, context: WriteContext) -> Payload:
     files = item.content.attachments
     first = _bytes(files[0]) if files else None
     if _option(context, "document_content", CONTENTS) == "cda" and first is not None and not is_cda(first):
-        rendition = FORMAT.write(item, context)
+        rendition = FORMAT.write(_to_wrap(item), context)
         pen.findings += rendition.findings
+        if files[0].filename:
+            pen.lost("the file name of an attachment")
         made = base64.b64encode(rendition.content).decode("ascii")
         size = len(rendition.content)
         files = (Attachment(media_type="text/xml", title=item.content.title, size=size, data=made), *files[1:])
@@ -125,6 +126,14 @@ def _payload(pen: Pen, item: DocumentItem, context: WriteContext) -> Payload:
     return Payload(sent, own or Document(), own is not None)
 
 
+def _to_wrap(item: DocumentItem) -> DocumentItem:
+    """Give the document to make a CDA of: the message asks for a deletion, not the document in it."""
+    if item.content.operation is not DocumentOperation.DELETE:
+        return item
+    plain = item.content.model_copy(update={"operation": DocumentOperation.CREATE})
+    return item.model_copy(update={"content": plain, "replaces": None})
+
+
 def _bytes(file: Attachment) -> bytes | None:
     try:
         return base64.b64decode(file.data, validate=True) if file.data is not None else None
@@ -137,7 +146,7 @@ def _patient_class(document: Document) -> str:
     kind = document.encounter_type
     if kind is not None and kind.system == PATIENT_CLASS:
         return kind.code
-    known = _CLASSES.get(kind.code) if kind is not None else None
+    known = CLASSES.get(kind.code) if kind is not None else None
     return known or ("U" if document.visit is not None else "N")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import BaseModel
+
 from mappings.hl7v2.documents import PATIENT_CLASS
 from mappings.hl7v2.pen import Pen
 from mappings.hl7v2.written_delivery import is_visibility
@@ -10,6 +12,7 @@ from schemas.coding import Coding
 from schemas.document import Document
 from schemas.finding import Severity
 from schemas.item import DocumentItem
+from schemas.value_sets import code_system_url
 
 _NOWHERE = {
     "set_id": "the id that all versions share",
@@ -66,10 +69,27 @@ def note_losses(pen: Pen, item: DocumentItem, own: Document, *, mdm: bool) -> No
 
 def _unsaid(document: Document, own: Document, name: str) -> bool:
     """Say whether the document says something here that its CDA does not say."""
-    ours, theirs = getattr(document, name), getattr(own, name)
-    if isinstance(ours, Coding) and isinstance(theirs, Coding):
-        return (ours.system, ours.code) != (theirs.system, theirs.code)
-    return bool(ours) and ours != theirs
+    return not _is_said(getattr(document, name), getattr(own, name))
+
+
+def _is_said(ours: object, theirs: object) -> bool:
+    """Say whether all that one value says is said by another, which may say more."""
+    if ours is None or ours == () or ours == theirs:
+        return True
+    if isinstance(ours, Coding):
+        return isinstance(theirs, Coding) and _key(ours) == _key(theirs)
+    if isinstance(ours, BaseModel):
+        fields = type(ours).model_fields
+        return isinstance(theirs, type(ours)) and all(_is_said(getattr(ours, n), getattr(theirs, n)) for n in fields)
+    if isinstance(ours, str) and isinstance(theirs, str):
+        return ours.casefold() == theirs.casefold()
+    if isinstance(ours, tuple):
+        return isinstance(theirs, tuple) and all(any(_is_said(one, other) for other in theirs) for one in ours)
+    return False
+
+
+def _key(code: Coding) -> tuple[str, str]:
+    return code_system_url(code.system or ""), code.code
 
 
 def _encounter_lost(document: Document, own: Document) -> bool:
