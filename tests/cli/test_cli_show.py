@@ -34,7 +34,7 @@ def test_a_report_is_a_table_with_its_earlier_results() -> None:
         "6.2 ↑↑ mmol/L 3.5 – 5 ▁▅█ 4.1 2026-02-01 08:00",
         "5.3 2026-03-01",
         "160 mg/L 2026-01-01",
-        "another unit: 242 mg/L",
+        "other unit: 242 mg/L",
         "method: Potentiométrie",
         "Escherichia coli Isolat 1",
         "Amoxicilline ≤ 32 R mg/L",

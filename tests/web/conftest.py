@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from web_client import Browser
 from web_journal import ADMIN, Journal, fill, hasten, open_journal
+from web_person import CHROMIUM, NOW, Person, Served
 
 from router.journal.store import JournalPlace, open_store
 from router.web.app import create_app
 from router.web.context import FlowStatus, RouteStatus, WebContext
 from router.web.desk import Desk
 from router.web.sessions import start_session
-
-NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
 
 
 @dataclass
@@ -110,3 +110,31 @@ def site(journal: Journal) -> Iterator[Site]:
     yield made
     made.desk.live.close()
     made.desk.close()
+
+
+@pytest.fixture
+def served(journal: Journal) -> Iterator[Served]:
+    """The application on a port of its own."""
+    made = Served(journal)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A real browser, for the tests of one module."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def person(chromium: Any, served: Served) -> Iterator[Person]:
+    """Somebody in front of it; what the browser complained of fails the test."""
+    made = Person(chromium, served)
+    yield made
+    made.context.close()
+    assert made.complaints == []
