@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from lxml import etree
 
 _BLOCKS = frozenset({"paragraph", "list", "item", "table", "tr", "caption", "thead", "tbody", "tfoot"})
 _CELLS = frozenset({"td", "th"})
+_BLANKS = re.compile(r"[ \t\r\n]+")
 _BREAK = "\x00"
 """Stands for a line break while a text is put together: XML cannot hold it."""
 _LONGEST = 100_000
@@ -61,15 +64,14 @@ def plain_text(element: etree._Element) -> str | None:
 
 
 def _folded(text: str) -> str:
-    """Fold the blanks of a text into single spaces, keeping one at each end where there was one."""
-    words = " ".join(text.split())
-    if not words:
-        return " "
-    return (" " if text[0].isspace() else "") + words + (" " if text[-1].isspace() else "")
+    """Fold the blanks of XML into single spaces; other spaces (no-break, thin) are the author's own."""
+    return _BLANKS.sub(" ", text)
 
 
 def _line(line: str) -> str:
-    cells = [" ".join(cell.split()) for cell in line.split("\t")]
+    """Join the cells of a line; no-break spaces, by which a text keeps its columns, become plain ones."""
+    cells = [_BLANKS.sub(" ", cell).strip(" ").replace("\xa0", " ") for cell in line.split("\t")]
+    cells = [cell.rstrip() if cell.strip() else "" for cell in cells]
     while cells and not cells[-1]:
         cells.pop()
-    return " | ".join(cells).strip()
+    return " | ".join(cells)

@@ -31,9 +31,12 @@ class Validation(NamedTuple):
 
 
 class Around(NamedTuple):
-    """What the block around a result says for all of its results: that there are specimens, and who validated them."""
+    """What the block around a result says for all of its results.
 
-    specimen: bool = False
+    `collected` are the ids of the specimens that it names; `validation` is who validated its results, and when.
+    """
+
+    collected: tuple[str, ...] = ()
     validation: Validation = Validation()
 
 

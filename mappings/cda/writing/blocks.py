@@ -21,7 +21,7 @@ from mappings.cda.writing.times import interval, stamp
 from mappings.french_time import write_moment
 from mappings.lab_status import observations_of
 from schemas.coding import LOINC, Identifier
-from schemas.lab import LabChapter, ParentResult, ResultStatus, Specimen
+from schemas.lab import LabChapter, ParentResult, Specimen
 
 _BATTERY = (
     '<organizer classCode="BATTERY" moodCode="EVN">'
@@ -51,7 +51,9 @@ def act(bench: Bench, page: Page, chapter: LabChapter, specimens: Sequence[Speci
     translations = "".join(f"<translation{attributes_of(one, chapter.title)}/>" for one in others)
     coded = attributes_of(code, chapter.title) if code is not None else ""
     written = f"<code{coded}>{translations}</code>" if coded or translations else '<code nullFlavor="NI"/>'
-    around = Around(bool(specimens), _validation(chapter))
+    waiting = chapter.status is None and bench.report.status in UNDER_WAY
+    status = "active" if waiting else block_status(chapter)
+    around = Around(tuple(one.id for one in specimens), _validation(chapter))
     collected = [f"{_COMP}{_specimen(bench, page, one)}</entryRelationship>" for one in specimens]
     whole = "" if chapter.parent is None else isolate(bench, page, chapter, around, named=False)
     inside = f"{_COMP}{whole}</entryRelationship>" if whole else ""
@@ -69,7 +71,7 @@ def act(bench: Bench, page: Page, chapter: LabChapter, specimens: Sequence[Speci
     return (
         '<entry typeCode="DRIV"><templateId root="1.3.6.1.4.1.19376.1.3.1"/>'
         '<templateId root="1.2.250.1.213.1.1.3.21"/><act classCode="ACT" moodCode="EVN">'
-        f"{written}{_status(chapter)}{validator(bench, *around.validation)}"
+        f'{written}<statusCode code="{status}"/>{validator(bench, *around.validation)}'
         f"{''.join(collected)}{inside}{media}{comment}</act></entry>"
     )
 
@@ -156,7 +158,7 @@ def block_status(chapter: LabChapter) -> str:
     statuses = {one.status for one in chapter.observations}
     if chapter.status in UNDER_WAY or not statuses.isdisjoint(UNDER_WAY):
         return "active"
-    if chapter.status in ABORTED or (statuses and statuses <= {ResultStatus.CANCELLED}):
+    if chapter.status in ABORTED:
         return "aborted"
     inner = {block_status(one) for one in chapter.chapters}
     return "active" if "active" in inner else "completed"

@@ -131,10 +131,11 @@ def _sections(bench: Bench, chapters: tuple[LabChapter, ...]) -> Iterator[str]:
     names = Names()
     copies, images = sorted_files(bench)
     media = image_entries(images, names)
-    waiting = {one.id: one for one in report.specimens}
+    named = {one.specimen for one in observations_of(chapters)}
+    unnamed = tuple(one.id for one in report.specimens if one.id not in named)
     for rank, chapter in enumerate(chapters):
-        last = rank == len(chapters) - 1
-        yield f"<component>{_chapter(bench, names, chapter, waiting, media if last else '', last=last)}</component>"
+        files, rest = (media, unnamed) if rank == len(chapters) - 1 else ("", ())
+        yield f"<component>{_chapter(bench, names, chapter, rest, files)}</component>"
     for title, text in (
         (CONCLUSION_TITLE, report.conclusion),
         (COMMENT_TITLE, report.comment),
@@ -155,17 +156,17 @@ def _comment(bench: Bench, title: str, text: str | None) -> str:
     )
 
 
-def _chapter(
-    bench: Bench, names: Names, chapter: LabChapter, waiting: dict[str, Specimen], media: str, *, last: bool
-) -> str:
-    """Write a chapter: sub-chapters where it only groups them, else one act with all that it holds."""
-    if _only_groups(chapter) and not media and not (last and _unnamed(chapter, waiting)):
+def _chapter(bench: Bench, names: Names, chapter: LabChapter, unnamed: tuple[str, ...], media: str) -> str:
+    """Write a chapter: sub-chapters where it only groups them, else one act with all that it holds.
+
+    The last chapter also takes the specimens that no result names (`unnamed`), and the images.
+    """
+    if _only_groups(chapter) and not media and not unnamed:
         inner = "".join(
-            f"<component>{_leaf(bench, names, one, waiting, '', _SUB_CHAPTER, last=False)}</component>"
-            for one in chapter.chapters
+            f"<component>{_leaf(bench, names, one, (), '', _SUB_CHAPTER)}</component>" for one in chapter.chapters
         )
         return f"<section>{_head(chapter, _CHAPTER)}{inner}</section>"
-    return _leaf(bench, names, chapter, waiting, media, _CHAPTER, last=last)
+    return _leaf(bench, names, chapter, unnamed, media, _CHAPTER)
 
 
 def _only_groups(chapter: LabChapter) -> bool:
@@ -174,28 +175,13 @@ def _only_groups(chapter: LabChapter) -> bool:
     return bool(chapter.chapters) and not own and all(one.system == LOINC for one in chapter.codes)
 
 
-def _unnamed(chapter: LabChapter, waiting: dict[str, Specimen]) -> bool:
-    return bool(set(waiting) - _named(chapter))
-
-
-def _named(chapter: LabChapter) -> set[str]:
-    return {one.specimen for one in observations_of((chapter,)) if one.specimen is not None}
-
-
 def _leaf(
-    bench: Bench,
-    names: Names,
-    chapter: LabChapter,
-    waiting: dict[str, Specimen],
-    media: str,
-    template: tuple[str, str],
-    *,
-    last: bool,
+    bench: Bench, names: Names, chapter: LabChapter, unnamed: tuple[str, ...], media: str, template: tuple[str, str]
 ) -> str:
-    """Write a section with its narrative and its one entry; the last one takes the specimens that no result names."""
+    """Write a section with its narrative and its one entry, which says again each specimen that its results name."""
     page = Page(names)
-    wanted = set(waiting) if last else _named(chapter)
-    taken = [waiting.pop(key) for key in list(waiting) if key in wanted]
+    wanted = {*unnamed, *(one.specimen for one in observations_of((chapter,)))}
+    taken = [one for one in bench.report.specimens if one.id in wanted]
     entry = act(bench, page, chapter, taken, media)
     return f"<section>{_head(chapter, template)}{page.text()}{entry}</section>"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from mappings.cda.writing.markup import escaped
 
+_KEPT = re.compile(r"^ +|(?<= ) +| +$", re.MULTILINE)
 COLUMNS = ("Examen", "Résultat", "Valeurs de référence", "Interprétation", "Antériorités")
 _SPAN = len(COLUMNS)
 
@@ -25,8 +27,11 @@ class Names:
 
 
 def lines(text: str) -> str:
-    """Write a text with its line breaks."""
-    return escaped(text.strip("\n")).replace("\n", "<br/>")
+    """Write a text with its line breaks; spaces that begin a line or follow another become no-break spaces.
+
+    A reader of XML may fold blanks: columns that a laboratory lined up must stay so.
+    """
+    return _KEPT.sub(lambda found: "\xa0" * len(found[0]), escaped(text.strip("\n"))).replace("\n", "<br/>")
 
 
 def content(name: str, text: str) -> str:

@@ -8,8 +8,8 @@ from mappings.cda.writing.codes import attributes_of, ii, names_its_system, usab
 from mappings.cda.writing.markup import NULL, attribute, clean, escaped
 from mappings.cda.writing.narrative import Page, content, lines
 from mappings.cda.writing.times import ts
-from mappings.cda.writing.values import Written, is_parallel, reference_range, spelled, value_element
-from mappings.lab_text import range_text, value_text
+from mappings.cda.writing.values import Written, is_parallel, reference_range, value_element, words_of
+from mappings.lab_text import range_text
 from schemas.coding import LOINC, Coding, Identifier
 from schemas.lab import Observation, PreviousResult, Reference, ResultStatus
 from schemas.value_sets import abnormal_flags
@@ -96,7 +96,7 @@ def observation(bench: Bench, page: Page, given: Observation, around: Around) ->
         + (other.xml if other is not None else "")
         + _interpretations(bench, given.flags)
         + method
-        + _specimen(bench, given, said=around.specimen)
+        + _specimen(bench, given, around)
         + performer(bench, given.performer)
         + ("" if validation_of(given) == around.validation else validator(bench, *validation_of(given)))
         + relations
@@ -123,7 +123,7 @@ def _result_words(bench: Bench, given: Observation, name: str, written: Written 
     if other is not None:
         words.append(content(f"{name}w", other.words) if other.pointed else lines(other.words))
     elif given.second is not None:
-        words.append(lines(f"{value_text(given.second.value, bench.case.zone)} {spelled(given.second.unit)}".strip()))
+        words.append(lines(words_of(given.second.value, given.second.unit, bench.case.zone)))
     said = _SAID.get(given.status)
     if said:
         words.append(f"({said})")
@@ -142,7 +142,7 @@ def _flag_words(flag: str) -> str:
 
 
 def _earlier(one: PreviousResult, bench: Bench) -> str:
-    words = f"{value_text(one.value, bench.case.zone)} {spelled(one.unit)}".strip()
+    words = words_of(one.value, one.unit, bench.case.zone)
     day = (one.effective_at or "")[:10]
     return f"{words} ({'/'.join(reversed(day.split('-')))})" if day else words
 
@@ -201,13 +201,13 @@ def _method(method: Coding | None, name: str) -> tuple[str, str]:
     return f"<methodCode{attributes}>{pointer}</methodCode>", shown
 
 
-def _specimen(bench: Bench, given: Observation, *, said: bool) -> str:
-    """Write in which specimen it was measured, by the specimen's number.
+def _specimen(bench: Bench, given: Observation, around: Around) -> str:
+    """Write in which specimen it was measured, by the specimen's number, unless it is the only one of the block.
 
     Where the block names one and the result none, the number is unknown: silence would say that it is that one.
     """
     number = bench.specimens.get(given.specimen or "")
-    if number is None and not said:
+    if around.collected == ((given.specimen,) if number is not None else ()):
         return ""
     identifier = number if number is not None else f"<id{NULL}/>"
     return f'<specimen typeCode="SPC"><specimenRole classCode="SPEC">{identifier}</specimenRole></specimen>'

@@ -108,7 +108,7 @@ def value_element(
     notes: Notes,
 ) -> Written:
     """Write a `value`; `name` is the ID that its words will have in the narrative if it points to them."""
-    words = _words(value, unit, zone)
+    words = words_of(value, unit, zone)
     match value:
         case QuantityValue(number=number, comparator=comparator):
             measure = _Measure(unit)
@@ -153,11 +153,11 @@ def value_element(
     )
 
 
-def _words(value: ObservationValue, unit: Unit | None, zone: ZoneInfo) -> str:
-    """Give the words of a value; a number is followed by its unit."""
+def words_of(value: ObservationValue, unit: Unit | None, zone: ZoneInfo) -> str:
+    """Give the words of a value for people: a number with a decimal comma, followed by its unit."""
     words = value_text(value, zone)
-    if isinstance(value, (QuantityValue, RangeValue)) and (shown := spelled(unit)):
-        return f"{words} {shown}"
+    if isinstance(value, (QuantityValue, RangeValue)):
+        return f"{words.replace('.', ',')} {spelled(unit)}".strip()
     return words
 
 
