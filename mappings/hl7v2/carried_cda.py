@@ -7,13 +7,17 @@ the document's id, type or replaced version, they must agree.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import NamedTuple
+
+from lxml import etree
 
 from mappings.contracts import FormatError
 from mappings.hl7v2.er7 import Segment
 from mappings.hl7v2.notebook import Notebook
 from mappings.same_person import SamePerson, other_patient, same_person
+from mappings.xml_source import parse_xml
 from schemas.attachment import Attachment
 from schemas.document import Document, DocumentOperation
 from schemas.finding import Unread
@@ -21,6 +25,7 @@ from schemas.identity import PatientIdentity
 from schemas.item import DocumentItem, LabReportItem
 from schemas.lab import ResultStatus
 
+_V3 = "{urn:hl7-org:v3}"
 _OF_THE_MESSAGE = frozenset(
     {
         "operation",
@@ -53,7 +58,7 @@ class Carried(NamedTuple):
 
 
 def read_cda(notes: Notebook, obx: Segment, content: bytes) -> Carried | None:
-    """Read the CDA of an OBX; None, with a Finding, when it is none or cannot be read."""
+    """Read the CDA of an OBX; None when it is none or is not even XML. What is wrong is a Finding."""
     from mappings.cda import FORMAT, is_cda  # imported late: most messages carry none
 
     place = obx.where(5, 5)
@@ -66,7 +71,7 @@ def read_cda(notes: Notebook, obx: Segment, content: bytes) -> Carried | None:
         reading = FORMAT.read(content, context)
     except FormatError as problem:
         notes.warn("hl7v2.document.cda", place, f"the CDA inside cannot be read ({problem.code})")
-        return None
+        return identified(content)
     for finding in reading.findings:
         where = f"{place} {finding.where}".strip()
         notes.findings.append(finding.model_copy(update={"where": where}))
@@ -74,6 +79,28 @@ def read_cda(notes: Notebook, obx: Segment, content: bytes) -> Carried | None:
     report = next((item for item in reading.items if isinstance(item, LabReportItem)), None)
     unread = tuple(Unread(where=f"{place} {one.where}", text=one.text) for one in reading.unread)
     return Carried(document.patient, document.content, report, unread)
+
+
+def identified(content: bytes) -> Carried | None:
+    """Give the ids alone of a CDA that is XML and not a whole document: a deletion must name what it deletes."""
+    try:
+        root = parse_xml(content, code="cda")
+    except FormatError:
+        return None
+    own = root.find(f"{_V3}id")
+    parent = root.find(f"{_V3}relatedDocument[@typeCode='RPLC']/{_V3}parentDocument/{_V3}id")
+    data = base64.b64encode(content).decode("ascii")
+    document = Document(
+        document_id=_number(own),
+        replaces_id=_number(parent),
+        attachments=(Attachment(media_type="text/xml", size=len(content), data=data),),
+    )
+    return Carried(PatientIdentity(), document, None, ())
+
+
+def _number(node: etree._Element | None) -> str | None:
+    root, extension = (node.get("root"), node.get("extension")) if node is not None else (None, None)
+    return f"{root}^{extension}" if root and extension else root
 
 
 def completed(notes: Notebook, said: Document, cda: Document, obx: Segment) -> tuple[Document, frozenset[str]]:

@@ -6,24 +6,20 @@ Recipients come from PRT only, never from the CDA. A CDA completes the metadata 
 
 from __future__ import annotations
 
-import base64
 from typing import NamedTuple
 
-from mappings.hl7v2.attachments import attachment_of
-from mappings.hl7v2.carried_cda import Carried, check_patient, completed, files_of, read_cda
-from mappings.hl7v2.datatypes import coded, coding, coding_system, entity, interpreter
+from mappings.hl7v2.carried_cda import Carried, check_patient, completed
+from mappings.hl7v2.datatypes import coding, coding_system, entity, interpreter
+from mappings.hl7v2.document_files import read_files, take_mail, typed_text, with_name
 from mappings.hl7v2.document_operation import ORDER_CONTROLS, is_french, read_operation
 from mappings.hl7v2.document_people import people, read_participants
-from mappings.hl7v2.document_wishes import is_meta, read_mail, read_wishes
+from mappings.hl7v2.document_wishes import is_meta, read_wishes
 from mappings.hl7v2.er7 import Segment
 from mappings.hl7v2.groups import Order, PatientGroup, Result
 from mappings.hl7v2.lab_reports import visit_of
 from mappings.hl7v2.notebook import Notebook
 from mappings.hl7v2.syntax import NULL
-from mappings.hl7v2.values import value_of
-from mappings.hl7v2.written_profile import LPS
 from schemas.actors import Professional, Recipient
-from schemas.attachment import Attachment
 from schemas.coding import Coding
 from schemas.document import Document
 from schemas.identity import PatientIdentity
@@ -67,12 +63,6 @@ class DocumentReading(NamedTuple):
         return self.carried.report if self.carried is not None else None
 
 
-class _Files(NamedTuple):
-    attachments: tuple[Attachment, ...]
-    carried: tuple[Carried, Segment] | None
-    named: tuple[Coding | None, str | None]
-
-
 def is_document(notes: Notebook, order: Order) -> bool:
     """Say whether an order of an ORU carries a document to be sent on, rather than results with a file."""
     profile = notes.message.header.raw(21)
@@ -100,17 +90,18 @@ def read_document(
     obr, txa = order.obr, order.txa
     syntax = notes.syntax
     files, lines, texts = _parted(notes, order)
-    mail = _mail(notes, files)
-    found = _files(notes, files)
-    attachments = _with_name(found.attachments, txa)
+    mail = take_mail(notes, files)
+    found = read_files(notes, files)
+    attachments = with_name(found.attachments, txa)
     if texts and not attachments:
-        attachments = (_typed_text(notes, texts),)
+        attachments = (typed_text(notes, texts),)
     elif not attachments and event != "T11":
         notes.error("hl7v2.document.no_content", "OBX-5", "the message carries no document")
-    kind, title = _type(notes, found.named, obr, txa)
+    french = is_french(notes, lines)
+    kind, title = _type(notes, found.named, obr, txa, french=french)
     wishes, bodies = read_wishes(notes, lines)
     who = read_participants(notes, order)
-    operation = read_operation(notes, order, files, event, french=is_french(notes, lines))
+    operation = read_operation(notes, order, files, event, french=french)
     order_id = entity(syntax.components(obr.first(2)), syntax) if obr is not None else None
     report_id = entity(syntax.components(obr.first(3)), syntax) if obr is not None else None
     authors = people(notes, txa, 9, 5) or _observers(notes, files)
@@ -188,67 +179,26 @@ _RESULTS_ONLY = (4, 6, 7, 8, 13, 14, 15, 17, 19, 23, 24)
 _ORDERS_ONLY = (13, 14, 15, 16, 20, 24, 26, 28, 29)
 
 
-def _mail(notes: Notebook, files: list[Result]) -> str | None:
-    """Take out of the files the mail by which a document came (profile of the reverse flow, §6.3)."""
-    if len(files) < 2 or LPS not in notes.message.header.raw(21):
-        return None
-    mail = files.pop(1)
-    notes.leave_fields(mail.obx, 3)
-    return read_mail(notes, mail)
-
-
-def _files(notes: Notebook, files: list[Result]) -> _Files:
-    """Read the files; the first CDA among them is what the metadata come from."""
-    attachments: list[Attachment] = []
-    carried: tuple[Carried, Segment] | None = None
-    named: tuple[Coding | None, str | None] = (None, None)
-    for result in files:
-        obx = result.obx
-        codes = coded(obx.raw(3), notes.syntax)
-        found = attachment_of(notes, obx, codes.text)
-        if found is None:
-            notes.leave_fields(obx, 5)
-            continue
-        if not attachments:
-            named = (codes.codes[0] if codes.codes else None, codes.text)
-        cda = read_cda(notes, obx, found[1]) if found[0].media_type == "text/xml" else None
-        if cda is None:
-            attachments.append(found[0])
-            continue
-        attachments += files_of(cda, codes.text)
-        carried = carried or (cda, obx)
-    return _Files(tuple(attachments), carried, named)
-
-
-def _with_name(attachments: tuple[Attachment, ...], txa: Segment | None) -> tuple[Attachment, ...]:
-    """Give the first file the name that TXA-16 says."""
-    name = txa.syntax.text(txa.raw(16)) if txa is not None and attachments else ""
-    return (attachments[0].model_copy(update={"filename": name}), *attachments[1:]) if name else attachments
-
-
 def _type(
-    notes: Notebook, named: tuple[Coding | None, str | None], obr: Segment | None, txa: Segment | None
+    notes: Notebook,
+    named: tuple[Coding | None, str | None],
+    obr: Segment | None,
+    txa: Segment | None,
+    *,
+    french: bool,
 ) -> tuple[Coding | None, str | None]:
     """Read type and title: OBX-3 and OBR-4 have the same code, of which OBR-4 has the label when OBX-3 has a title."""
     kind, title = named
     ordered = coding(obr.raw(4), notes.syntax) if obr is not None else None
     told = txa.code(2) if txa is not None else ""
     said = {code for code in (kind and kind.code, ordered and ordered.code, told) if code}
-    if len(said) > 1:
+    if french and len(said) > 1:
         notes.warn("hl7v2.document.type", "OBX-3, OBR-4, TXA-2", "the type of the document is said differently")
     if kind is None or (ordered is not None and ordered.code == kind.code and ordered.system == kind.system):
         kind = ordered or kind
     if kind is None and told:
         kind = Coding(code=told)
     return kind, title
-
-
-def _typed_text(notes: Notebook, texts: list[Result]) -> Attachment:
-    """Make a file of a document that was typed into OBX of type TX, FT or ST."""
-    values = (value_of(notes, result.obx)[0] for result in texts)
-    lines = [getattr(value, "text", None) or "" for value in values]
-    content = "\n".join(lines).encode("utf-8")
-    return Attachment(media_type="text/plain", size=len(content), data=base64.b64encode(content).decode("ascii"))
 
 
 def _observers(notes: Notebook, files: list[Result]) -> tuple[Professional, ...]:

@@ -17,6 +17,7 @@ import binascii
 from typing import NamedTuple
 
 from mappings.contracts import FormatError, ReadContext, WriteContext
+from mappings.hl7v2.carried_cda import identified
 from mappings.hl7v2.document_operation import ORDER_CONTROLS, STATUSES
 from mappings.hl7v2.documents import CLASSES, FINAL, PATIENT_CLASS
 from mappings.hl7v2.pen import Pen
@@ -117,7 +118,8 @@ def _payload(pen: Pen, item: DocumentItem, context: WriteContext) -> Payload:
             pen.note(
                 Severity.WARNING, "hl7v2.document.cda", f"the CDA cannot be read ({problem.code}); it leaves as it is"
             )
-            own = own or Document()
+            known = identified(content)
+            own = own or (known.document if known is not None else Document())
             continue
         found = next(one.content for one in reading.items if isinstance(one, DocumentItem))
         own = own or found

@@ -13,7 +13,7 @@ from document_strategies import GENERALIST, changed, document_items
 from filled_items import COMMON, DOCUMENT, DOCUMENT_ITEM, PATIENT, PDF
 from hypothesis import HealthCheck, given, settings
 
-from mappings.contracts import Environment, ReadContext, Reading, Rendition, WriteContext
+from mappings.contracts import Environment, FormatError, ReadContext, Reading, Rendition, WriteContext
 from mappings.fhir import FORMAT
 from mappings.fhir.check import check_with_fhirclient
 from schemas.attachment import Attachment
@@ -117,6 +117,11 @@ def test_the_comprehensive_submission() -> None:
         "method": "PATCH",
         "url": "DocumentReference?identifier=urn:ietf:rfc:3986|urn:oid:2.999.3.0",
     }
+
+
+def test_a_form_that_there_is_not_is_refused() -> None:
+    with pytest.raises(FormatError, match="is one of"):
+        FORMAT.write(DOCUMENT_ITEM, context("PDSm"))
 
 
 def test_a_retry_says_the_same() -> None:

@@ -11,6 +11,7 @@ The option `document_source_id` is the OID that names this router as the source 
 
 from __future__ import annotations
 
+from mappings.contracts import FormatError
 from mappings.fhir import systems
 from mappings.fhir.writing.actors import professional, put_recipients, put_sender
 from mappings.fhir.writing.bundle import BundleBuilder, Resource, token
@@ -49,8 +50,13 @@ _HIDDEN_REPRESENTATIVES = Coding(system=systems.VISIBILITY, code="INVISIBLE_REPR
 
 
 def write_document(builder: BundleBuilder, item: DocumentItem) -> bytes:
-    """Write the DocumentReference and what it mentions, in the form that the partner wants; gives the content."""
+    """Write the DocumentReference and what it mentions, in the form that the partner wants; gives the content.
+
+    Raises FormatError `fhir.option` for a form that there is not.
+    """
     form = builder.context.options.get("document", FORMS[0])
+    if form not in FORMS:
+        raise FormatError("fhir.option", "document", f"the option document is one of {', '.join(FORMS)}")
     if form in FORMS[1:]:
         builder.self_contained = True
         submission = Submission(builder, item, simplified=form == "pdsm-simplified")

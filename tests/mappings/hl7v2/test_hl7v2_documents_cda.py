@@ -89,6 +89,13 @@ def test_a_cda_that_cannot_be_read_is_kept_and_said() -> None:
     assert base64.b64decode(file.data or "") == content
 
 
+def test_a_deletion_knows_what_it_deletes_even_from_a_cda_about_nobody() -> None:
+    start, rest = cda().split(b"<recordTarget>")
+    found = carried(start + rest.split(b"</recordTarget>")[1], control="CA", status="D")
+    assert codes(found) == ["hl7v2.document.cda"]
+    assert document(found).replaces == document(found).content.document_id == "1.2.3^D-1"
+
+
 def test_what_the_profile_calls_a_cda_and_is_none() -> None:
     data = base64.b64encode(b"Document fictif").decode()
     lines = (PID, "ORC|NW", OBR, f"OBX|1|ED|11502-2^CR^LN||^TEXT^XML^Base64^{data}||||||F")
