@@ -145,11 +145,12 @@ class Rig:
             RouteSection(name="all", when="patient.in_coordination", to=("tool",)),
         )
         self.retry = RetrySection(max_attempts=3, first_delay=0.02, max_delay=0.1)
+        self.format: str | None = "canonical"
         self.validate = "none"
         self.validation = ValidationSection()
 
     def loaded(self) -> Loaded:
-        source = SourceSection(connector="memory", format="canonical")
+        source = SourceSection(connector="memory", format=self.format)
         target = DestinationSection(connector="memory", retry=self.retry, validate=self.validate)
         configuration = Configuration(
             journal=JournalSection(data=".", url=self.place.url),
