@@ -94,6 +94,7 @@ TITLES = frozenset({"DR", "PR", "MC", "MG", "PC", "PG"})
 """Suffix of a person's name (JDV_J246). Canonical `civility` holds both: `M DR`."""
 
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+", re.ASCII)
+_URI = re.compile(r"(?:urn|https?):\S")
 _ENCODED = re.compile(r"[\s%]")
 _IN_CODES = "".join(chr(one) for one in range(33, 127) if chr(one) != "%")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -124,12 +125,15 @@ def root_of_system(system: str | None) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def code_system_of_oid(oid: str | None) -> str | None:
-    """Give the canonical system of a CDA `codeSystem`: its URL where it has one, `local` for ours, else `urn:oid:…`."""
+def code_system_of_oid(oid: str | None, name: str | None = None) -> str | None:
+    """Give the canonical system of a CDA `codeSystem`: its URL where it has one, `local` for ours, else `urn:oid:…`.
+
+    A system that has no OID stands under ours with its URI as its name (`codeSystemName`).
+    """
     if not oid:
         return None
     if oid == LOCAL_CODES_OID:
-        return LOCAL
+        return name if name is not None and _URI.match(name) else LOCAL
     return code_system_url(f"urn:oid:{oid}") if is_oid(oid) else oid
 
 

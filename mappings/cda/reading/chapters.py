@@ -23,6 +23,7 @@ from schemas.coding import Coding
 from schemas.lab import LabChapter, ParentResult, ResultStatus
 
 _RELATIONS = frozenset({"entryRelationship", "component", "entry"})
+_NOTHING = LabChapter()
 _STATEMENTS = frozenset({"act", "organizer", "observation", "procedure"})
 
 
@@ -87,7 +88,9 @@ class Chapters:
             if part.name == "observation":
                 observations.append(observation_of(scribe, part, self._in_specimen(part, around)))
             elif part.name == "organizer" or (part.name == "act" and not is_comment(part)):
-                chapters.append(self._block(part, around))
+                block = self._block(part, around)
+                if block.model_copy(update={"status": None}) != _NOTHING:
+                    chapters.append(block)
         named = self._named(node)
         parent = self._isolate(node)
         return LabChapter(

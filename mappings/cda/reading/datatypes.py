@@ -66,8 +66,8 @@ def concept(scribe: Scribe, node: Node) -> Concept:
 
 
 def _coding(node: Node, code: str) -> Coding:
-    oid = node.get("codeSystem")
-    return Coding(system=code_system_of_oid(oid), code=code_from(oid, code), display=node.get("displayName"))
+    oid, name = node.get("codeSystem"), node.get("codeSystemName")
+    return Coding(system=code_system_of_oid(oid, name), code=code_from(oid, code), display=node.get("displayName"))
 
 
 def coding(scribe: Scribe, node: Node | None) -> Coding | None:

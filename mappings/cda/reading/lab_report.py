@@ -204,11 +204,9 @@ def _prescriber(about: Document) -> Professional | None:
 
 
 def _collected(about: Document, specimens: list[Specimen]) -> str | None:
-    """Give the earliest time of collection: of the specimens, else when the sampler of the header took them."""
-    times = [one.collected_at for one in specimens if one.collected_at is not None]
-    if times:
-        return min(times)
-    return next(
+    """Give when the sampler of the header took the specimens, else the earliest time of collection of them."""
+    sampled = next(
         (one.at for one in about.participants if one.kind == "PRF" and one.function and one.function.code == "PRELV"),
         None,
     )
+    return sampled or min((one.collected_at for one in specimens if one.collected_at is not None), default=None)

@@ -173,13 +173,15 @@ def _specimen(bench: Bench, page: Page, given: Specimen) -> str:
     if len([one for one in given.identifiers if one.value.strip()]) > 1:
         bench.lost("specimen.identifiers", "a second number of a specimen")
     kind = given.type
-    words = clean(given.text or (kind.display or kind.code if kind is not None else "")).strip()
+    words = clean(given.text or (kind.display if kind is not None else "") or "").strip()
     pointer = ""
     if words:
         taken = f" — prélèvement : {write_moment(given.collected_at, zone)}" if given.collected_at else ""
         name = page.opening(words, "Échantillon : ", taken)
         pointer = f'<originalText><reference value="#{name}"/></originalText>'
-    attributes = attributes_of(kind, given.text) if kind is not None else ' nullFlavor="OTH"' if pointer else NULL
+    attributes = (
+        attributes_of(kind, given.text, named=False) if kind is not None else ' nullFlavor="OTH"' if pointer else NULL
+    )
     code = f"<code{attributes}>{pointer}</code>" if pointer else f"<code{attributes}/>"
     received = stamp(given.received_at, zone) if given.received_at else None
     method = f"<methodCode{attributes_of(given.method)}/>" if given.method is not None else ""

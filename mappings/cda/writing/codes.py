@@ -62,19 +62,24 @@ def known(tag: str, code: Coding) -> str:
 
 
 @lru_cache(maxsize=4096)
-def attributes_of(code: Coding, label: str | None = None) -> str:
+def attributes_of(code: Coding, label: str | None = None, *, named: bool = True) -> str:
     """Write `code`, `displayName` (the label, else the code, when it has none), `codeSystem` and its name.
+
+    `named` is unset where a code needs no name: then it has one only if the sender or the label gives it.
 
     A code whose system the sender did not say has none here either; one with blanks, which no code system of CDA has,
     stands among the laboratory's own (`mappings.cda.oids.code_in`).
     """
     bare = clean(code.code)
-    shown = _first(code.display, label, bare)
+    shown = _first(code.display, label, bare) if named or code.display or label else None
     blank = _BLANK.search(bare) is not None
     if code.system is None and not blank:
         return f"{attribute('code', bare)}{attribute('displayName', shown)}"
     oid = LOCAL_CODES_OID if blank else oid_of_code_system(code.system)
-    name = attribute("codeSystemName", _LOCAL_NAME) if oid == LOCAL_CODES_OID else _system_name(oid)
+    name = _system_name(oid)
+    if oid == LOCAL_CODES_OID:
+        system = clean(code.system or LOCAL)
+        name = attribute("codeSystemName", _LOCAL_NAME if system == LOCAL else system)
     return f'{attribute("code", code_in(oid, bare))}{attribute("displayName", shown)} codeSystem="{oid}"{name}'
 
 

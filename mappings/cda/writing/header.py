@@ -62,6 +62,8 @@ def header(case: Case, subject: Subject) -> str:
     created = case.moment(document.created_at) or None
     now = stamp_of(case.now, zone)
     value = (stamp(created, zone) if created else None) or now
+    if created is None:
+        case.filled("effectiveTime", "when it was issued is not known: the time of writing is written", serious=False)
     kind = value_set("type")["11502-2"] if case.is_laboratory else _type(case)
     place = case.place
     return (

@@ -8,7 +8,7 @@ from mappings.cda.writing.codes import attributes_of, ii, names_its_system, usab
 from mappings.cda.writing.markup import NULL, attribute, clean, escaped
 from mappings.cda.writing.narrative import Page, content, lines
 from mappings.cda.writing.times import ts
-from mappings.cda.writing.values import Written, is_parallel, reference_range, value_element, words_of
+from mappings.cda.writing.values import Written, is_parallel, reference_range, value_element, without_value, words_of
 from mappings.lab_text import range_text
 from schemas.coding import LOINC, Coding, Identifier
 from schemas.lab import Observation, PreviousResult, Reference, ResultStatus
@@ -60,6 +60,8 @@ def observation(bench: Bench, page: Page, given: Observation, around: Around) ->
     label = (given.label and clean(given.label).strip()) or next(
         (one.display or one.code for one in given.codes), "Résultat"
     )
+    if not given.label:
+        notes.info("cda.write.filled", "observation.label", "a result without a name is called by its code")
     written = _value(bench, given, f"{name}v")
     other = _second(bench, given, f"{name}w")
     reference_words = _reference_words(given.reference)
@@ -79,8 +81,8 @@ def observation(bench: Bench, page: Page, given: Observation, around: Around) ->
         act = comment_act(page.remark(comment))
         relations += f'<entryRelationship typeCode="SUBJ" inversionInd="true">{act}</entryRelationship>'
     if not all(names_its_system(code) for code in given.codes):
-        message = "the system of a code has no OID: it is written among the laboratory's own codes"
-        notes.warning("cda.write.code_system", "observation.codes", message)
+        message = "the system of a code has no OID: it is named beside ours"
+        notes.info("cda.write.code_system", "observation.codes", message)
     sub_id = given.sub_id
     number = ii("id", Identifier(system=f"urn:oid:{SUB_ID_OID}", value=sub_id)) if sub_id else ""
     if given.access:
@@ -107,9 +109,7 @@ def observation(bench: Bench, page: Page, given: Observation, around: Around) ->
 
 def _value(bench: Bench, given: Observation, name: str) -> Written | None:
     if given.value is None:
-        if given.unit is not None:
-            bench.lost("observation.unit", "the unit of a result that has no value")
-        return None
+        return without_value(given.unit) if given.unit is not None else None
     if given.unit is not None and given.value.type not in {"quantity", "range", "ratio"}:
         bench.lost("observation.unit", "the unit of a result that is not a number")
     return value_element(given.value, given.unit, given.second, name, bench.case.zone, bench.case.notes)

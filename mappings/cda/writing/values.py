@@ -139,8 +139,8 @@ def value_element(
             return Written(f'<value xsi:type="TS" value="{moment}"/>', words)
         case CodedValue(codes=codes) if codes:
             if not all(names_its_system(code) for code in codes):
-                message = "the system of a code has no OID: it is written among the laboratory's own codes"
-                notes.warning("cda.write.code_system", "observation.value.codes", message)
+                message = "the system of a code has no OID: it is named beside ours"
+                notes.info("cda.write.code_system", "observation.value.codes", message)
             more = "".join(f"<translation{attributes_of(code)}/>" for code in codes[1:])
             pointer = f'<originalText><reference value="#{name}"/></originalText>'
             first = attributes_of(codes[0], value.text)
@@ -151,6 +151,12 @@ def value_element(
     return Written(
         f'<value xsi:type="CD"><originalText><reference value="#{name}"/></originalText></value>', words, pointed=True
     )
+
+
+def without_value(unit: Unit) -> Written:
+    """Write the unit of a result that has no value (yet)."""
+    spelling = f'<translation nullFlavor="OTH"><originalText>{escaped(spelled(unit))}</originalText></translation>'
+    return Written(f'<value xsi:type="PQ" nullFlavor="NAV"{attribute("unit", unit_code(unit))}>{spelling}</value>', "")
 
 
 def words_of(value: ObservationValue, unit: Unit | None, zone: ZoneInfo) -> str:
