@@ -6,20 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mappings.cda.oids import CI_SIS_HEADER, HL7_FRANCE, LAB, SDTC, TYPE_ID, V3, XSI
-from mappings.cda.writing.actors import (
-    authenticators,
-    authors,
-    custodian,
-    legal_authenticator,
-    participants,
-    recipients,
-    responsible_party,
-    unknown_person_id,
-)
+from mappings.cda.writing.actors import authors, custodian, legal_authenticator, own_person_id
 from mappings.cda.writing.case import Case, Numbers
 from mappings.cda.writing.codes import attributes_of, ii, ii_of, known, of_value_set, value_set
 from mappings.cda.writing.identity import confidentiality, record_target
 from mappings.cda.writing.markup import NULL, element, escaped, templates, text_element
+from mappings.cda.writing.participants import authenticators, participants, recipients, responsible_party
 from mappings.cda.writing.parties import addr, organization, person_ids, person_name, specialty_code, telecoms
 from mappings.cda.writing.times import interval, stamp, stamp_of, ts
 from schemas.actors import Professional
@@ -159,7 +151,7 @@ def _performer(case: Case) -> str:
     code = specialty_code(who.specialty)
     identifier = person_ids(who, case.finess) if who.identifiers else ""
     if not identifier:
-        identifier = unknown_person_id(case, who) if who.family_name or who.name else f"<id{NULL}/>"
+        identifier = own_person_id(case, who) if who.family_name or who.name else f"<id{NULL}/>"
     name = person_name(who, case.notes, where)
     if not name and case.is_laboratory:
         case.filled(where, "the director of the laboratory is not known: the name is written as unknown")

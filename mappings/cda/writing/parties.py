@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from mappings.cda.oids import PROFESSIONAL_IDS, STRUCTURE_IDS, oid_of_code_system
+from mappings.cda.oids import oid_of_code_system
 from mappings.cda.reading.actors import civility_parts
 from mappings.cda.writing.codes import ii, known, of_value_set, value_set
 from mappings.cda.writing.markup import NULL, attribute, clean, element, text_element
@@ -152,8 +152,3 @@ def organization(tag: str, place: Organization | None, notes: Notes, where: str,
         + (addr(one.address) if one.address is not None or setting is not None else "")
         + (known("standardIndustryClassCode", setting) if setting is not None else ""),
     )
-
-
-def is_national(identifier: str) -> bool:
-    """Tell whether an II is written under one of the two national roots."""
-    return f'root="{PROFESSIONAL_IDS}"' in identifier or f'root="{STRUCTURE_IDS}"' in identifier
