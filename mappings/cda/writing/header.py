@@ -45,7 +45,6 @@ class Subject:
     title: str
     acts: Sequence[Act]
     order: Identifier | None = None
-    report: Identifier | None = None
 
 
 def header(case: Case, subject: Subject) -> str:
@@ -108,7 +107,7 @@ def _acts(case: Case, subject: Subject) -> str:
         if rank:
             written.append(f"<documentationOf><serviceEvent>{_act_code(act)}</serviceEvent></documentationOf>")
         else:
-            written.append(_main_act(case, subject, act))
+            written.append(_main_act(case, act))
     return "".join(written)
 
 
@@ -123,7 +122,7 @@ def _act_code(act: Act) -> str:
     return f'<code nullFlavor="OTH">{words}</code>' if words else ""
 
 
-def _main_act(case: Case, subject: Subject, act: Act) -> str:
+def _main_act(case: Case, act: Act) -> str:
     """Write the act that carries performer, dates and practice setting."""
     document, zone = case.document, case.zone
     start = case.moment(document.period_start, document.period_end, document.created_at, case.item.occurred_at)
@@ -134,10 +133,9 @@ def _main_act(case: Case, subject: Subject, act: Act) -> str:
     end = case.moment(document.period_end)
     high = ts("high", end, zone) if end else ""
     status = f'<lab:statusCode code="{act.status}"/>' if act.status else ""
-    number = ii("id", subject.report) if subject.report is not None else ""
     code = _act_code(act) or ('<code nullFlavor="NA"/>' if case.is_laboratory else "")
     return (
-        f"<documentationOf><serviceEvent>{number}{code}{status}"
+        f"<documentationOf><serviceEvent>{code}{status}"
         f"<effectiveTime>{low}{high}</effectiveTime>{_performer(case)}</serviceEvent></documentationOf>"
     )
 

@@ -59,7 +59,6 @@ def write_lab_report(item: LabReportItem, context: WriteContext, notes: Notes) -
         title=TITLE,
         acts=_acts(bench, chapters),
         order=order,
-        report=number,
     )
     _note_losses(item, notes)
     body = "".join(_sections(bench, chapters))
