@@ -1,6 +1,6 @@
 """The one XML parser of the project: no entities, no network, no DTD, bounded in size and depth.
 
-Everything that reads XML from outside (CDA, XDM metadata, SOAP, FHIR XML, HPRIM XML) calls `parse_xml` and nothing else.
+Everything that reads XML from outside (CDA, XDM metadata, SOAP, FHIR XML, HPRIM XML) calls `parse_xml`, nothing else.
 """
 
 from __future__ import annotations

@@ -32,6 +32,8 @@ N1 = "1.3.6.1.4.1.19376.1.2.20"
 """Template of a document whose body is a file (level 1)."""
 PROFESSIONAL_IDS = IDNPS_OID
 STRUCTURE_IDS = IDNST_OID
+PATIENT_OF_ONE_DOCUMENT = "2.25.93941533673691875317086753597665363797"
+"""Root of the number that we give a patient who has none of his own: it is the document's, and links no two of them."""
 PATIENT_DOCUMENTS_HOST = "1.2.250.1.213.4.1"
 """Root of the custodian of documents that a patient made: it names no health structure."""
 

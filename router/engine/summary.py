@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from schemas.document import Document
+from schemas.document import Document, DocumentOperation
 from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
 from schemas.item import Item
@@ -17,6 +17,7 @@ from schemas.stay import Stay
 
 _ARROWS = {"LL": "↓↓", "HH": "↑↑", "L": "↓", "H": "↑", "AA": "!!", "A": "!"}
 _GRAVITY = {"LL": 3, "HH": 3, "AA": 3, "L": 1, "H": 1, "A": 1}
+_OPERATIONS = {DocumentOperation.REPLACE: "nouvelle version", DocumentOperation.DELETE: "suppression"}
 _SHOWN = 2
 """Abnormal results named on the line; the gravest first."""
 
@@ -53,7 +54,8 @@ def _content(item: Item) -> dict[str, Any]:
 
 def _document(document: Document) -> dict[str, Any]:
     label = document.title or (document.type.display if document.type is not None else None)
-    return {"title": label, "status": document.operation.value, "line": _joined([label, document.operation.value])}
+    line = _joined([label, _OPERATIONS.get(document.operation)])
+    return {"title": label, "status": document.operation.value, "line": line}
 
 
 def _lab(report: LabReport) -> dict[str, Any]:

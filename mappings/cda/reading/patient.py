@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from mappings.cda.oids import PATIENT_OF_ONE_DOCUMENT
 from mappings.cda.reading.datatypes import addresses, coding, identifier, telecoms, time_of
 from mappings.cda.reading.node import Node
 from mappings.cda.reading.scribe import Scribe
@@ -154,6 +155,8 @@ def _number(node: Node) -> Identifier | None:
     found = identifier(node)
     if found is None or found.system is None:
         return found
+    if found.system == f"urn:oid:{PATIENT_OF_ONE_DOCUMENT}":
+        return None  # we gave it to a patient who had none: it says nothing of who he is
     authority = ins_authority(found.system)
     if authority is not None:
         return found.model_copy(update={"type": authority.type})

@@ -6,6 +6,7 @@ environment; what is withheld is said in a Finding (RNIV; INS implementation gui
 
 from __future__ import annotations
 
+from mappings.cda.oids import PATIENT_OF_ONE_DOCUMENT
 from mappings.cda.writing.codes import authority_of, ii
 from mappings.cda.writing.markup import attribute, clean, element, text_element
 from mappings.cda.writing.parties import addr, telecoms
@@ -29,16 +30,17 @@ _NOT_A_KEY = frozenset({"NH", "SS", "SB", "SNS", "INS", "INS-C", "NDP"})
 def record_target(identity: PatientIdentity, context: WriteContext, sender: Organization | None, notes: Notes) -> str:
     """Write the patient.
 
-    Raises WriteRefused `cda.patient.no_identifier` without any identifier of the patient's own, `cda.patient.no_name`
-    without family or given name, `cda.patient.no_birth_date` without a birth date: the header has no conformant way
-    to say that they are unknown, and nothing is made up about a patient.
+    A patient without an identifier of his own gets one that is good for this document alone: two documents about
+    namesakes must never look like one person's. Raises WriteRefused `cda.patient.no_name` without family or given
+    name, `cda.patient.no_birth_date` without a birth date: the header has no conformant way to say that they are
+    unknown, and nothing is made up about a patient.
     """
     ins = sendable_ins(identity, context, notes)
     ids = _identifiers(identity, ins, context, sender, notes)
     if not ids:
-        raise WriteRefused(
-            "cda.patient.no_identifier", "patient.identifiers", "a CDA needs an identifier of the patient's own"
-        )
+        message = "the patient has no identifier of his own: he gets one for this document alone, which links no other"
+        notes.warning("cda.write.patient_id", "patient.identifiers", message)
+        ids = f'<id root="{PATIENT_OF_ONE_DOCUMENT}"{attribute("extension", context.identity)}/>'
     for field in ("citizenships", "marital_status", "deleted"):
         if getattr(identity, field):
             notes.info("cda.write.not_carried", f"patient.{field}", "a CI-SIS header has no place for it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -161,7 +162,6 @@ def test_a_cda_is_given_through_unchanged() -> None:
 @pytest.mark.parametrize(
     ("patient", "code"),
     [
-        (PATIENT.model_copy(update={"ins": None, "identifiers": PATIENT.identifiers[:1]}), "cda.patient.no_identifier"),
         (PATIENT.model_copy(update={"birth_date": None}), "cda.patient.no_birth_date"),
         (
             PATIENT.model_copy(update={"birth_name": None, "used_name": None, "ins": None}),
@@ -173,6 +173,19 @@ def test_a_patient_whom_no_header_can_name_is_refused(patient: PatientIdentity, 
     with pytest.raises(WriteRefused) as refusal:
         write_item(document(patient=patient), CONTEXT)
     assert refusal.value.code == code
+
+
+def test_a_patient_without_a_number_gets_one_that_links_no_other_document() -> None:
+    unnumbered = PATIENT.model_copy(update={"ins": None, "identifiers": PATIENT.identifiers[:1]})
+    numbers = []
+    for identity in ("first", "second"):
+        written = write_item(document(patient=unnumbered), WriteContext(now=CONTEXT.now, identity=identity))
+        assert "cda.write.patient_id" in {one.code for one in written.findings}
+        numbers.append(re.findall(rb'<patientRole><id root="2.25.(\d+)" extension="([^"]+)"/>', written.content))
+        (again,) = FORMAT.read(written.content, ReadContext()).items
+        assert again.patient.identifiers == (), "it is nobody's number"
+    assert numbers[0] != numbers[1]
+    assert all(len(found) == 1 for found in numbers)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ pytestmark = pytest.mark.shared_data
 CONTEXT = WriteContext(now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC), identity="VALIDE-1")
 NOT_MESSAGES = {".md", ".json", ".csv", ".xsd", ".zip", ".eml", ".pem", ".crt"}
 REFUSED = {
-    "cda.patient.no_identifier",
     "cda.patient.no_birth_date",
     "cda.patient.no_name",
     "cda.write.no_body",
