@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from lxml import etree
 
 from mappings.cda.reading.node import LONGEST, Node
@@ -19,42 +17,49 @@ def unread_of(root: Node, ignored: frozenset[int] = frozenset()) -> list[tuple[s
     elements that are kept whole elsewhere.
     """
     found: list[tuple[str, str]] = []
-    _collect(root, "", ignored, found)
+    _survey(root)
+    _collect(root, (), ignored, found)
     return found
 
 
-def _collect(node: Node, place: str, ignored: frozenset[int], found: list[tuple[str, str]]) -> None:
-    children = node.children
-    counts = Counter(child.name for child in children) if len(children) > 1 else _ONE
-    ranks: dict[str, int] = {}
-    for child in children:
-        name = child.name
-        rank = ranks[name] = ranks.get(name, 0) + 1
-        if name in _ENVELOPE or id(child) in ignored:
+def _survey(node: Node) -> bool:
+    """Note of each element whether anything of it was taken; its depth is bounded by `parse_xml`."""
+    touched = not node.untouched
+    for child in node.children:
+        if _survey(child) and child.name not in _ENVELOPE:
+            touched = True
+    node.touched = touched
+    return touched
+
+
+def _collect(node: Node, above: tuple[Node, ...], ignored: frozenset[int], found: list[tuple[str, str]]) -> None:
+    trail = (*above, node)
+    for child in node.children:
+        if child.name in _ENVELOPE or id(child) in ignored:
             continue
-        step = name if counts[name] < 2 else f"{name}[{rank}]"
-        where = f"{place}/{step}" if place else step
         if child.element is not None:
             if child.untouched and (said := _narrated(child.element)):
-                found.append((where, said[:LONGEST]))
-        elif not _touched(child):
+                found.append((_place(trail, child), said[:LONGEST]))
+        elif not child.touched:
             values = [value for one in child.walk() if one.name not in _ENVELOPE for value in _values(one)]
             if values:
-                found.append((where, " ".join(values)[:LONGEST]))
+                found.append((_place(trail, child), " ".join(values)[:LONGEST]))
         else:
             own = child.left()
             if own:
-                found.append((where, " ".join(own)[:LONGEST]))
+                found.append((_place(trail, child), " ".join(own)[:LONGEST]))
             if child.children:
-                _collect(child, where, ignored, found)
+                _collect(child, trail, ignored, found)
 
 
-_ONE: Counter[str] = Counter()
-
-
-def _touched(node: Node) -> bool:
-    """Tell whether anything of an element was taken; its depth is bounded by `parse_xml`."""
-    return not node.untouched or any(_touched(child) for child in node.children if child.name not in _ENVELOPE)
+def _place(trail: tuple[Node, ...], last: Node) -> str:
+    """Write where an element stands, each step with its rank where its parent has several of the name."""
+    steps = []
+    for parent, node in zip(trail, (*trail[1:], last), strict=True):
+        same = parent.all(node.name)
+        rank = next(number for number, one in enumerate(same, start=1) if one is node)
+        steps.append(node.name if len(same) < 2 else f"{node.name}[{rank}]")
+    return "/".join(steps)
 
 
 def _values(node: Node) -> list[str]:

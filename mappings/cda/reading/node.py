@@ -48,10 +48,11 @@ The meaning of a class or type code is that of the element which holds it; it is
 class Node:
     """An element: its name (prefix `lab:`, `sdtc:` where it is not CDA's own), attributes, own text and children.
 
-    `element` is kept where narrative is: a section's text is not turned into nodes.
+    `element` is kept where narrative is: a section's text is not turned into nodes. `touched` is for who surveys what
+    was taken of an element and of all that it holds.
     """
 
-    __slots__ = ("_read", "_text", "_text_read", "attributes", "children", "element", "name")
+    __slots__ = ("_read", "_text", "_text_read", "attributes", "children", "element", "name", "touched")
 
     def __init__(self, name: str, attributes: dict[str, str], text: str | None) -> None:
         self.name = name
@@ -61,6 +62,7 @@ class Node:
         self._text = text
         self._read: set[str] | None = None
         self._text_read = False
+        self.touched = False
 
     def get(self, name: str) -> str | None:
         """Take an attribute, blanks around it taken off; None when it is absent or empty."""
@@ -207,6 +209,7 @@ def _node(element: etree._Element) -> Node:
     text = element.text
     if text is not None and (not text or text.isspace()):
         text = None
-    stated = cast("list[tuple[str, str]]", element.items())
-    attributes = {name if name[0] != "{" else _name(name): value for name, value in stated}
-    return Node(_name(element.tag), attributes, text)
+    attributes = dict(cast("list[tuple[str, str]]", element.items()))
+    if "{" in "".join(attributes):  # few have a namespace
+        attributes = {name if name[0] != "{" else _name(name): value for name, value in attributes.items()}
+    return Node(_NAMES.get(element.tag) or _name(element.tag), attributes, text)
