@@ -53,11 +53,15 @@ class MessageState(StrEnum):
 
 
 class ItemState(StrEnum):
-    """End of an Item's routing: `unrouted` is «no route matched»; `held` waits for a person or for a patient."""
+    """End of an Item's routing: `unrouted` is «no route matched»; `held` waits for a person or for a patient.
+
+    `refused`: a person decided that it goes nowhere.
+    """
 
     ROUTED = "routed"
     UNROUTED = "unrouted"
     HELD = "held"
+    REFUSED = "refused"
     REPLACED = "replaced"
 
 
@@ -374,3 +378,25 @@ unmapped_code = Table(
 )
 """Codes and units that were read without a standard code: how often since `first_at`, what stood beside the last one,
 and its message. A row stays when its code is mapped: the worklist is what no map answers. No value is kept here."""
+
+identity_decision = Table(
+    "identity_decision",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), nullable=False),
+    Column("patient_id", Id),
+    Column("reason", String(64)),
+    Column("why", String(40), nullable=False),
+    Column("group_id", Id),
+    Column("undoes", Id),
+    Column("sealed_detail", LargeBinary),
+    Index("ix_identity_decision_item", "item_id", "id"),
+)
+"""What persons decided about held Items (`router.desk`); only ever appended to, until the Item's retention ends.
+
+`reason` is why the Item was held at that moment, `why` the code of the person's own reason. `group_id` is the first
+decision of those taken at once, `undoes` the one that is taken back. `sealed_detail`: JSON of the note, and of what a
+patient's status was before."""
