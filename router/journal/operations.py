@@ -176,6 +176,8 @@ class PreparedItem:
     deliveries: tuple[PreparedDelivery, ...] = ()
     item_id: int | None = None
     blobs: str | None = None
+    decision: str | None = None
+    candidates: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +284,8 @@ def _item_row(number: int, message_id: int, item: PreparedItem, now: int) -> dic
         "blobs": item.blobs,
         "sealed_summary": item.sealed_summary,
         "sealed_body": item.sealed_body,
+        "decision": item.decision,
+        "candidates": item.candidates,
     }
 
 
@@ -349,6 +353,8 @@ class ReleaseItems:
                     patient_id=item.patient_id,
                     lane=item.lane,
                     routes=item.routes,
+                    decision=item.decision,
+                    candidates=item.candidates,
                 )
             )
             queued.extend(_add_deliveries(unit, item.item_id, held[item.item_id], item, self.now))

@@ -155,7 +155,11 @@ patient_token = Table(
     Column("kind", String(12), nullable=False),
     Index("ix_patient_token_patient", "patient_id"),
 )
-"""Blind index of patients; kinds: `identifier` (authority and value), `ins`, `name` (family name), `traits`."""
+"""Blind index of patients.
+
+Kinds: `identifier` (authority and value), `ins` (the matricule in use), `former` (one that was in use), `traits` (a family
+name, birth date and sex), `near` (what is left of the traits when one of them is mistyped), `name` and `value` (what a
+person may type to search)."""
 
 item = Table(
     "item",
@@ -174,6 +178,8 @@ item = Table(
     Column("blobs", Text),
     Column("sealed_summary", LargeBinary, nullable=False),
     Column("sealed_body", LargeBinary, nullable=False),
+    Column("decision", String(8)),
+    Column("candidates", Text),
     Index("ix_item_message", "message_id"),
     Index(
         "ix_item_patient",
@@ -192,7 +198,9 @@ item = Table(
 )
 """`sealed_summary`: JSON of one line for lists. `sealed_body`: the canonical JSON of the Item. `routes`: JSON of each
 route's name with true, false or an error, so that «why did it go there» has an answer.
-`blobs`: names, separated by blanks, of the attachments that are in the blob store."""
+`blobs`: names, separated by blanks, of the attachments that are in the blob store. `decision`: the row of the identity
+decision table that attached or held it; `candidates`: the patients that it may be about, numbers separated by blanks,
+as they were known when it was held."""
 
 item_token = Table(
     "item_token",
