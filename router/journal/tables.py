@@ -143,9 +143,19 @@ patient = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("in_coordination", Boolean, nullable=False),
     Column("sealed_identity", LargeBinary, nullable=False),
+    Column("merged_into", Id),
     Index("ix_patient_updated", "updated_at"),
+    Index(
+        "ix_patient_merged",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
 )
-"""A person known to the coordination dossier; `sealed_identity` is a `schemas.identity.PatientIdentity` as JSON."""
+"""A person known to the coordination dossier; `sealed_identity` is a `schemas.identity.PatientIdentity` as JSON.
+
+`updated_at` only ever grows for one row: it says whether what was prepared from the row is still right. A patient that
+was merged is inactive: `merged_into` is the last survivor, however many merges lie between."""
 
 patient_token = Table(
     "patient_token",
@@ -235,6 +245,7 @@ delivery = Table(
     Column("detail", String(400)),
     Column("worst", SmallInteger, nullable=False, server_default="0"),
     Column("replay_of", Id),
+    Column("ins_token", BigInteger),
     Index("ix_delivery_item", "item_id"),
     Index("ix_delivery_message", "message_id"),
     Index(
@@ -262,7 +273,9 @@ delivery = Table(
     Index("ix_delivery_ended", "ended_at", "destination"),
 )
 """`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry.
-`attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there."""
+`attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there.
+`ins_token` is the blind token of the INS under which it was prepared, None when without: an INS that is withdrawn
+finds there what was published under it."""
 
 delivery_content = Table(
     "delivery_content",
@@ -406,5 +419,75 @@ identity_decision = Table(
 """What persons decided about held Items (`router.desk`); only ever appended to, until the Item's retention ends.
 
 `reason` is why the Item was held at that moment, `why` the code of the person's own reason. `group_id` is the first
-decision of those taken at once, `undoes` the one that is taken back. `sealed_detail`: JSON of the note, and of what a
-patient's status was before."""
+decision of those taken at once, `undoes` the one that is taken back. `sealed_detail`: JSON of the note,
+of the Item's lane and, where a patient was declared doubtful, of the status before."""
+
+patient_ins = Table(
+    "patient_ins",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("sealed_ins", LargeBinary, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("why", String(40), nullable=False),
+    Column("item_id", Id),
+    Index("ix_patient_ins_patient", "patient_id"),
+)
+"""INS that a patient had and has no more: `sealed_ins` is a `schemas.identity.Ins` as JSON, `item_id` the Item that
+said so, None when a person or an import did."""
+
+patient_merge = Table(
+    "patient_merge",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("survivor_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("absorbed_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("item_id", Id),
+    Column("sealed_before", LargeBinary, nullable=False),
+    Column("undone_at", BigInteger),
+    Column("undone_by", String(120)),
+    Column("sealed_why", LargeBinary),
+    Index("ix_patient_merge_survivor", "survivor_id"),
+    Index("ix_patient_merge_absorbed", "absorbed_id"),
+)
+"""Merges of two patients (A40), and their undoing. `sealed_before`: JSON of both identities before, and of the
+survivor's after: what is restored when the merge is undone."""
+
+patient_link = Table(
+    "patient_link",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("other_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("linked_at", BigInteger, nullable=False),
+    Column("item_id", Id),
+    Column("unlinked_at", BigInteger),
+    Index("ix_patient_link_patient", "patient_id"),
+    Index("ix_patient_link_other", "other_id"),
+)
+"""Two patients that a sender says to be linked (A24), until it unlinks them (A37): recorded, and nothing follows."""
+
+identity_task = Table(
+    "identity_task",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", BigInteger),
+    Column("item_id", Id),
+    Column("delivery_id", Id),
+    Column("created_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    Column("closed_by", String(120)),
+    Column("sealed_why", LargeBinary),
+    Index("ix_identity_task_patient", "patient_id", "kind"),
+    Index(
+        "ix_identity_task_open",
+        "id",
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+"""What an identity officer has to do about a patient, because of an Item or a Delivery. `subject` is the blind token of
+what it is about (a claimed INS), so that the same is not asked twice. `sealed_why` is a person's note on closing it."""
