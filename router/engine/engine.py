@@ -330,7 +330,7 @@ class Engine:
 
     def _action_number(self) -> int:
         column = tables.audit.c
-        actions = ("replay delivery", "cancel delivery", "replay message")
+        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo")
         with self.store.reading() as connection:
             newest = select(func.max(column.id)).where(column.action.in_(actions))
             return connection.execute(newest).scalar() or 0

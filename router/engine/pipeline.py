@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import bindparam, func, select
 
 from router.engine.clock import micros, moment
+from router.engine.decided import DecidedItems
 from router.engine.inbox import HandOver
 from router.engine.outcomes import Outcomes
 from router.engine.pool import WorkerPool
@@ -131,6 +132,7 @@ class Pipeline:
         self._again: deque[int] = deque()
         self._in_flight: set[int] = set()
         self._patients_seen: tuple[int, int] | None = None
+        self._decided = DecidedItems(store, writer, pool, now)
         self.processed = 0
         self._began = self._checked = time.perf_counter()
         self._arrivals = 0
@@ -261,7 +263,7 @@ class Pipeline:
         return raws
 
     async def sweep(self) -> None:
-        """Look for what other processes asked for: replays, messages appended by hand, patients newly registered."""
+        """Look for what other processes asked for: replays, messages appended by hand, new patients, decisions."""
         last, again = await asyncio.to_thread(self._look)
         known = self._in_flight.union(self._again)
         fresh = [number for number in again if number not in known]
@@ -275,6 +277,8 @@ class Pipeline:
         if patients != self._patients_seen:
             await self._reconsider()
             self._patients_seen = patients
+        for queued in await self._decided.look(micros(self._now())):
+            self._queued(queued)
 
     def _look(self) -> tuple[int, list[int]]:
         with self._store.reading() as connection:

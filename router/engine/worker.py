@@ -22,6 +22,7 @@ from mappings.uuids import uuid5_text
 from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
+from router.desk.leaving import BY_PERSON, attached_by_person
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
@@ -70,11 +71,16 @@ class RawMessage:
     replays: int = 0
     filename: str | None = None
     siblings: dict[str, bytes] = field(default_factory=dict)
+    undone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """A held Item that may go on now."""
+    """A held Item that may go on now.
+
+    `patient_id` is whose a person decided that it is, by `decision_id`; None where the rules decide. `undone` counts
+    the attachments of it that were undone: what is sent anew must not be taken for what was sent then.
+    """
 
     item_id: int
     message_id: int
@@ -84,6 +90,9 @@ class HeldItem:
     ordinal: int
     replays: int
     body: bytes
+    patient_id: int | None = None
+    decision_id: int | None = None
+    undone: int = 0
 
 
 @dataclass(slots=True)
@@ -120,21 +129,43 @@ class Worker:
         return [self._prepare(draft, decisions, now) for draft in drafts]
 
     def reconsider(self, held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
-        """Look at held Items again; gives those whose patient is now known for certain."""
+        """Look at held Items again; gives those whose patient is now known for certain, or decided by a person."""
         drafts = []
         for one in held:
             item = ITEM.validate_json(one.body)
-            raw = RawMessage(one.message_id, one.source, None, None, one.control_id, one.message_type, now, one.replays)
+            raw = RawMessage(
+                one.message_id,
+                one.source,
+                None,
+                None,
+                one.control_id,
+                one.message_type,
+                now,
+                one.replays,
+                undone=one.undone,
+            )
             drafts.append(_Draft(raw, None, Reading(items=(self._with_data(item),))))
-        decisions = self._identify(drafts)
+        decisions = self._identify(drafts) | self._decided(held, drafts)
         released = []
         for one, draft in zip(held, drafts, strict=True):
             decision = decisions[id(draft.reading.items[0])]
             if decision.patient is None:
                 continue
             prepared = self._prepare_item(draft, draft.reading.items[0], one.ordinal, decision, now)
-            released.append(replace(prepared, item_id=one.item_id))
+            released.append(replace(prepared, item_id=one.item_id, decision_id=one.decision_id))
         return released
+
+    def _decided(self, held: Sequence[HeldItem], drafts: Sequence[_Draft]) -> dict[int, Decision]:
+        numbers = sorted({one.patient_id for one in held if one.patient_id is not None})
+        if not numbers:
+            return {}
+        with self._store.reading() as connection:
+            patients = load_patients(connection, self._sealer, numbers, self._patients)
+        return {
+            id(draft.reading.items[0]): Decision(patients.get(one.patient_id), None, BY_PERSON)
+            for one, draft in zip(held, drafts, strict=True)
+            if one.patient_id is not None
+        }
 
     # --- read ---------------------------------------------------------------------------------------------------
 
@@ -220,7 +251,10 @@ class Worker:
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
         stopped = decision.reason in ONLY_A_PERSON
         verdicts, routes = ({}, {}) if stopped else self._routes(draft, item, decision)
-        leaving = item if decision.patient is None else attached(item, decision.patient.identity)
+        leaving = item
+        if decision.patient is not None:
+            complete = attached_by_person if decision.by == BY_PERSON else attached
+            leaving = complete(item, decision.patient.identity)
         deliveries = tuple(self._deliveries(draft, leaving, ordinal, routes, now))
         # A receipt names no patient and waits for none.
         waits = decision.patient is None and (stopped or not isinstance(item, ReceiptItem))
@@ -300,7 +334,7 @@ class Worker:
         raw = draft.raw
         for destination, route in routes.items():
             plan = self._plan.destinations[destination]
-            name = f"{raw.message_id}/{raw.replays}/{ordinal}/{destination}"
+            name = f"{raw.message_id}/{raw.replays}/{ordinal}/{destination}" + (f"/{raw.undone}" if raw.undone else "")
             identity = uuid5_text(DELIVERY_NAMESPACE.bytes, name)
             context = WriteContext(
                 now=now,

@@ -30,13 +30,14 @@ class HoldReason(StrEnum):
     ATTRIBUTE = "doubtful_or_fictitious"
     OTHER_PATIENT = "document_about_another"
     ALTERED = "content_altered"
+    DECLARED = "declared_doubtful"
 
 
 ALARMS = {"document.other_patient": HoldReason.OTHER_PATIENT, "xdm.hash.mismatch": HoldReason.ALTERED}
 """Findings of a reader for which nothing of its message goes on, whoever it is about."""
 
-ONLY_A_PERSON = frozenset(ALARMS.values())
-"""Reasons that no registration lifts."""
+ONLY_A_PERSON = frozenset({*ALARMS.values(), HoldReason.DECLARED})
+"""Reasons that no registration lifts: alarms of a reader, and what a person declared."""
 
 
 def alarm(findings: Iterable[Finding]) -> HoldReason | None:

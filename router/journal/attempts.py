@@ -35,7 +35,7 @@ class RecordAttempt:
     def apply(self, unit: Unit) -> None:
         """Insert the attempt and update the Delivery."""
         if self.findings:
-            _keep_findings(unit, self.delivery_id, self.findings)
+            keep_findings(unit, self.delivery_id, self.findings)
         waits = self.state in tables.OPEN_DELIVERIES or self.state is DeliveryState.HELD
         answer = unit.sealer.seal(self.answer, ANSWER_PLACE) if self.answer else None
         unit.add(
@@ -64,7 +64,8 @@ class RecordAttempt:
         )
 
 
-def _keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:
+def keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:
+    """Add to what was noticed about a Delivery."""
     place, column = tables.delivery_content, tables.delivery.c
     sealed = unit.connection.execute(select(place.c.sealed_detail).where(place.c.delivery_id == delivery_id)).scalar()
     detail = orjson.loads(unit.sealer.open(sealed, PARCEL_DETAIL_PLACE)) if sealed is not None else {}

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from sqlalchemy import bindparam, delete, select, update
 
 from router.journal import tables
+from router.journal.decisions import BLOCKING, newest_decisions
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import PROCESS_MESSAGE, Unit
 from router.journal.unmapped import Seen, UnmappedCode, count_unmapped
@@ -176,6 +177,8 @@ class PreparedItem:
     deliveries: tuple[PreparedDelivery, ...] = ()
     item_id: int | None = None
     blobs: str | None = None
+    decision_id: int | None = None
+    """The decision of a person by which it is released; None when the rules release it."""
     decision: str | None = None
     candidates: str | None = None
 
@@ -329,7 +332,10 @@ def _add_deliveries(unit: Unit, item_id: int, message_id: int, item: PreparedIte
 
 @dataclass(slots=True)
 class ReleaseItems:
-    """Let held Items go on: they are attached, and their Deliveries kept. Items no longer held are left alone."""
+    """Let held Items go on: they are attached, and their Deliveries kept.
+
+    Left alone are Items no longer held, and those about which a person decided otherwise while this was prepared.
+    """
 
     items: Sequence[PreparedItem]
     now: int
@@ -340,9 +346,15 @@ class ReleaseItems:
         numbers = [item.item_id for item in self.items]
         found = select(column.id, column.message_id).where(column.id.in_(numbers), column.state == ItemState.HELD.value)
         held = {row.id: row.message_id for row in unit.connection.execute(found)}
+        newest = newest_decisions(unit.connection, held)
         queued: list[Queued] = []
         for item in self.items:
             if item.item_id is None or item.item_id not in held:
+                continue
+            decided = newest.get(item.item_id)
+            if item.decision_id is None and decided is not None and decided.action in BLOCKING:
+                continue
+            if item.decision_id is not None and (decided is None or decided.id != item.decision_id):
                 continue
             unit.connection.execute(
                 update(tables.item)
