@@ -75,6 +75,12 @@ class IdentitySection(Section):
         description="Which INS may be used: `production` refuses test and demonstration OIDs, `test` the others. "
         "Unset: both are read and nothing is refused for it; set it in production.",
     )
+    policy: Literal["register", "rniv"] = Field(
+        "register",
+        description="Rows of the decision table that apply (`docs/identity.md`): `register` attaches to a known "
+        "identifier unless a strict trait contradicts it; `rniv` applies the national table in full, under which a "
+        "message with an unqualified INS, or without every strict trait, waits for a person.",
+    )
 
 
 class CodesSection(Section):

@@ -28,8 +28,8 @@ from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
 from router.engine.summary import summarise
 from router.identity.attached import attached
-from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Sought, alarm, decide, sought
-from router.identity.patients import Patient, find_by_tokens, load_patients
+from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
+from router.identity.patients import Patient, load_patients
 from router.journal.blobs import LARGE
 from router.journal.operations import (
     BODY_PLACE,
@@ -47,6 +47,7 @@ from router.journal.tables import WORST, DeliveryState, ItemState, MessageState
 from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.finding import Finding, Severity
+from schemas.identifiers import InsEnvironment
 from schemas.identity import PatientIdentity
 from schemas.item import ITEM, Item, ReceiptItem, dump_item
 from schemas.lab import LabReport
@@ -102,7 +103,6 @@ class _Draft:
     raw: RawMessage
     format: str | None
     reading: Reading
-    sought: list[Sought] = field(default_factory=list)
     codes: tuple[ItemCodes, ...] = ()
 
 
@@ -114,6 +114,12 @@ class Worker:
         self._store = store or open_store(plan.place, master=plan.master, migrate=False)
         self._sealer = self._store.sealer.clone()
         self._patients: dict[tuple[int, int], Patient] = {}
+        self._matcher = Matcher(
+            self._sealer,
+            policy=plan.policy,
+            environment=None if plan.environment is None else InsEnvironment(plan.environment.value),
+            remembered=self._patients,
+        )
         self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
         self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
 
@@ -201,20 +207,12 @@ class Worker:
     # --- identify -----------------------------------------------------------------------------------------------
 
     def _identify(self, drafts: Iterable[_Draft]) -> dict[int, Decision]:
-        wanted: list[tuple[Item, Sought]] = []
-        for draft in drafts:
-            draft.sought = [sought(self._sealer, item.patient, _authority(item)) for item in draft.reading.items]
-            wanted += zip(draft.reading.items, draft.sought, strict=True)
-        if not wanted:
+        items = [item for draft in drafts for item in draft.reading.items]
+        if not items:
             return {}
-        tokens = {token for _, one in wanted for token in one.identifiers}
-        tokens |= {one.ins for _, one in wanted if one.ins is not None}
         with self._store.reading() as connection:
-            found = find_by_tokens(connection, sorted(tokens))
-            numbers = set().union(*found.values()) if found else set()
-            patients = load_patients(connection, self._sealer, sorted(numbers), self._patients)
-        environment = self._plan.environment.value if self._plan.environment is not None else None
-        return {id(item): decide(item.patient, one, found, patients, environment) for item, one in wanted}
+            decisions = self._matcher.decide(connection, [(item.patient, authority_of(item)) for item in items])
+        return {id(item): decision for item, decision in zip(items, decisions, strict=True)}
 
     # --- route and write ----------------------------------------------------------------------------------------
 
@@ -280,6 +278,8 @@ class Worker:
             tokens=self._tokens(item, decision, draft.codes[ordinal] if draft.codes else NO_CODES),
             deliveries=deliveries,
             blobs=self._blobs(stored),
+            decision=decision.row or None,
+            candidates=" ".join(map(str, decision.candidates)) or None if waits else None,
         )
 
     def _routes(
@@ -447,15 +447,6 @@ class Worker:
             return attachment
         plain = self._store.blobs.get(self._store.blobs.name_of(bytes.fromhex(attachment.sha256)))
         return attachment.model_copy(update={"data": base64.b64encode(plain).decode()})
-
-
-def _authority(item: Item) -> str:
-    """Give the URI of the authority of identifiers that the sender sent without one: the sender itself."""
-    if item.sender is None:
-        return ""
-    for identifier in item.sender.identifiers:
-        return f"urn:x-sender:{identifier.value}"
-    return f"urn:x-sender:{item.sender.name}" if item.sender.name else ""
 
 
 def _searchable(item: Item) -> list[str | None]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
+from router.identity.comparison import first_given_name
 from router.journal import tables
 from router.journal.operations import IDENTITY_PLACE, Change
 from router.journal.sealing import Sealer, loose
 from router.journal.unit import Unit
 from schemas.coding import Identifier
 from schemas.identifiers import NOT_AN_INS
-from schemas.identity import PatientIdentity
+from schemas.identity import PatientIdentity, Sex
+from schemas.traits import loosened
 
 _FIND = select(tables.patient_token.c.token, tables.patient_token.c.patient_id, tables.patient_token.c.kind).where(
     tables.patient_token.c.token.in_(bindparam("tokens", expanding=True))
@@ -24,6 +26,9 @@ _LOAD = select(
     tables.patient.c.in_coordination,
     tables.patient.c.sealed_identity,
 ).where(tables.patient.c.id.in_(bindparam("ids", expanding=True)))
+
+KEPT_KIND = "former"
+"""Kind of the tokens that outlive an update: matricules that were this person's."""
 
 REMEMBERED = 5000
 """Patients that a worker keeps opened; the row's time of change says whether one is still right."""
@@ -65,18 +70,49 @@ def ins_token(sealer: Sealer, matricule: str) -> int:
     return sealer.token("ins", matricule)
 
 
-def matching_identifiers(identity: PatientIdentity) -> list[tuple[str, str]]:
-    """Give the (authority, value) pairs that may recognise a person: never a billing or insured number."""
-    return [
+def matching_identifiers(identity: PatientIdentity, sender: str = "") -> list[tuple[str, str]]:
+    """Give the (authority, value) pairs that may recognise a person: never a billing or insured number.
+
+    An identifier sent without an authority belongs to its sender: `sender` is that authority's URI, or empty.
+    """
+    pairs = [
         (identifier.system, identifier.value)
         for identifier in identity.identifiers
         if identifier.system and identifier.value and _recognises(identifier)
     ]
+    if sender:
+        pairs += [(sender, one.value) for one in identity.identifiers if not one.system and one.type in {None, "PI"}]
+    return pairs
 
 
 def _recognises(identifier: Identifier) -> bool:
     # A stay's number, a billing number or a received but unusable INS say nothing certain of the person.
     return identifier.type not in NOT_AN_INS and identifier.type not in {"INS", "AN", "VN"}
+
+
+def trait_tokens(sealer: Sealer, identity: PatientIdentity) -> list[int]:
+    """Make the tokens of (family name, birth date, sex), one for each name: few people share one."""
+    if not identity.birth_date or identity.sex not in (Sex.FEMALE, Sex.MALE):
+        return []
+    born, sex = identity.birth_date, identity.sex.value
+    return [sealer.token("traits", name, born, sex) for name in _family_names(identity)]
+
+
+def near_tokens(sealer: Sealer, identity: PatientIdentity) -> list[int]:
+    """Make the tokens under which a person is found though one trait is mistyped: by what is left of the traits."""
+    first = loosened(first_given_name(identity) or "").partition(" ")[0]
+    if not first:
+        return []
+    tokens = [sealer.token("near", "named", name, first) for name in _family_names(identity)]
+    if identity.birth_date and identity.sex is not None:
+        tokens.append(sealer.token("near", "born", identity.birth_date, identity.sex.value, first))
+    return tokens
+
+
+def _family_names(identity: PatientIdentity) -> Iterator[str]:
+    for name in dict.fromkeys((identity.birth_name, identity.used_name, identity.family_name)):
+        if name and (folded := loosened(name)):
+            yield folded
 
 
 def patient_tokens(sealer: Sealer, identity: PatientIdentity) -> dict[int, str]:
@@ -89,6 +125,8 @@ def patient_tokens(sealer: Sealer, identity: PatientIdentity) -> dict[int, str]:
         found[sealer.token("value", loose(identity.ins.matricule))] = "value"
     for name in {identity.birth_name, identity.used_name, identity.family_name} - {None, ""}:
         found[sealer.token("name", loose(name or ""))] = "name"
+    found |= dict.fromkeys(trait_tokens(sealer, identity), "traits")
+    found |= dict.fromkeys(near_tokens(sealer, identity), "near")
     return found
 
 
@@ -101,14 +139,17 @@ def search_tokens(sealer: Sealer, text: str) -> list[int]:
 
 
 def register(identity: PatientIdentity, *, in_coordination: bool, now: int) -> Change[Registration]:
-    """Register a person, or update the one who has the same (authority, identifier) or INS."""
+    """Register a person, or update the one who has the same (authority, identifier) or INS.
+
+    A matricule that an update replaces stays in the index as a former one: a message under it is held, not unknown.
+    """
 
     def change(unit: Unit) -> Registration:
         sealer = unit.sealer
         connection = unit.connection
         tokens = patient_tokens(sealer, identity)
         strong = [token for token, kind in tokens.items() if kind in {"identifier", "ins"}]
-        known = sorted({row.patient_id for row in connection.execute(_FIND, {"tokens": strong})}) if strong else []
+        known = sorted(set().union(*look_up(connection, strong).active.values()))
         if len(known) > 1:
             return Registration(known[0], created=False, conflict=True)
         values = {
@@ -119,7 +160,7 @@ def register(identity: PatientIdentity, *, in_coordination: bool, now: int) -> C
         if known:
             number = known[0]
             connection.execute(update(tables.patient).where(tables.patient.c.id == number).values(values))
-            connection.execute(delete(tables.patient_token).where(tables.patient_token.c.patient_id == number))
+            _clear_tokens(connection, number, tokens)
         else:
             added = insert(tables.patient).values(created_at=now, **values).returning(tables.patient.c.id)
             number = connection.execute(added).scalar_one()
@@ -131,13 +172,52 @@ def register(identity: PatientIdentity, *, in_coordination: bool, now: int) -> C
     return Change(change, note="register patient")
 
 
-def find_by_tokens(connection: Connection, tokens: Sequence[int]) -> dict[int, set[int]]:
-    """Look tokens up: token to the patients that have it."""
-    found: dict[int, set[int]] = {}
+def _clear_tokens(connection: Connection, number: int, tokens: dict[int, str]) -> None:
+    """Remove a patient's tokens before the new ones come; a matricule in use becomes a former one unless it stays."""
+    row = tables.patient_token.c
+    mine = row.patient_id == number
+    connection.execute(update(tables.patient_token).where(mine, row.kind == "ins").values(kind=KEPT_KIND))
+    connection.execute(
+        delete(tables.patient_token).where(mine, or_(row.kind != KEPT_KIND, row.token.in_(list(tokens))))
+    )
+
+
+def remember_former(patient_id: int, matricules: Sequence[str]) -> Change[None]:
+    """Put matricules that were a patient's into the index; the one in use, which INSi may repeat, is left as it is."""
+
+    def change(unit: Unit) -> None:
+        row = tables.patient_token.c
+        tokens = {ins_token(unit.sealer, matricule) for matricule in matricules}
+        present = select(row.token).where(row.patient_id == patient_id, row.token.in_(tokens))
+        tokens -= set(unit.connection.execute(present).scalars())
+        if tokens:
+            rows = [{"token": token, "patient_id": patient_id, "kind": KEPT_KIND} for token in sorted(tokens)]
+            unit.connection.execute(insert(tables.patient_token), rows)
+
+    return Change(change, note="former matricules")
+
+
+@dataclass(slots=True)
+class Hits:
+    """What a look-up found: token to the patients that have it, and to those for whom it is a former matricule."""
+
+    active: dict[int, set[int]] = field(default_factory=dict)
+    former: dict[int, set[int]] = field(default_factory=dict)
+
+    def keep(self, numbers: Set[int]) -> None:
+        """Forget whoever is not among these patients."""
+        for found in (*self.active.values(), *self.former.values()):
+            found &= numbers
+
+
+def look_up(connection: Connection, tokens: Sequence[int]) -> Hits:
+    """Look tokens up in the index."""
+    hits = Hits()
     if tokens:
-        for row in connection.execute(_FIND, {"tokens": list(tokens)}):
-            found.setdefault(row.token, set()).add(row.patient_id)
-    return found
+        for token, patient_id, kind in connection.execute(_FIND, {"tokens": list(tokens)}):
+            found = hits.former if kind == KEPT_KIND else hits.active
+            found.setdefault(token, set()).add(patient_id)
+    return hits
 
 
 def load_patients(
