@@ -43,12 +43,17 @@ CERTIFICATE_NAMES = frozenset({"INSI-AUTO", "INSI-MANU"})
 """Common names that give rights to INSi."""
 
 
+Traced = Callable[[CallTrace], None]
+"""Is told of every call that was made."""
+
+
 @dataclass(slots=True)
 class _Budget:
     """What is left for one person."""
 
     calls: int
     until: float
+    traced: Traced
 
 
 class InsiClient:
@@ -59,7 +64,7 @@ class InsiClient:
         settings: InsiSettings,
         *,
         now: Callable[[], datetime],
-        traced: Callable[[CallTrace], None] = lambda _: None,
+        traced: Traced = lambda _: None,
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -73,9 +78,9 @@ class InsiClient:
         self._instance = str(uuid4())
         self._http: httpx.AsyncClient | None = None
 
-    async def search(self, sought: Sought) -> Reply:
-        """Ask about one person, with the queries of `connectors.ins.strategy`."""
-        budget = _Budget(MOST_CALLS, self._clock() + self._settings.patience)
+    async def search(self, sought: Sought, traced: Traced | None = None) -> Reply:
+        """Ask about one person, with the queries of `connectors.ins.strategy`; `traced` hears of these calls alone."""
+        budget = _Budget(MOST_CALLS, self._clock() + self._settings.patience, traced or self._traced)
         steps = search(sought)
         query = next(steps)
         while True:
@@ -85,10 +90,6 @@ class InsiClient:
             except StopIteration as ending:
                 last: Reply = ending.value
                 return last
-
-    async def ask(self, query: TraitsQuery) -> Reply:
-        """Ask one query, tried again as the settings say when INSi has a trouble."""
-        return await self._ask(query, _Budget(self._settings.attempts, self._clock() + self._settings.patience))
 
     async def close(self) -> None:
         """Close the connections; a later call would open new ones."""
@@ -125,7 +126,7 @@ class InsiClient:
                 self.breaker.left()
                 return NoAnswer("insi.throttled", "too many calls wait for INSi: ask again later", called=False)
             budget.calls -= 1
-            reply = await self._call(http, caller, query, attempt)
+            reply = await self._call(http, caller, query, attempt, budget.traced)
         except BaseException:
             self.breaker.left()
             raise
@@ -142,7 +143,9 @@ class InsiClient:
         else:
             self.breaker.good()
 
-    async def _call(self, http: httpx.AsyncClient, caller: Caller, query: TraitsQuery, attempt: int) -> Reply:
+    async def _call(
+        self, http: httpx.AsyncClient, caller: Caller, query: TraitsQuery, attempt: int, traced: Traced
+    ) -> Reply:
         stamp = Stamp(str(uuid4()), str(uuid4()), str(uuid4()), self._now())
         started = self._clock()
         status: int | None = None
@@ -164,7 +167,7 @@ class InsiClient:
                 "insi.assertion.file", f"the assertion's file cannot be read ({said})", False, called=False
             )
         milliseconds = int((self._clock() - started) * 1000)
-        self._traced(CallTrace(stamp.message_id, stamp.at, milliseconds, attempt, status, reply.code))
+        traced(CallTrace(stamp.message_id, stamp.at, milliseconds, attempt, status, reply.code))
         return reply
 
     async def _exchange(self, http: httpx.AsyncClient, content: bytes) -> tuple[int, Reply]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from connectors.ins.answers import Found, NotFound, Reply
-from connectors.ins.client import InsiClient
+from connectors.ins.client import InsiClient, Traced
 from connectors.ins.comparison import compare
 from connectors.ins.sought import Insufficient, sought_of
 from schemas.identity import PatientIdentity
@@ -44,8 +44,9 @@ class Verifier(Protocol):
 class SearchVerifier:
     """Verifies by asking for the traits again."""
 
-    def __init__(self, client: InsiClient) -> None:
+    def __init__(self, client: InsiClient, traced: Traced | None = None) -> None:
         self._client = client
+        self._traced = traced
 
     async def verify(self, identity: PatientIdentity) -> Verification:
         """Search, and judge the reply."""
@@ -54,7 +55,7 @@ class SearchVerifier:
         sought = sought_of(identity)
         if isinstance(sought, Insufficient):
             return Verification(Verdict.UNKNOWN, "insi.traits.insufficient")
-        return judged(identity, await self._client.search(sought))
+        return judged(identity, await self._client.search(sought, self._traced))
 
 
 def judged(identity: PatientIdentity, reply: Reply) -> Verification:

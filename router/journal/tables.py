@@ -164,6 +164,13 @@ patient_token = Table(
     Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("kind", String(12), nullable=False),
     Index("ix_patient_token_patient", "patient_id"),
+    Index(
+        "ix_patient_token_ins",
+        "patient_id",
+        "token",
+        sqlite_where=text("kind = 'ins'"),
+        postgresql_where=text("kind = 'ins'"),
+    ),
 )
 """Blind index of patients.
 
@@ -491,3 +498,34 @@ identity_task = Table(
 )
 """What an identity officer has to do about a patient, because of an Item or a Delivery. `subject` is the blind token of
 what it is about (a claimed INS), so that the same is not asked twice. `sealed_why` is a person's note on closing it."""
+
+insi_call = Table(
+    "insi_call",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("message_id", String(36), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("patient_id", Id),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("status", SmallInteger),
+    Column("code", String(40), nullable=False),
+    Index("ix_insi_call_at", "at"),
+)
+"""Every call to INSi: its own wsa:MessageID, who asked and why (`query`, `verify`, `test`), how long it took, the HTTP
+status and what came of it. Nothing of the person is here but the patient's number."""
+
+insi_verification = Table(
+    "insi_verification",
+    metadata,
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("ins_token", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("code", String(40), nullable=False),
+    Column("sealed_reply", LargeBinary),
+)
+"""What INSi last said of a patient's INS: `ok`, `ko` or `unknown`, and why. `ins_token` is the blind token of the
+matricule that was verified: another one was not. `sealed_reply` is the reply as it came, when it named a person."""
