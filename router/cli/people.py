@@ -88,15 +88,22 @@ def command_users() -> None:
 @click.argument("name")
 @config_option
 @click.option("--password", envvar="PASSERELLE_USER_PASSWORD", help="Unset: one is made and shown once.")
-def users_add(name: str, config: Path, password: str | None) -> None:
-    """Add an administrator's account, or give an existing one a new password."""
+@click.option(
+    "--role",
+    type=click.Choice(["administrator", "identity-officer", "auditor"]),
+    default="administrator",
+    show_default=True,
+    help="An identity officer decides whose held items are; an auditor only looks.",
+)
+def users_add(name: str, config: Path, password: str | None, role: str) -> None:
+    """Add an account, or give an existing one a new password and role."""
     from router.config.load import load
     from router.journal.store import open_store
-    from router.web.accounts import add_account
+    from router.web.accounts import Role, add_account
 
     store = open_store(load(config_file(config)).place)
     chosen = password or secrets.token_urlsafe(12)
-    add_account(store, name, chosen)
+    add_account(store, name, chosen, Role(role.replace("-", "_")))
     store.close()
     click.echo(f"Account {name} is ready." + ("" if password else f" Password (shown this once): {chosen}"))
 

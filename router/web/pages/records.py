@@ -9,7 +9,7 @@ from router.journal import tables
 from router.journal.queries_lines import HELD_ITEMS, ItemLine, item_lines
 from router.journal.queries_overview import audit_lines, notices
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
+from router.web.access import Asked, Office, Signed
 from router.web.answers import Values, page
 from router.web.faults import NotThere
 from router.web.filters import Query, query_of
@@ -35,7 +35,7 @@ async def held(request: Request, desk: Office, visit: Signed) -> Response:
 
 
 @router.post("/items/{number}/reveal")
-async def reveal(number: int, desk: Office, visit: Posted) -> Response:
+async def reveal(number: int, desk: Office, visit: Asked) -> Response:
     """Show whose an Item is; noted in the audit first."""
 
     def find(view: View) -> ItemLine | None:
