@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.cli.people import command_patients
 from router.identity.decisions import VALUES, Facts, Policy, decided, rule_of, rules
+from router.identity.explaining import as_markdown, conditions_of
 from router.identity.matching import HoldReason
 
 FACTS = st.builds(Facts, **{name: st.sampled_from(sorted(values)) for name, values in VALUES.items()})
@@ -66,3 +71,19 @@ def test_a_table_that_names_what_is_no_fact_is_refused(monkeypatch: pytest.Monke
         rules(Policy.RNIV)
     monkeypatch.undo()
     rules.cache_clear()
+
+
+def test_the_table_in_the_docs_is_the_present_one() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "identity.md").read_text(encoding="utf-8")
+    begin, end = "<!-- generated: passerelle patients rules --markdown -->\n", "<!-- end of the generated part -->"
+    printed = text.partition(begin)[2].partition(end)[0]
+    assert printed == as_markdown(), "run: passerelle patients rules --markdown"
+
+
+def test_the_table_in_the_terminal_shows_every_row() -> None:
+    shown = CliRunner().invoke(command_patients, ["rules"], env={"COLUMNS": "400"}, standalone_mode=False).stdout
+    for policy in Policy:
+        assert f"policy {policy.value}" in shown
+        for rule in rules(policy):
+            assert conditions_of(rule) in shown, rule.row
+            assert rule.english in shown, rule.row
