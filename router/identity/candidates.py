@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from router.identity.comparison import Comparison, compare
 from router.identity.patients import (
@@ -31,7 +31,9 @@ _EACH = 60
 """Patients that are looked at for one way of finding: thousands may share a frequent name."""
 
 _FOUND = (
-    select(tables.patient_token.c.patient_id, tables.patient_token.c.kind)
+    # Who was merged is found as the survivor.
+    select(func.coalesce(tables.patient.c.merged_into, tables.patient.c.id), tables.patient_token.c.kind)
+    .join(tables.patient, tables.patient.c.id == tables.patient_token.c.patient_id)
     .where(tables.patient_token.c.token.in_(bindparam("tokens", expanding=True)))
     .order_by(tables.patient_token.c.patient_id)
     .limit(_EACH)
