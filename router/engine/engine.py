@@ -29,6 +29,7 @@ from router.engine.pipeline import Pipeline
 from router.engine.plan import plan_of
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
+from router.identity.reindexing import bring_index_up
 from router.journal import tables
 from router.journal.operations import Notice, Operation, Queued
 from router.journal.store import JournalFault, Store
@@ -120,6 +121,7 @@ class Engine:
         self._start_destinations()
         self._spawn(self.pipeline.run(), "pipeline")
         self._spawn(self._sweep(), "sweep")
+        self._spawn(bring_index_up(self.store, self.submit), "patient index")
         housekeeping = Housekeeping(
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )

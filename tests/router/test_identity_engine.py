@@ -13,8 +13,9 @@ from sqlalchemy import func, select
 from router.config.load import Loaded
 from router.config.model import IdentitySection
 from router.identity.patients import Registration, register
+from router.identity.reindexing import VERSION
 from router.journal import tables
-from router.journal.store import Store
+from router.journal.store import Store, open_store
 from router.journal.unit import Unit
 from schemas.coding import Identifier
 from schemas.identity import PatientIdentity, Sex
@@ -118,3 +119,34 @@ async def test_messages_and_registrations_of_one_person_at_once_never_make_two(r
     assert {(one.patient_id, one.conflict) for one in registrations} == {(1, False)}
     await rig.until(lambda: [one[4] for one in items(rig.engine.store)] == [1] * 40)
     assert patients(rig.engine.store) == 1
+
+
+async def test_patients_of_an_earlier_version_are_found_by_their_traits_too(make_rig: Callable[..., Any]) -> None:
+    rig = make_rig()
+    row = tables.patient_token.c
+    people = [rose(f"IPP-{number}", birth_date=f"1979-03-{number % 28 + 1:02d}") for number in range(205)]
+    store = open_store(rig.place)
+    with store.writing() as connection:
+        unit = Unit(connection, store.sealer)
+        for one in people:
+            register(one, in_coordination=True, now=1).apply(unit)
+        whole = connection.execute(select(func.count()).select_from(tables.patient_token)).scalar()
+        connection.execute(tables.patient_token.delete().where(row.kind.in_(("traits", "near"))))
+        connection.execute(tables.setting.delete().where(tables.setting.c.name == "patient_index"))
+    store.close()
+    await rig.start()
+    store = rig.engine.store
+    try:
+        await rig.until(lambda: setting(store, "patient_index") == VERSION)
+        with store.reading() as connection:
+            assert connection.execute(select(func.count()).select_from(tables.patient_token)).scalar() == whole
+        await send(rig, 1, rose("IPP-ELSEWHERE", birth_date="1979-03-08"))
+        await rig.until(lambda: len(items(store)) == 1)
+        assert items(store)[0][1] == "homonyms"
+    finally:
+        await rig.stop()
+
+
+def setting(store: Store, name: str) -> str | None:
+    with store.reading() as connection:
+        return connection.execute(select(tables.setting.c.value).where(tables.setting.c.name == name)).scalar()
