@@ -24,6 +24,8 @@ class CertificateTrouble(StrEnum):
     NOT_YET = "not_yet"
     EXPIRED = "expired"
     EXPIRING = "expiring"
+    WRONG_NAME = "wrong_name"
+    """It names somebody to whom the service gives no rights; only who knows the service can tell."""
 
 
 @dataclass(frozen=True, slots=True)

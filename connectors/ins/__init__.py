@@ -1,31 +1,11 @@
-"""INSi, the national service that gives and verifies the INS (sections B1 to B6 of its interface description)."""
+"""INSi, the national service that gives and verifies the INS (sections B1 to B6 of its interface description).
 
-from connectors.ins.answers import CallTrace, CertifiedTraits, Found, NoAnswer, NotFound, Rejected, Reply, Several
-from connectors.ins.client import InsiClient
-from connectors.ins.comparison import Comparison, Likeness, compare
-from connectors.ins.settings import InsiSettings
-from connectors.ins.sought import Insufficient, Sought, sought_of
-from connectors.ins.verifying import SearchVerifier, Verdict, Verification, Verifier
+    settings    where it is, who calls, with what patience          answers     what it may say, as values
+    codec       the request's XML                                   replies     the reply's, with `faults`
+    sought      a person's traits, as INSi takes them               comparison  ours against INSi's
+    strategy    in which order one person is asked about            pace        throttle and breaker
+    client      calls, mutual TLS                                   verifying   OK, KO or UNKNOWN
+    sandbox     the service itself, with fictitious people
 
-__all__ = [
-    "CallTrace",
-    "CertifiedTraits",
-    "Comparison",
-    "Found",
-    "InsiClient",
-    "InsiSettings",
-    "Insufficient",
-    "Likeness",
-    "NoAnswer",
-    "NotFound",
-    "Rejected",
-    "Reply",
-    "SearchVerifier",
-    "Several",
-    "Sought",
-    "Verdict",
-    "Verification",
-    "Verifier",
-    "compare",
-    "sought_of",
-]
+Nothing is imported here: the configuration needs the settings alone, and the client's libraries are not small.
+"""

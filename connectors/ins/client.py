@@ -36,11 +36,11 @@ from mappings.contracts import FormatError
 MOST_CALLS = 8
 """Calls about one person at most, those tried again included."""
 
+AT_ONCE = 4
+"""Calls under way at the same time."""
+
 FIRST_WAIT = 1.0
 """Seconds before a call is tried again; each further wait is twice as long."""
-
-CERTIFICATE_NAMES = frozenset({"INSI-AUTO", "INSI-MANU"})
-"""Common names that give rights to INSi."""
 
 
 Traced = Callable[[CallTrace], None]
@@ -75,6 +75,7 @@ class InsiClient:
         self._sleep = sleep
         self._throttle = Throttle(settings.per_minute, clock, sleep)
         self.breaker = Breaker(settings.breaker_failures, settings.breaker_seconds, clock)
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._instance = str(uuid4())
         self._http: httpx.AsyncClient | None = None
 
@@ -118,6 +119,13 @@ class InsiClient:
         if isinstance(prepared, NoAnswer):
             return prepared
         http, caller = prepared
+        # Who waited for a slot learns what became of those before: a crowd does not follow them into a trouble.
+        async with self._slots:
+            return await self._let_in(http, caller, query, attempt, budget)
+
+    async def _let_in(
+        self, http: httpx.AsyncClient, caller: Caller, query: TraitsQuery, attempt: int, budget: _Budget
+    ) -> Reply:
         if not self.breaker.enter():
             wait = self.breaker.remaining or None
             return NoAnswer("insi.left_alone", "INSi had troubles and is left alone for now", True, wait, called=False)
@@ -225,7 +233,7 @@ class InsiClient:
             verify=tls.context() if settings.url.scheme == "https" else False,
             proxy=str(settings.proxy) if settings.proxy is not None else None,
             timeout=httpx.Timeout(settings.timeout, connect=settings.connect_timeout),
-            limits=httpx.Limits(max_connections=4, keepalive_expiry=30.0),
+            limits=httpx.Limits(max_connections=AT_ONCE, keepalive_expiry=30.0),
             follow_redirects=False,
             trust_env=False,
         )

@@ -10,6 +10,9 @@ from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
 
 from connectors.contracts import Settings
 
+CERTIFICATE_NAMES = frozenset({"INSI-AUTO", "INSI-MANU"})
+"""Common names of software certificates that give rights to INSi."""
+
 
 class InsiSettings(Settings):
     """Who calls INSi, with which certificate (mutual TLS) or professional's assertion, and how often."""

@@ -14,23 +14,13 @@ import trustme
 from pydantic import ValidationError
 
 from connectors.certificates import Certificate, CertificateTrouble, read_certificate
-from connectors.ins import (
-    CallTrace,
-    Found,
-    InsiClient,
-    InsiSettings,
-    NoAnswer,
-    NotFound,
-    Rejected,
-    SearchVerifier,
-    Several,
-    Verdict,
-    compare,
-    sought_of,
-)
-from connectors.ins.client import MOST_CALLS
+from connectors.ins.answers import CallTrace, Found, NoAnswer, NotFound, Rejected, Several
+from connectors.ins.client import MOST_CALLS, InsiClient
+from connectors.ins.comparison import compare
 from connectors.ins.sandbox import InsiSandbox, Mood
-from connectors.ins.sought import Sought
+from connectors.ins.settings import InsiSettings
+from connectors.ins.sought import Sought, sought_of
+from connectors.ins.verifying import SearchVerifier, Verdict
 from connectors.sandbox.people import INS_TEST_OID, ROSE, population
 from schemas.identity import Ins, PatientIdentity, Sex
 
@@ -194,7 +184,7 @@ async def test_a_crowd_makes_no_storm_when_insi_is_down(bench: Bench) -> None:
     bench.sandbox.mood = Mood.TECHNICAL
     answers = await asyncio.gather(*(bench.client.search(ADRUN) for _ in range(50)))
     assert all(isinstance(one, NoAnswer) for one in answers)
-    assert bench.sandbox.calls <= 60, "each was let in once at most before the breaker opened"
+    assert bench.sandbox.calls <= 8, "five troubles open the breaker; three more calls may have been under way"
     before = bench.sandbox.calls
     for _ in range(100):
         left = await bench.client.search(ADRUN)
