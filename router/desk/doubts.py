@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
+from router.identity.flows_keeping import keep_identity
+from router.identity.flows_published import Cause
 from router.journal import tables
 from router.journal.operations import IDENTITY_PLACE
 from router.journal.unit import Unit
@@ -27,7 +29,8 @@ def declare_doubtful(unit: Unit, patient_id: int, *, now: int) -> dict[str, Any]
     if IdentityAttribute.DOUBTFUL in identity.attributes or not attributes_agree(attributes):
         return {}
     status = None if identity.status is None else after(identity.status, StatusEvent.DOUBT)
-    _keep(unit, patient_id, identity.model_copy(update={"attributes": attributes, "status": status}), now)
+    doubtful = identity.model_copy(update={"attributes": attributes, "status": status})
+    keep_identity(unit, patient_id, identity, doubtful, Cause(now, "declared doubtful"))
     return {"doubtful": True, "status_before": identity.status.value if identity.status is not None else None}
 
 
@@ -45,16 +48,11 @@ def lift_doubt(unit: Unit, patient_id: int, remembered: dict[str, Any], *, now: 
     if status in {None, IdentityStatus.PROVISIONAL}:
         before = remembered.get("status_before")
         status = IdentityStatus(before) if before is not None else None
-    _keep(unit, patient_id, identity.model_copy(update={"attributes": attributes, "status": status}), now)
+    sure = identity.model_copy(update={"attributes": attributes, "status": status})
+    keep_identity(unit, patient_id, identity, sure, Cause(now, "doubt lifted"))
 
 
 def _load(unit: Unit, patient_id: int) -> PatientIdentity:
     column = tables.patient.c
     sealed = unit.connection.execute(select(column.sealed_identity).where(column.id == patient_id)).scalar_one()
     return PatientIdentity.model_validate_json(unit.sealer.open(sealed, IDENTITY_PLACE))
-
-
-def _keep(unit: Unit, patient_id: int, identity: PatientIdentity, now: int) -> None:
-    sealed = unit.sealer.seal(identity.model_dump_json().encode(), IDENTITY_PLACE)
-    statement = update(tables.patient).where(tables.patient.c.id == patient_id)
-    unit.connection.execute(statement.values(sealed_identity=sealed, updated_at=now))

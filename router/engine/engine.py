@@ -30,6 +30,7 @@ from router.engine.plan import plan_of
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.identity.reindexing import bring_index_up
+from router.identity.flows_published import ACTION as WITHDRAW_INS
 from router.journal import tables
 from router.journal.operations import Notice, Operation, Queued
 from router.journal.store import JournalFault, Store
@@ -106,6 +107,7 @@ class Engine:
             batch=section.batch,
             now=now,
             queued=self._queued,
+            stopped=self._read_anew,
             trouble=partial(self._trouble, "pipeline"),
         )
 
@@ -320,8 +322,12 @@ class Engine:
                 continue
             if number != self._last_action:
                 self._last_action = number
-                for dispatcher in self._dispatchers.values():
-                    dispatcher.reload()
+                self._read_anew()
+
+    def _read_anew(self) -> None:
+        """Let every destination read anew what waits: some of it was cancelled or reopened."""
+        for dispatcher in self._dispatchers.values():
+            dispatcher.reload()
 
     async def _look_at_maps(self) -> None:
         """Tell what cannot be used in the files of concept maps, once a change; workers read them themselves."""
@@ -332,7 +338,7 @@ class Engine:
 
     def _action_number(self) -> int:
         column = tables.audit.c
-        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo")
+        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", WITHDRAW_INS)
         with self.store.reading() as connection:
             newest = select(func.max(column.id)).where(column.action.in_(actions))
             return connection.execute(newest).scalar() or 0

@@ -26,10 +26,13 @@ from router.desk.leaving import BY_PERSON, attached_by_person
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
+from router.engine.searchable import identity_tokens, searchable
 from router.engine.summary import summarise
-from router.identity.attached import attached
+from router.identity.attached import attached, without_ins
+from router.identity.flows import asked, flow_of
 from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
 from router.identity.patients import Patient, load_patients
+from router.identity.standing import leaving_token
 from router.journal.blobs import LARGE
 from router.journal.operations import (
     BODY_PLACE,
@@ -48,11 +51,8 @@ from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
-from schemas.identity import PatientIdentity
 from schemas.item import ITEM, Item, ReceiptItem, dump_item
 from schemas.lab import LabReport
-from schemas.receipt import Receipt
-from schemas.stay import Stay
 
 DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
 """Namespace of Deliveries' identities: the same message, reading, Item and destination give the same identity."""
@@ -211,7 +211,7 @@ class Worker:
         if not items:
             return {}
         with self._store.reading() as connection:
-            decisions = self._matcher.decide(connection, [(item.patient, authority_of(item)) for item in items])
+            decisions = self._matcher.decide(connection, [(asked(item), authority_of(item)) for item in items])
         return {id(item): decision for item, decision in zip(items, decisions, strict=True)}
 
     # --- route and write ----------------------------------------------------------------------------------------
@@ -249,7 +249,8 @@ class Worker:
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
         stopped = decision.reason in ONLY_A_PERSON
         verdicts, routes = ({}, {}) if stopped else self._routes(draft, item, decision)
-        leaving = item
+        # Somebody was recognised and not attached: an INS may not leave on the sender's word alone.
+        leaving = without_ins(item) if decision.candidates else item
         if decision.patient is not None:
             complete = attached_by_person if decision.by == BY_PERSON else attached
             leaving = complete(item, decision.patient.identity)
@@ -280,6 +281,8 @@ class Worker:
             blobs=self._blobs(stored),
             decision=decision.row or None,
             candidates=" ".join(map(str, decision.candidates)) or None if waits else None,
+            patient_seen=decision.patient.updated_at if decision.patient is not None else None,
+            follow=None if stopped else flow_of(item, decision.patient, decision.by, authority_of(item)),
         )
 
     def _routes(
@@ -332,6 +335,7 @@ class Worker:
         self, draft: _Draft, item: Item, ordinal: int, routes: dict[str, RoutePlan], now: datetime
     ) -> Iterable[PreparedDelivery]:
         raw = draft.raw
+        token = leaving_token(self._sealer, item.patient)
         for destination, route in routes.items():
             plan = self._plan.destinations[destination]
             name = f"{raw.message_id}/{raw.replays}/{ordinal}/{destination}" + (f"/{raw.undone}" if raw.undone else "")
@@ -354,7 +358,8 @@ class Worker:
                 detail = f"cannot be written: defect in the writer ({type(defect).__name__})"
                 yield _unwritable(destination, route.name, identity, fmt, detail)
                 continue
-            yield self._delivery(destination, route.name, identity, plan.format, rendition)
+            prepared = self._delivery(destination, route.name, identity, plan.format, rendition)
+            yield prepared if token is None else replace(prepared, ins_token=token)
 
     def _delivery(
         self, destination: str, route: str, identity: str, format_name: str, rendition: Rendition
@@ -397,12 +402,12 @@ class Worker:
         return self._sealer.token("lane", "traits", *names)
 
     def _tokens(self, item: Item, decision: Decision, codes: ItemCodes) -> tuple[int, ...]:
-        values = _searchable(item)
+        values = searchable(item)
         tokens = {self._sealer.token("value", loose(value)) for value in values if value}
         if codes.sightings:
             tokens |= self._codes.tokens(codes)
         if decision.patient is None:
-            tokens |= _identity_tokens(self._sealer.token, item.patient)
+            tokens |= identity_tokens(self._sealer, item.patient)
         return tuple(sorted(tokens))
 
     # --- attachments --------------------------------------------------------------------------------------------
@@ -447,27 +452,6 @@ class Worker:
             return attachment
         plain = self._store.blobs.get(self._store.blobs.name_of(bytes.fromhex(attachment.sha256)))
         return attachment.model_copy(update={"data": base64.b64encode(plain).decode()})
-
-
-def _searchable(item: Item) -> list[str | None]:
-    content = item.content
-    if isinstance(content, LabReport):
-        return [content.report_id, content.order_id, content.visit.value if content.visit is not None else None]
-    if isinstance(content, Stay):
-        return [one.value for one in (content.visit, content.account) if one is not None]
-    if isinstance(content, Document):
-        return [content.document_id, content.report_id]
-    if isinstance(content, Receipt):
-        return [content.about]
-    return []
-
-
-def _identity_tokens(token: Any, identity: PatientIdentity) -> set[int]:
-    values = [one.value for one in identity.identifiers]
-    if identity.ins is not None:
-        values.append(identity.ins.matricule)
-    names = [identity.birth_name, identity.used_name, identity.family_name]
-    return {token("value", loose(value)) for value in values} | {token("name", loose(name)) for name in names if name}
 
 
 def _report(reading: Reading) -> bytes:

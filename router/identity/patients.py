@@ -17,14 +17,22 @@ from schemas.identifiers import NOT_AN_INS
 from schemas.identity import PatientIdentity, Sex
 from schemas.traits import loosened
 
-_FIND = select(tables.patient_token.c.token, tables.patient_token.c.patient_id, tables.patient_token.c.kind).where(
-    tables.patient_token.c.token.in_(bindparam("tokens", expanding=True))
+_FIND = (
+    select(
+        tables.patient_token.c.token,
+        tables.patient_token.c.patient_id,
+        tables.patient_token.c.kind,
+        tables.patient.c.merged_into,
+    )
+    .join(tables.patient, tables.patient.c.id == tables.patient_token.c.patient_id)
+    .where(tables.patient_token.c.token.in_(bindparam("tokens", expanding=True)))
 )
 _LOAD = select(
     tables.patient.c.id,
     tables.patient.c.updated_at,
     tables.patient.c.in_coordination,
     tables.patient.c.sealed_identity,
+    tables.patient.c.merged_into,
 ).where(tables.patient.c.id.in_(bindparam("ids", expanding=True)))
 
 KEPT_KIND = "former"
@@ -36,11 +44,16 @@ REMEMBERED = 5000
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A person known to the dossier."""
+    """A person known to the dossier.
+
+    `updated_at` says of which state of the row this was made; `merged_into` is the survivor of one that was merged.
+    """
 
     id: int
     in_coordination: bool
     identity: PatientIdentity
+    updated_at: int = 0
+    merged_into: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,37 +155,48 @@ def register(identity: PatientIdentity, *, in_coordination: bool, now: int) -> C
     """Register a person, or update the one who has the same (authority, identifier) or INS.
 
     A matricule that an update replaces stays in the index as a former one: a message under it is held, not unknown.
+    Only somebody merged into another having these numbers is a conflict: nothing says whose identity this would be.
     """
 
     def change(unit: Unit) -> Registration:
-        sealer = unit.sealer
+        # Keeping needs the index of this module; only a registration needs keeping.
+        from router.identity.flows_keeping import index, keep_identity, patient_now, sealed, touch
+        from router.identity.flows_published import Cause
+
         connection = unit.connection
-        tokens = patient_tokens(sealer, identity)
+        tokens = patient_tokens(unit.sealer, identity)
         strong = [token for token, kind in tokens.items() if kind in {"identifier", "ins"}]
-        known = sorted(set().union(*look_up(connection, strong).active.values()))
-        if len(known) > 1:
+        hits = look_up(connection, strong)
+        known = sorted(set().union(*hits.active.values()))
+        before = patient_now(unit, known[0]) if len(known) == 1 else None
+        if len(known) > 1 or (before is not None and not _is_its_own(connection, before.id, strong)):
             return Registration(known[0], created=False, conflict=True)
-        values = {
-            "updated_at": now,
-            "in_coordination": in_coordination,
-            "sealed_identity": sealer.seal(identity.model_dump_json().encode(), IDENTITY_PLACE),
-        }
-        if known:
-            number = known[0]
-            connection.execute(update(tables.patient).where(tables.patient.c.id == number).values(values))
-            _clear_tokens(connection, number, tokens)
-        else:
-            added = insert(tables.patient).values(created_at=now, **values).returning(tables.patient.c.id)
-            number = connection.execute(added).scalar_one()
-        rows = [{"token": token, "patient_id": number, "kind": kind} for token, kind in tokens.items()]
-        if rows:
-            connection.execute(insert(tables.patient_token), rows)
-        return Registration(number, created=not known)
+        if before is not None:
+            keep_identity(unit, before.id, before.identity, identity, Cause(now, "registered"))
+            touch(unit, before.id, now=now, in_coordination=in_coordination)
+            return Registration(before.id, created=False)
+        added = (
+            insert(tables.patient)
+            .values(
+                created_at=now, updated_at=now, in_coordination=in_coordination, sealed_identity=sealed(unit, identity)
+            )
+            .returning(tables.patient.c.id)
+        )
+        number: int = connection.execute(added).scalar_one()
+        index(unit, number, identity)
+        return Registration(number, created=True)
 
     return Change(change, note="register patient")
 
 
-def _clear_tokens(connection: Connection, number: int, tokens: dict[int, str]) -> None:
+def _is_its_own(connection: Connection, number: int, tokens: Sequence[int]) -> bool:
+    """Say whether a patient has one of these tokens itself, and not only through somebody merged into it."""
+    row = tables.patient_token.c
+    mine = select(row.token).where(row.patient_id == number, row.token.in_(tokens), row.kind != KEPT_KIND).limit(1)
+    return connection.execute(mine).first() is not None
+
+
+def clear_tokens(connection: Connection, number: int, tokens: dict[int, str]) -> None:
     """Remove a patient's tokens before the new ones come; a matricule in use becomes a former one unless it stays."""
     row = tables.patient_token.c
     mine = row.patient_id == number
@@ -199,10 +223,14 @@ def remember_former(patient_id: int, matricules: Sequence[str]) -> Change[None]:
 
 @dataclass(slots=True)
 class Hits:
-    """What a look-up found: token to the patients that have it, and to those for whom it is a former matricule."""
+    """What a look-up found: token to the patients that have it, and to those for whom it is a former matricule.
+
+    Who was merged is found as its survivor; `merged` are those who were found so.
+    """
 
     active: dict[int, set[int]] = field(default_factory=dict)
     former: dict[int, set[int]] = field(default_factory=dict)
+    merged: set[int] = field(default_factory=set)
 
     def keep(self, numbers: Set[int]) -> None:
         """Forget whoever is not among these patients."""
@@ -214,9 +242,11 @@ def look_up(connection: Connection, tokens: Sequence[int]) -> Hits:
     """Look tokens up in the index."""
     hits = Hits()
     if tokens:
-        for token, patient_id, kind in connection.execute(_FIND, {"tokens": list(tokens)}):
+        for token, patient_id, kind, survivor in connection.execute(_FIND, {"tokens": list(tokens)}):
             found = hits.former if kind == KEPT_KIND else hits.active
-            found.setdefault(token, set()).add(patient_id)
+            found.setdefault(token, set()).add(patient_id if survivor is None else survivor)
+            if survivor is not None:
+                hits.merged.add(patient_id)
     return hits
 
 
@@ -236,6 +266,6 @@ def load_patients(
             if len(cache) >= REMEMBERED:
                 cache.clear()
             identity = PatientIdentity.model_validate_json(sealer.open(row.sealed_identity, IDENTITY_PLACE))
-            patient = cache[key] = Patient(row.id, bool(row.in_coordination), identity)
+            patient = cache[key] = Patient(row.id, bool(row.in_coordination), identity, row.updated_at, row.merged_into)
         found[row.id] = patient
     return found

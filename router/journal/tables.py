@@ -174,9 +174,9 @@ patient_token = Table(
 )
 """Blind index of patients.
 
-Kinds: `identifier` (authority and value), `ins` (the matricule in use), `former` (one that was in use), `traits` (a family
-name, birth date and sex), `near` (what is left of the traits when one of them is mistyped), `name` and `value` (what a
-person may type to search)."""
+Kinds: `identifier` (authority and value), `ins` (the matricule in use), `former` (one that was in use), `traits` (a
+family name, birth date and sex), `near` (what is left of the traits when one of them is mistyped), `name` and `value`
+(what a person may type to search)."""
 
 item = Table(
     "item",
