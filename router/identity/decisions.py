@@ -62,7 +62,7 @@ VALUES: dict[str, dict[str, str]] = {
         "none": "no (authority, identifier) of the message is known",
         "one": "its identifiers are one patient's, whom the matricule does not contradict",
         "several": "its identifiers are several patients'",
-        "other": "its identifiers are one patient's, and its matricule another's",
+        "other": "its identifiers are one patient's, and its matricule is or was another's",
     },
     "matricule": {
         "none": "no usable matricule, or nobody has it",

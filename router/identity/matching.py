@@ -166,14 +166,15 @@ class Matcher:
 
     def _facts(self, draft: _Draft, patients: Mapping[int, Patient]) -> Facts:
         identity, by_identifier, by_ins = draft.identity, draft.by_identifier, draft.by_ins
-        by_number = by_ins or draft.former or by_identifier
+        by_matricule = by_ins or draft.former
+        by_number = by_matricule or by_identifier
         known = patients[next(iter(by_number))].identity if len(by_number) == 1 else None
         recognised = by_number if by_identifier <= by_number else by_number | by_identifier
         return Facts(
             draft.sought.worth,
             "unsure" if _unsure(identity) else "sure",
             _dossier(recognised or draft.twins, patients),
-            _count(by_identifier, contradicted=bool(by_ins) and by_identifier != by_ins),
+            _count(by_identifier, contradicted=bool(by_matricule) and by_identifier != by_matricule),
             _count(by_ins) if by_ins or not draft.former else "former",
             _authority(identity, known) if by_ins and known is not None else "none",
             "none" if known is None else self._traits(identity, known),

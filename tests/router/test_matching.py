@@ -187,6 +187,17 @@ def test_an_identifier_and_an_ins_of_two_people_are_held_with_both(
 
 
 @pytest.mark.parametrize("policy", list(Policy))
+def test_a_former_matricule_of_somebody_else_is_not_overlooked_for_a_known_identifier(
+    store: Store, know: Callable[[PatientIdentity], int], policy: Policy
+) -> None:
+    one, other = know(KNOWN), know(ROSE.model_copy(update={"birth_name": "TESTJADIS"}))
+    with store.writing() as connection:
+        remember_former(other, [NUMBERS["H1"]]).apply(Unit(connection, store.sealer))
+    decision = decide(store, qualified(KNOWN, "H1"), policy)
+    assert (decision.reason, decision.candidates) == (HoldReason.DISAGREE, (one, other))
+
+
+@pytest.mark.parametrize("policy", list(Policy))
 def test_homonyms_are_told_and_never_chosen_between(
     store: Store, know: Callable[[PatientIdentity], int], policy: Policy
 ) -> None:
