@@ -82,6 +82,9 @@ class IdentitySection(Section):
         "identifier unless a strict trait contradicts it; `rniv` applies the national table in full, under which a "
         "message with an unqualified INS, or without every strict trait, waits for a person.",
     )
+    alert_hours: int = Field(
+        24, ge=1, description="Hours after which an item that waits for a decision about its identity is an alert."
+    )
 
 
 class InsiSection(InsiSettings):

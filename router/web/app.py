@@ -20,7 +20,19 @@ from router.web.context import WebContext
 from router.web.desk import Desk, desk_of
 from router.web.faults import NotAllowed, NotEntitled, NotSignedIn, NotThere
 from router.web.guard import Guard
-from router.web.pages import bulk, codes, deliveries, downloads, login, message, messages, overview, records, views
+from router.web.pages import (
+    bulk,
+    codes,
+    deliveries,
+    downloads,
+    identities,
+    login,
+    message,
+    messages,
+    overview,
+    records,
+    views,
+)
 from router.web.visits import visit_of
 
 
@@ -36,7 +48,20 @@ def create_app(context: WebContext) -> FastAPI:
     )
     desk = Desk(context)
     app.state.desk = desk
-    for module in (assets, login, overview, messages, message, downloads, views, deliveries, bulk, codes, records):
+    for module in (
+        assets,
+        login,
+        overview,
+        messages,
+        message,
+        downloads,
+        views,
+        deliveries,
+        identities,
+        bulk,
+        codes,
+        records,
+    ):
         app.include_router(module.router, include_in_schema=False)
     app.add_api_route("/events", events, include_in_schema=False)
     mount_api(app)

@@ -97,6 +97,9 @@ class WebContext:
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
 
+    identity_alert_hours: int = 24
+    """Hours after which a held Item that nobody decided about is said to be late."""
+
     version: str = ""
     title: str = ""
     """Shown beside the product's name: which router this is (`demo`, `CH de Beaumont`)."""

@@ -6,10 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from web_journal import PASSWORD
 
-from router.web.accounts import Right, Role, create_account
-from router.web.sessions import start_session
+from router.web.accounts import Right, Role
 
 OPERATIONS = (
     ("/messages/1/replay", {}),
@@ -18,17 +16,6 @@ OPERATIONS = (
     ("/deliveries/plan", {"state": "dead", "all": "1", "action": "replay"}),
     ("/codes/map", {"sender": "X", "kind": "code", "system": "local", "code": "GLY", "target": "53049-3"}),
 )
-
-
-async def somebody(site: Any, role: Role) -> Any:
-    """Sign in as an account of this role."""
-    site.journal.apply(create_account("quelqu.un", PASSWORD, role, now=site.clock[0]))
-    token, change = start_session("quelqu.un", now=site.clock[0], rules=site.desk.rules)
-    site.journal.apply(change)
-    browser = site.browser()
-    browser.cookies["passerelle_session"] = token
-    browser.csrf = str(site.value("SELECT csrf FROM session ORDER BY rowid DESC"))
-    return browser
 
 
 def test_rights_of_roles() -> None:
@@ -40,7 +27,7 @@ def test_rights_of_roles() -> None:
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.IDENTITY_OFFICER])
 @pytest.mark.parametrize(("path", "fields"), OPERATIONS)
 async def test_running_the_router_is_for_administrators(site: Any, role: Role, path: str, fields: Any) -> None:
-    browser = await somebody(site, role)
+    browser = await site.signed_in_as(role)
     answer = await browser.post(path, fields)
     assert answer.status == 403
     assert "Votre rôle permet de regarder" in answer.plain
@@ -49,7 +36,7 @@ async def test_running_the_router_is_for_administrators(site: Any, role: Role, p
 
 
 async def test_what_a_role_may_not_do_is_not_offered(site: Any) -> None:
-    browser = await somebody(site, Role.AUDITOR)
+    browser = await site.signed_in_as(Role.AUDITOR)
     for path in ("/messages", "/messages/1", "/messages/7/sent", "/deliveries?state=dead", "/codes"):
         text = (await browser.get(path)).text
         forms = set(re.findall(r'<form[^>]*action="([^"]+)"', text)) - {"/preferences", "/logout", "/messages/search"}
@@ -60,7 +47,7 @@ async def test_what_a_role_may_not_do_is_not_offered(site: Any) -> None:
 
 
 async def test_looking_is_for_everybody_and_noted(site: Any) -> None:
-    browser = await somebody(site, Role.AUDITOR)
+    browser = await site.signed_in_as(Role.AUDITOR)
     assert (await browser.post("/messages/search", {"text": "testrose"})).status == 303
     assert "TESTROSE" in (await browser.post("/items/1/reveal")).text
     assert site.audited("reveal patient") == [("quelqu.un", "item 1", "")]
@@ -69,7 +56,7 @@ async def test_looking_is_for_everybody_and_noted(site: Any) -> None:
 
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.IDENTITY_OFFICER])
 async def test_the_api_holds_sessions_to_their_role(site: Any, role: Role) -> None:
-    browser = await somebody(site, role)
+    browser = await site.signed_in_as(role)
     browser.headers["X-CSRF-Token"] = browser.csrf
     assert (await browser.get("/api/v1/messages")).status == 200
     assert (await browser.send("/api/v1/messages/search", {"text": "testrose"})).status == 200
