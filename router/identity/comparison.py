@@ -148,7 +148,8 @@ def contradicts(sent: PatientIdentity, known: PatientIdentity) -> bool:
     if not sent.first_given_name or sent.first_given_name != known.first_given_name:
         given = _folded(sent.first_given_name, sent.used_given_name, sent.given_name, *sent.birth_given_names)
         known_given = _folded(known.first_given_name, known.used_given_name, known.given_name, *known.birth_given_names)
-        if given and known_given and not given & known_given:
+        apart = bool(given and known_given) and not given & known_given
+        if apart and _first_given_names(sent, known) is Agreement.DIFFERENT:
             return True
     if sent.birth_date and known.birth_date:
         precision = min(len(sent.birth_date), len(known.birth_date))
