@@ -55,6 +55,7 @@ def troubles(board: Board, formats: Formats, *, identity_hours: int = 24) -> lis
         *_people(board, formats, identity_hours),
         *_pace(board, formats),
         *_storage(board, formats),
+        *_certificates(board, formats),
         *_notices(board, formats),
     ]
     return sorted(found, key=lambda trouble: -trouble.weight)
@@ -180,6 +181,19 @@ def _storage(board: Board, formats: Formats) -> Iterator[Trouble]:
     if board.storage.is_short:
         sentence = formats.texts.say("trouble.disk", free=formats.size(board.storage.free))
         yield Trouble(95, "red", "square", sentence, ())
+
+
+def _certificates(board: Board, formats: Formats) -> Iterator[Trouble]:
+    for note in board.certificates:
+        sentence = formats.texts.say(
+            f"trouble.certificate_{note.trouble.value}",
+            owner=Markup("<strong>{}</strong>").format(note.owner),
+            day=f"{formats.day(note.until)} {note.until.year}" if note.until is not None else "",
+        )
+        if note.stops:
+            yield Trouble(88, "red", "square", sentence, ())
+        else:
+            yield Trouble(42, "amber", "triangle", sentence, ())
 
 
 def _notices(board: Board, formats: Formats) -> Iterator[Trouble]:
