@@ -27,6 +27,7 @@ from router.web.desk import Desk
 from router.web.faults import NotThere
 from router.web.filters import Query, enum_of, query_of
 from router.web.formatting import Formats
+from router.web.pages.identities_insi import Told, accepted_of, insi_of, told
 from router.web.visits import Visit
 
 router = APIRouter()
@@ -50,6 +51,7 @@ class Shown:
     dossiers: list[Dossier] = field(default_factory=list)
     chosen: int = 0
     alike: list[int] = field(default_factory=list)
+    told: Told | None = None
 
     @property
     def dossier(self) -> Dossier | None:
@@ -149,6 +151,7 @@ async def decide(number: int, desk: Office, visit: Decided) -> Response:
 
 async def _show(request: Request, desk: Desk, visit: Visit, query: Query, number: int | None) -> Response:
     text = desk.searches.recall(visit.key, request.query_params.get("search", ""))
+    answer = desk.answers.recall(visit.key, request.query_params.get("insi", ""))
     wanted = _number(request.query_params.get("candidate", "")) or 1
 
     def find(view: View) -> Shown:
@@ -157,7 +160,13 @@ async def _show(request: Request, desk: Desk, visit: Visit, query: Query, number
             return Shown(held)
         found = dossiers(view, held, text=text or "")
         alike = same_identity(view, held) if held.to_decide else []
-        return Shown(held, found, min(max(wanted, 1), len(found) or 1) - 1, alike)
+        formats = Formats(visit.texts, visit.zone, visit.now)
+        said = told(view, answer, request.query_params.get("insi", ""), formats) if answer is not None else None
+        place = min(max(wanted, 1), len(found) or 1) - 1
+        if said is not None and said.holders:
+            # Whoever has the INS that INSi gave stands beside: that is the question that was asked.
+            place = next((rank for rank, one in enumerate(found) if one.patient.id in said.holders), place)
+        return Shown(held, found, place, alike, said)
 
     shown = await desk.look(find)
     if number is not None and shown.held is None:
@@ -182,6 +191,9 @@ async def _show(request: Request, desk: Desk, visit: Visit, query: Query, number
             search_key = request.query_params.get("search", "") if text else ""
             values["here"] = Query(f"{PATH}/{number}", {**query.values, "search": search_key})
             values["link"] = lambda other: Query(f"{PATH}/{other}", query.values).with_()
+            values["insi"] = shown.told
+            values["asks_insi"] = insi_of(desk) is not None
+            values["accepted"] = accepted_of(request.query_params.get("accepted", ""))
             values["refused"] = _refused(request)
             values["undone"] = _undone(request)
         return values
