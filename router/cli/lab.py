@@ -38,6 +38,7 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--preload", default=0, show_default=True, help="Messages put into the journal first.")
 @click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
 @click.option("--mappings", is_flag=True, help="Measure the translations instead, each format to each, no server.")
+@click.option("--patients-index", default=0, help="Measure look-ups among this many patients instead, no server.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command_bench(
     seconds: float,
@@ -49,6 +50,7 @@ def command_bench(
     preload: int,
     url: str,
     mappings: bool,
+    patients_index: int,
     as_json: bool,
 ) -> int:
     """Load a real `passerelle serve` over MLLP and measure it, beside the floor of this machine in the same run.
@@ -61,12 +63,15 @@ def command_bench(
       passerelle bench --seconds 10 --json
       passerelle bench --preload 1000000
       passerelle bench --mappings
+      passerelle bench --patients-index 1000000
     """
     import orjson
     from rich.console import Console
 
     if mappings:
         return _bench_mappings(as_json=as_json)
+    if patients_index:
+        return _bench_index(patients_index, as_json=as_json)
     from router.bench.bench import BenchOptions, run_bench
     from router.bench.figures import print_figures
     from router.trial.process import TrialFault
@@ -103,6 +108,20 @@ def _bench_mappings(*, as_json: bool) -> int:
         click.echo(orjson.dumps([one.as_json() for one in costs], option=orjson.OPT_INDENT_2).decode())
     else:
         print_costs(costs, Console())
+    return 0
+
+
+def _bench_index(patients: int, *, as_json: bool) -> int:
+    import orjson
+    from rich.console import Console
+
+    from router.bench.patients import measure_index, print_index
+
+    figures = measure_index(patients, say=lambda said: click.echo(said, err=True))
+    if as_json:
+        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_index(figures, Console())
     return 0
 
 

@@ -24,7 +24,9 @@ def command_serve(config: Path, ready_file: Path | None) -> None:
       passerelle serve --config my-router
       passerelle serve --config my-router --ready-file /run/passerelle.ready
     """
+    from router.certificates import certificate_notes
     from router.config.load import load
+    from router.engine.clock import utc_now
     from router.engine.serve import Ready, serve
 
     loaded = load(config_file(config))
@@ -33,6 +35,8 @@ def command_serve(config: Path, ready_file: Path | None) -> None:
         click.echo(f"Dashboard  {where.web}")
         for name, address in where.sources.items():
             click.echo(f"Source     {name}  {address or 'not listening (see the dashboard)'}")
+        for note in certificate_notes(loaded, utc_now()):
+            click.echo(f"Warning    {note.sentence}", err=True)
         click.echo("Ready. Ctrl-C stops gracefully.")
 
     serve(loaded, ready=ready, ready_file=ready_file)

@@ -100,8 +100,10 @@ def command_check(config: Path) -> int:
     Examples:
       passerelle check --config my-router
     """
+    from router.certificates import certificate_notes
     from router.codes.maps import MapFiles
     from router.config.load import load
+    from router.engine.clock import utc_now
 
     loaded = load(config_file(config))
     click.echo(f"{loaded.path} is valid.")
@@ -117,6 +119,10 @@ def command_check(config: Path) -> int:
     for destination in loaded.destinations:
         if destination.name not in reached:
             click.echo(f"  note         no route leads to {destination.name}")
+    if loaded.insi is not None:
+        click.echo(f"  insi         {loaded.insi.url}")
+    for note in certificate_notes(loaded, utc_now()):
+        click.echo(f"  certificate  {note.sentence}", err=True)
     maps = MapFiles(loaded.code_maps)
     maps.look()
     if maps:

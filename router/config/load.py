@@ -18,7 +18,14 @@ from pydantic import BaseModel, ValidationError
 from connectors.contracts import Connector, Settings
 from connectors.registry import connectors
 from mappings.registry import format_names
-from router.config.model import Configuration, DestinationSection, ResolvedDestination, ResolvedSource, RouteSection
+from router.config.model import (
+    Configuration,
+    DestinationSection,
+    InsiSection,
+    ResolvedDestination,
+    ResolvedSource,
+    RouteSection,
+)
 from router.engine.conditions import ConditionFault, compile_condition
 from router.faults import Fault
 from router.journal.store import JournalPlace
@@ -58,6 +65,12 @@ class Loaded:
     def code_maps(self) -> tuple[Path, ...]:
         """The files of concept maps."""
         return tuple((self.path.parent / name).resolve() for name in self.configuration.codes.maps)
+
+    @property
+    def insi(self) -> InsiSection | None:
+        """The section of INSi with its paths resolved, None when it is not configured."""
+        section = self.configuration.insi
+        return None if section is None else _placed(section, self.folder)
 
     @property
     def validation_package(self) -> Path:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from connectors.contracts import Settings
+from connectors.ins.settings import InsiSettings
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of a source or destination: lower case letters, digits, `-` and `_`."""
@@ -75,6 +76,27 @@ class IdentitySection(Section):
         description="Which INS may be used: `production` refuses test and demonstration OIDs, `test` the others. "
         "Unset: both are read and nothing is refused for it; set it in production.",
     )
+    policy: Literal["register", "rniv"] = Field(
+        "register",
+        description="Rows of the decision table that apply (`docs/identity.md`): `register` attaches to a known "
+        "identifier unless a strict trait contradicts it; `rniv` applies the national table in full, under which a "
+        "message with an unqualified INS, or without every strict trait, waits for a person.",
+    )
+    alert_hours: int = Field(
+        24, ge=1, description="Hours after which an item that waits for a decision about its identity is an alert."
+    )
+
+
+class InsiSection(InsiSettings):
+    """The national service that gives and verifies the INS."""
+
+    reverify_days: int = Field(
+        1095,
+        ge=0,
+        description="Days after which an INS is verified again; one that was never verified here is due at once. "
+        "0: never.",
+    )
+    reverify_batch: int = Field(5, ge=1, le=100, description="Patients verified again each minute, at most.")
 
 
 class CodesSection(Section):
@@ -201,6 +223,7 @@ class Configuration(Section):
     journal: JournalSection = JournalSection()
     engine: EngineSection = EngineSection()
     identity: IdentitySection = IdentitySection()
+    insi: InsiSection | None = None
     codes: CodesSection = CodesSection()
     validation: ValidationSection = ValidationSection()
     web: WebSection = WebSection()

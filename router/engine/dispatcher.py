@@ -378,12 +378,14 @@ class Dispatcher:
     async def _record(self, operation: RecordAttempts) -> None:
         while True:
             try:
-                await self._writer.submit(operation)
+                gone = await self._writer.submit(operation)
             except JournalFault as fault:
                 self._trouble(str(fault))
                 await asyncio.sleep(1.0)
                 continue
             self._unrecorded_count -= len(operation.attempts)
+            if gone:
+                self.reload()
             return
 
     def _recorded(self, task: asyncio.Task[None]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from connectors.contracts import Health, Services, Source
 from connectors.registry import connectors
+from router.certificates import CertificateNote, certificate_notes
 from router.codes.maps import MapFiles
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
@@ -29,6 +30,10 @@ from router.engine.pipeline import Pipeline
 from router.engine.plan import plan_of
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
+from router.engine.reverification import Reverification
+from router.identity.flows_published import ACTION as WITHDRAW_INS
+from router.identity.insi import Insi
+from router.identity.reindexing import bring_index_up
 from router.journal import tables
 from router.journal.operations import Notice, Operation, Queued
 from router.journal.store import JournalFault, Store
@@ -44,6 +49,8 @@ SWEEP_SECONDS = 1.0
 
 MAP_PROBLEMS = 20
 """Lines of a file of concept maps that are told when it changes; `passerelle check` tells all."""
+
+DAY_SECONDS = 86_400.0
 
 RESTART_SECONDS = 5.0
 """Wait before a source that failed is started again."""
@@ -93,6 +100,9 @@ class Engine:
             seconds=loaded.configuration.validation.seconds,
         )
         self._map_files = MapFiles(loaded.code_maps)
+        self.insi = Insi(
+            loaded.insi, store, self.submit, now=now, environment=loaded.configuration.identity.environment
+        )
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
         self.pipeline = Pipeline(
@@ -105,6 +115,7 @@ class Engine:
             batch=section.batch,
             now=now,
             queued=self._queued,
+            stopped=self._read_anew,
             trouble=partial(self._trouble, "pipeline"),
         )
 
@@ -120,11 +131,41 @@ class Engine:
         self._start_destinations()
         self._spawn(self.pipeline.run(), "pipeline")
         self._spawn(self._sweep(), "sweep")
+        self._spawn(bring_index_up(self.store, self.submit), "patient index")
         housekeeping = Housekeeping(
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )
         self._every(3600.0, housekeeping.run)
+        self._start_insi()
+        await self._look_at_certificates()
+        self._every(DAY_SECONDS, self._look_at_certificates)
         await self._start_sources()
+
+    def _start_insi(self) -> None:
+        """Verify INS again from time to time, where INSi is configured and this is wanted."""
+        section = self._loaded.insi
+        if section is None or section.reverify_days == 0:
+            return
+        reverification = Reverification(
+            self.insi,
+            self.store,
+            self.submit,
+            period=timedelta(days=section.reverify_days),
+            batch=section.reverify_batch,
+            now=self._now,
+            wake=self.wake,
+        )
+
+        async def run() -> None:
+            await reverification.run()
+
+        self._every(60.0, run)
+
+    async def _look_at_certificates(self) -> None:
+        for note in await asyncio.to_thread(self.certificates):
+            severity = Severity.ERROR if note.stops else Severity.WARNING
+            code = f"certificate.{note.trouble.value}"
+            self._report("certificates", Finding(severity=severity, code=code, where=note.owner, message=note.sentence))
 
     def _start_destinations(self) -> None:
         for resolved in self._loaded.destinations:
@@ -224,6 +265,7 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(dispatcher.drain(seconds) for dispatcher in self._dispatchers.values()))
         await self._validation.close()
+        await self.insi.close()
         for background in list(self._background):
             background.cancel()
         await self.writer.stop()
@@ -287,6 +329,10 @@ class Engine:
             )
         return flows
 
+    def certificates(self) -> list[CertificateNote]:
+        """Say what is wrong with the certificates that the configuration names; reads their files."""
+        return certificate_notes(self._loaded, self._now())
+
     @property
     def waiting(self) -> int:
         """Messages acknowledged and not yet processed."""
@@ -318,8 +364,12 @@ class Engine:
                 continue
             if number != self._last_action:
                 self._last_action = number
-                for dispatcher in self._dispatchers.values():
-                    dispatcher.reload()
+                self._read_anew()
+
+    def _read_anew(self) -> None:
+        """Let every destination read anew what waits: some of it was cancelled or reopened."""
+        for dispatcher in self._dispatchers.values():
+            dispatcher.reload()
 
     async def _look_at_maps(self) -> None:
         """Tell what cannot be used in the files of concept maps, once a change; workers read them themselves."""
@@ -330,7 +380,7 @@ class Engine:
 
     def _action_number(self) -> int:
         column = tables.audit.c
-        actions = ("replay delivery", "cancel delivery", "replay message")
+        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", WITHDRAW_INS)
         with self.store.reading() as connection:
             newest = select(func.max(column.id)).where(column.action.in_(actions))
             return connection.execute(newest).scalar() or 0

@@ -37,6 +37,7 @@ class Housekeeping:
             # One group a transaction: acknowledgements get through between two of them.
             erased = await self._writer.submit(Change(lambda unit: purge(unit, limit), note="retention"))
         await self._writer.submit(Change(lambda unit: purge_codes(unit, limit), note="retention of codes"))
+        await self._writer.submit(Change(lambda unit: purge_calls(unit, limit), note="retention of calls to INSi"))
         await asyncio.to_thread(self._sweep)
 
     def _sweep(self) -> int:
@@ -71,3 +72,8 @@ def purge(unit: Unit, limit: int) -> int:
 def purge_codes(unit: Unit, limit: int) -> int:
     """Forget the unmapped codes that no message used since `limit` (microseconds); gives how many."""
     return unit.connection.execute(delete(tables.unmapped_code).where(tables.unmapped_code.c.last_at < limit)).rowcount
+
+
+def purge_calls(unit: Unit, limit: int) -> int:
+    """Forget the traces of calls to INSi made before `limit` (microseconds); gives how many."""
+    return unit.connection.execute(delete(tables.insi_call).where(tables.insi_call.c.at < limit)).rowcount

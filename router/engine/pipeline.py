@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import bindparam, func, select
 
 from router.engine.clock import micros, moment
+from router.engine.decided import DecidedItems
 from router.engine.inbox import HandOver
 from router.engine.outcomes import Outcomes
 from router.engine.pool import WorkerPool
@@ -114,6 +115,7 @@ class Pipeline:
         batch: int,
         now: Callable[[], datetime],
         queued: Callable[[Sequence[Queued]], None],
+        stopped: Callable[[], None],
         trouble: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -125,12 +127,14 @@ class Pipeline:
         self._batch = batch
         self._now = now
         self._queued = queued
+        self._stopped = stopped
         self._trouble = trouble
         self._sealer = store.sealer.clone()
         self._cursor = 0
         self._again: deque[int] = deque()
         self._in_flight: set[int] = set()
         self._patients_seen: tuple[int, int] | None = None
+        self._decided = DecidedItems(store, writer, pool, now)
         self.processed = 0
         self._began = self._checked = time.perf_counter()
         self._arrivals = 0
@@ -153,7 +157,7 @@ class Pipeline:
     async def run(self) -> None:
         """Process for ever; ends when cancelled, between two commits."""
         depth = AHEAD * max(1, self._pool.workers)
-        under_way: deque[tuple[asyncio.Task[list[PreparedMessage]], int]] = deque()
+        under_way: deque[tuple[asyncio.Task[list[PreparedMessage]], list[RawMessage]]] = deque()
         try:
             while True:
                 while len(under_way) < depth:
@@ -162,19 +166,19 @@ class Pipeline:
                         break
                     self._in_flight.update(raw.message_id for raw in raws)
                     task = asyncio.create_task(self._pool.process(raws, self._now()))
-                    under_way.append((task, len(raws)))
+                    under_way.append((task, raws))
                 if not under_way:
                     self._pressure.arrived.clear()
                     if self._cursor < self._pressure.last_committed or self._again:
                         continue
                     await self._pressure.arrived.wait()
                     continue
-                task, count = under_way[0]
+                task, raws = under_way[0]
+                count = len(raws)
                 prepared = await asyncio.shield(task)
                 under_way.popleft()
-                await self._commit(prepared)
-                self._outcomes.settled(prepared)
-                self._in_flight.difference_update(one.message_id for one in prepared)
+                await self._commit(prepared, raws)
+                self._in_flight.difference_update(raw.message_id for raw in raws)
                 self.processed += count
                 self._pressure.processed(count)
                 await self._give_way(count)
@@ -200,17 +204,26 @@ class Pipeline:
         await asyncio.sleep(min(1.0, YIELD * worked))
         self._began = time.perf_counter()
 
-    async def _commit(self, prepared: list[PreparedMessage]) -> None:
+    async def _commit(self, prepared: list[PreparedMessage], raws: Sequence[RawMessage]) -> None:
+        """Commit a batch, whole: what was prepared from a patient that has changed since is prepared again first."""
         while True:
+            operation = CommitReadings(prepared, micros(self._now()))
             try:
-                queued = await self._writer.submit(CommitReadings(prepared, micros(self._now())))
+                queued = await self._writer.submit(operation)
             except JournalFault as fault:
                 self._trouble(str(fault))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             if queued:
                 self._queued(queued)
-            return
+            if operation.stopped:
+                self._stopped()
+            stale = set(operation.stale)
+            self._outcomes.settled([one for one in prepared if one.message_id not in stale])
+            if not stale:
+                return
+            raws = [raw for raw in raws if raw.message_id in stale]
+            prepared = await self._pool.process(raws, self._now())
 
     async def _next_batch(self) -> list[RawMessage]:
         if self._again:
@@ -261,7 +274,7 @@ class Pipeline:
         return raws
 
     async def sweep(self) -> None:
-        """Look for what other processes asked for: replays, messages appended by hand, patients newly registered."""
+        """Look for what other processes asked for: replays, messages appended by hand, new patients, decisions."""
         last, again = await asyncio.to_thread(self._look)
         known = self._in_flight.union(self._again)
         fresh = [number for number in again if number not in known]
@@ -275,6 +288,8 @@ class Pipeline:
         if patients != self._patients_seen:
             await self._reconsider()
             self._patients_seen = patients
+        for queued in await self._decided.look(micros(self._now())):
+            self._queued(queued)
 
     def _look(self) -> tuple[int, list[int]]:
         with self._store.reading() as connection:
@@ -298,9 +313,12 @@ class Pipeline:
             after = held[-1].item_id
             released = await self._pool.reconsider(held, self._now())
             if released:
-                queued = await self._writer.submit(ReleaseItems(released, micros(self._now())))
+                operation = ReleaseItems(released, micros(self._now()))
+                queued = await self._writer.submit(operation)
                 if queued:
                     self._queued(queued)
+                if operation.stopped:
+                    self._stopped()
 
     def _held(self, after: int) -> list[HeldItem]:
         sealer = self._store.sealer.clone()

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import Environment
 from router.config.load import Loaded
+from router.identity.decisions import Policy
 from router.journal.store import JournalPlace
 
 
@@ -53,6 +54,7 @@ class Plan:
     environment: Environment | None
     timezone: ZoneInfo
     code_maps: tuple[Path, ...] = ()
+    policy: Policy = Policy.REGISTER
 
 
 def plan_of(loaded: Loaded, master: bytes) -> Plan:
@@ -77,4 +79,5 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         environment=None if environment is None else Environment(environment),
         timezone=ZoneInfo(configuration.web.timezone),
         code_maps=loaded.code_maps,
+        policy=Policy(configuration.identity.policy),
     )

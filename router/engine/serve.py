@@ -77,10 +77,13 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             store=engine.store,
             submit=engine.submit,
             flows=engine.flows,
+            certificates=engine.certificates,
+            insi=engine.insi,
             wake=engine.wake,
             now=utc_now,
             stopping=engine.stopping,
             code_maps=loaded.code_maps,
+            identity_alert_hours=loaded.configuration.identity.alert_hours,
             version=importlib.metadata.version("passerelle"),
         )
     )

@@ -22,13 +22,17 @@ from mappings.uuids import uuid5_text
 from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
+from router.desk.leaving import BY_PERSON, attached_by_person
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
+from router.engine.searchable import identity_tokens, searchable
 from router.engine.summary import summarise
-from router.identity.attached import attached
-from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Sought, alarm, decide, sought
-from router.identity.patients import Patient, find_by_tokens, load_patients
+from router.identity.attached import attached, without_ins
+from router.identity.flows import asked, flow_of
+from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
+from router.identity.patients import Patient, load_patients
+from router.identity.standing import leaving_token
 from router.journal.blobs import LARGE
 from router.journal.operations import (
     BODY_PLACE,
@@ -46,11 +50,9 @@ from router.journal.tables import WORST, DeliveryState, ItemState, MessageState
 from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.finding import Finding, Severity
-from schemas.identity import PatientIdentity
+from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, ReceiptItem, dump_item
 from schemas.lab import LabReport
-from schemas.receipt import Receipt
-from schemas.stay import Stay
 
 DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
 """Namespace of Deliveries' identities: the same message, reading, Item and destination give the same identity."""
@@ -70,11 +72,16 @@ class RawMessage:
     replays: int = 0
     filename: str | None = None
     siblings: dict[str, bytes] = field(default_factory=dict)
+    undone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """A held Item that may go on now."""
+    """A held Item that may go on now.
+
+    `patient_id` is whose a person decided that it is, by `decision_id`; None where the rules decide. `undone` counts
+    the attachments of it that were undone: what is sent anew must not be taken for what was sent then.
+    """
 
     item_id: int
     message_id: int
@@ -84,6 +91,9 @@ class HeldItem:
     ordinal: int
     replays: int
     body: bytes
+    patient_id: int | None = None
+    decision_id: int | None = None
+    undone: int = 0
 
 
 @dataclass(slots=True)
@@ -93,7 +103,6 @@ class _Draft:
     raw: RawMessage
     format: str | None
     reading: Reading
-    sought: list[Sought] = field(default_factory=list)
     codes: tuple[ItemCodes, ...] = ()
 
 
@@ -105,6 +114,12 @@ class Worker:
         self._store = store or open_store(plan.place, master=plan.master, migrate=False)
         self._sealer = self._store.sealer.clone()
         self._patients: dict[tuple[int, int], Patient] = {}
+        self._matcher = Matcher(
+            self._sealer,
+            policy=plan.policy,
+            environment=None if plan.environment is None else InsEnvironment(plan.environment.value),
+            remembered=self._patients,
+        )
         self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
         self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
 
@@ -120,21 +135,43 @@ class Worker:
         return [self._prepare(draft, decisions, now) for draft in drafts]
 
     def reconsider(self, held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
-        """Look at held Items again; gives those whose patient is now known for certain."""
+        """Look at held Items again; gives those whose patient is now known for certain, or decided by a person."""
         drafts = []
         for one in held:
             item = ITEM.validate_json(one.body)
-            raw = RawMessage(one.message_id, one.source, None, None, one.control_id, one.message_type, now, one.replays)
+            raw = RawMessage(
+                one.message_id,
+                one.source,
+                None,
+                None,
+                one.control_id,
+                one.message_type,
+                now,
+                one.replays,
+                undone=one.undone,
+            )
             drafts.append(_Draft(raw, None, Reading(items=(self._with_data(item),))))
-        decisions = self._identify(drafts)
+        decisions = self._identify(drafts) | self._decided(held, drafts)
         released = []
         for one, draft in zip(held, drafts, strict=True):
             decision = decisions[id(draft.reading.items[0])]
             if decision.patient is None:
                 continue
             prepared = self._prepare_item(draft, draft.reading.items[0], one.ordinal, decision, now)
-            released.append(replace(prepared, item_id=one.item_id))
+            released.append(replace(prepared, item_id=one.item_id, decision_id=one.decision_id))
         return released
+
+    def _decided(self, held: Sequence[HeldItem], drafts: Sequence[_Draft]) -> dict[int, Decision]:
+        numbers = sorted({one.patient_id for one in held if one.patient_id is not None})
+        if not numbers:
+            return {}
+        with self._store.reading() as connection:
+            patients = load_patients(connection, self._sealer, numbers, self._patients)
+        return {
+            id(draft.reading.items[0]): Decision(patients.get(one.patient_id), None, BY_PERSON)
+            for one, draft in zip(held, drafts, strict=True)
+            if one.patient_id is not None
+        }
 
     # --- read ---------------------------------------------------------------------------------------------------
 
@@ -170,20 +207,12 @@ class Worker:
     # --- identify -----------------------------------------------------------------------------------------------
 
     def _identify(self, drafts: Iterable[_Draft]) -> dict[int, Decision]:
-        wanted: list[tuple[Item, Sought]] = []
-        for draft in drafts:
-            draft.sought = [sought(self._sealer, item.patient, _authority(item)) for item in draft.reading.items]
-            wanted += zip(draft.reading.items, draft.sought, strict=True)
-        if not wanted:
+        items = [item for draft in drafts for item in draft.reading.items]
+        if not items:
             return {}
-        tokens = {token for _, one in wanted for token in one.identifiers}
-        tokens |= {one.ins for _, one in wanted if one.ins is not None}
         with self._store.reading() as connection:
-            found = find_by_tokens(connection, sorted(tokens))
-            numbers = set().union(*found.values()) if found else set()
-            patients = load_patients(connection, self._sealer, sorted(numbers), self._patients)
-        environment = self._plan.environment.value if self._plan.environment is not None else None
-        return {id(item): decide(item.patient, one, found, patients, environment) for item, one in wanted}
+            decisions = self._matcher.decide(connection, [(asked(item), authority_of(item)) for item in items])
+        return {id(item): decision for item, decision in zip(items, decisions, strict=True)}
 
     # --- route and write ----------------------------------------------------------------------------------------
 
@@ -220,7 +249,11 @@ class Worker:
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
         stopped = decision.reason in ONLY_A_PERSON
         verdicts, routes = ({}, {}) if stopped else self._routes(draft, item, decision)
-        leaving = item if decision.patient is None else attached(item, decision.patient.identity)
+        # Somebody was recognised and not attached: an INS may not leave on the sender's word alone.
+        leaving = without_ins(item) if decision.candidates else item
+        if decision.patient is not None:
+            complete = attached_by_person if decision.by == BY_PERSON else attached
+            leaving = complete(item, decision.patient.identity)
         deliveries = tuple(self._deliveries(draft, leaving, ordinal, routes, now))
         # A receipt names no patient and waits for none.
         waits = decision.patient is None and (stopped or not isinstance(item, ReceiptItem))
@@ -246,6 +279,10 @@ class Worker:
             tokens=self._tokens(item, decision, draft.codes[ordinal] if draft.codes else NO_CODES),
             deliveries=deliveries,
             blobs=self._blobs(stored),
+            decision=decision.row or None,
+            candidates=" ".join(map(str, decision.candidates)) or None if waits else None,
+            patient_seen=decision.patient.updated_at if decision.patient is not None else None,
+            follow=None if stopped else flow_of(item, decision.patient, decision.by, authority_of(item)),
         )
 
     def _routes(
@@ -298,9 +335,10 @@ class Worker:
         self, draft: _Draft, item: Item, ordinal: int, routes: dict[str, RoutePlan], now: datetime
     ) -> Iterable[PreparedDelivery]:
         raw = draft.raw
+        token = leaving_token(self._sealer, item.patient)
         for destination, route in routes.items():
             plan = self._plan.destinations[destination]
-            name = f"{raw.message_id}/{raw.replays}/{ordinal}/{destination}"
+            name = f"{raw.message_id}/{raw.replays}/{ordinal}/{destination}" + (f"/{raw.undone}" if raw.undone else "")
             identity = uuid5_text(DELIVERY_NAMESPACE.bytes, name)
             context = WriteContext(
                 now=now,
@@ -320,7 +358,8 @@ class Worker:
                 detail = f"cannot be written: defect in the writer ({type(defect).__name__})"
                 yield _unwritable(destination, route.name, identity, fmt, detail)
                 continue
-            yield self._delivery(destination, route.name, identity, plan.format, rendition)
+            prepared = self._delivery(destination, route.name, identity, plan.format, rendition)
+            yield prepared if token is None else replace(prepared, ins_token=token)
 
     def _delivery(
         self, destination: str, route: str, identity: str, format_name: str, rendition: Rendition
@@ -363,12 +402,12 @@ class Worker:
         return self._sealer.token("lane", "traits", *names)
 
     def _tokens(self, item: Item, decision: Decision, codes: ItemCodes) -> tuple[int, ...]:
-        values = _searchable(item)
+        values = searchable(item)
         tokens = {self._sealer.token("value", loose(value)) for value in values if value}
         if codes.sightings:
             tokens |= self._codes.tokens(codes)
         if decision.patient is None:
-            tokens |= _identity_tokens(self._sealer.token, item.patient)
+            tokens |= identity_tokens(self._sealer, item.patient)
         return tuple(sorted(tokens))
 
     # --- attachments --------------------------------------------------------------------------------------------
@@ -413,36 +452,6 @@ class Worker:
             return attachment
         plain = self._store.blobs.get(self._store.blobs.name_of(bytes.fromhex(attachment.sha256)))
         return attachment.model_copy(update={"data": base64.b64encode(plain).decode()})
-
-
-def _authority(item: Item) -> str:
-    """Give the URI of the authority of identifiers that the sender sent without one: the sender itself."""
-    if item.sender is None:
-        return ""
-    for identifier in item.sender.identifiers:
-        return f"urn:x-sender:{identifier.value}"
-    return f"urn:x-sender:{item.sender.name}" if item.sender.name else ""
-
-
-def _searchable(item: Item) -> list[str | None]:
-    content = item.content
-    if isinstance(content, LabReport):
-        return [content.report_id, content.order_id, content.visit.value if content.visit is not None else None]
-    if isinstance(content, Stay):
-        return [one.value for one in (content.visit, content.account) if one is not None]
-    if isinstance(content, Document):
-        return [content.document_id, content.report_id]
-    if isinstance(content, Receipt):
-        return [content.about]
-    return []
-
-
-def _identity_tokens(token: Any, identity: PatientIdentity) -> set[int]:
-    values = [one.value for one in identity.identifiers]
-    if identity.ins is not None:
-        values.append(identity.ins.matricule)
-    names = [identity.birth_name, identity.used_name, identity.family_name]
-    return {token("value", loose(value)) for value in values} | {token("name", loose(name)) for name in names if name}
 
 
 def _report(reading: Reading) -> bytes:

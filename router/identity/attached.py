@@ -6,10 +6,10 @@ number alone, the receiver would make three patients of one; so the register com
 
 from __future__ import annotations
 
-from schemas.identity import IdentityAttribute, IdentityStatus, PatientIdentity
+from router.identity.standing import UNSURE, may_leave
+from schemas.identity import IdentityStatus, PatientIdentity
 from schemas.item import IdentityItem, Item
 
-_UNSURE = frozenset({IdentityAttribute.DOUBTFUL, IdentityAttribute.FICTITIOUS})
 _STRICT = ("birth_name", "birth_given_names", "first_given_name", "birth_date", "sex", "birth_place")
 """The traits that an INS consists of, beside its number; they are taken together, never one by one."""
 
@@ -18,12 +18,30 @@ def attached(item: Item, known: PatientIdentity) -> Item:
     """Give the Item to write for a destination: its patient completed by the register's identity.
 
     The Item itself, as it was read, is what the journal keeps. An identity event leaves as it came: it is about the
-    numbers themselves, and completing it could restore one that its sender withdraws.
+    numbers themselves, and completing it could restore one that its sender withdraws. An INS that the register bars, or
+    another one than its own, leaves with neither, whatever the sender asserts.
     """
-    if isinstance(item, IdentityItem):
-        return item
-    patient = completed(item.patient, known)
+    patient = item.patient if isinstance(item, IdentityItem) else completed(item.patient, known)
+    if patient.ins is not None and not may_leave(known, patient.ins):
+        patient = _stripped(patient, known)
     return item if patient is item.patient else item.model_copy(update={"patient": patient})
+
+
+def without_ins(item: Item) -> Item:
+    """Give an Item to write without the INS that its sender asserts, and without the status that vouches for it."""
+    if item.patient.ins is None:
+        return item
+    patient = item.patient.model_copy(update={"ins": None, "status": None})
+    return item.model_copy(update={"patient": patient})
+
+
+def _stripped(sent: PatientIdentity, known: PatientIdentity) -> PatientIdentity:
+    """Take away an INS that may not leave about this patient; what is said instead is the register's own status."""
+    doubts = tuple(one for one in known.attributes if one in UNSURE and one not in sent.attributes)
+    status = IdentityStatus.PROVISIONAL if doubts else known.status
+    if status is IdentityStatus.QUALIFIED:
+        status = IdentityStatus.VALIDATED  # this number is not the one that it was qualified with
+    return sent.model_copy(update={"ins": None, "status": status, "attributes": sent.attributes + doubts})
 
 
 def completed(sent: PatientIdentity, known: PatientIdentity) -> PatientIdentity:
@@ -38,7 +56,7 @@ def completed(sent: PatientIdentity, known: PatientIdentity) -> PatientIdentity:
     if more:
         changes["identifiers"] = sent.identifiers + more
     usable = known.ins is not None and known.status is IdentityStatus.QUALIFIED
-    sure = not _UNSURE & {*sent.attributes, *known.attributes}
+    sure = not UNSURE & {*sent.attributes, *known.attributes}
     asserted = sent.ins == known.ins and sent.status is IdentityStatus.QUALIFIED
     if usable and sure and not asserted:
         changes |= {"ins": known.ins, "status": known.status}

@@ -5,16 +5,21 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from urllib.parse import quote
 
 import orjson
 from pydantic import ValidationError
 
-from mappings.contracts import FormatError, ReadContext
+from mappings.contracts import Format, FormatError, ReadContext
 from mappings.registry import format_named
 from schemas.coding import Identifier
+from schemas.finding import Severity
 from schemas.identifiers import MatriculeVerdict, check_matricule, ins_authority
 from schemas.identity import IdentityStatus, Ins, PatientIdentity, Sex
+
+UNUSABLE_INS = "ins_unusable"
+"""Code of the warning that an INS was left out: its number does not verify, or its authority or status forbids it."""
 
 COLUMNS = (
     "ipp_authority",
@@ -32,11 +37,33 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class PatientsRead:
-    """What a file gave: identities, and a sentence for each entry that could not be used (no personal data in it)."""
+class Entry:
+    """One person of a file: where, who, and in sentences without personal data what is wrong.
 
-    identities: tuple[PatientIdentity, ...]
-    problems: tuple[str, ...] = field(default=())
+    An entry with a `problem` has no identity and cannot be used. `warnings` are (code, sentence).
+    """
+
+    place: str
+    identity: PatientIdentity | None
+    problem: str = ""
+    warnings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PatientsRead:
+    """What a file gave, in its order."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def identities(self) -> tuple[PatientIdentity, ...]:
+        """Whoever can be registered."""
+        return tuple(entry.identity for entry in self.entries if entry.identity is not None)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each entry that could not be used (no personal data in it)."""
+        return tuple(f"{entry.place}: {entry.problem}" for entry in self.entries if entry.problem)
 
 
 def read_patients(content: bytes) -> PatientsRead:
@@ -54,8 +81,6 @@ def authority_uri(text: str) -> str:
         return f"urn:oid:{text}"
     if len(text) == 9 and text.isalnum() and text[2:].isdigit():
         return f"urn:x-finess:{text}"
-    from urllib.parse import quote
-
     return f"urn:x-authority:{quote(text, safe='')}"
 
 
@@ -72,16 +97,26 @@ def _from_csv(content: bytes) -> PatientsRead:
         raise FormatError(
             "patients.columns", "line 1", f"unknown columns; write a header with some of: {', '.join(COLUMNS)}"
         )
-    identities: list[PatientIdentity] = []
-    problems: list[str] = []
+    entries = []
     for row in reader:
         values = {name.strip(): (value or "").strip() for name, value in row.items() if isinstance(name, str)}
-        result = _identity(values)
-        if isinstance(result, PatientIdentity):
-            identities.append(result)
-        else:
-            problems.append(f"line {reader.line_num}: {result}")
-    return PatientsRead(tuple(identities), tuple(problems))
+        entries.append(_entry(f"line {reader.line_num}", values))
+    return PatientsRead(tuple(entries))
+
+
+def _entry(place: str, values: dict[str, str]) -> Entry:
+    warnings: tuple[tuple[str, str], ...] = ()
+    if values.get("ipp") and values.get("ins"):
+        verdict = check_matricule(values["ins"]).verdict
+        if verdict is not MatriculeVerdict.OK:
+            # The person is known by another number: only the one that does not verify is left out.
+            told = f"the ins is not a valid matricule ({verdict.value}): it is not used"
+            warnings = ((UNUSABLE_INS, told),)
+            values = values | {"ins": "", "ins_oid": ""}
+    result = _identity(values)
+    if isinstance(result, str):
+        return Entry(place, None, result)
+    return Entry(place, result, warnings=warnings)
 
 
 def _identity(values: dict[str, str]) -> PatientIdentity | str:
@@ -122,20 +157,23 @@ def _identity(values: dict[str, str]) -> PatientIdentity | str:
 
 
 def _from_bundle(content: bytes) -> PatientsRead:
-    identities: list[PatientIdentity] = []
-    problems: list[str] = []
     fhir = format_named("fhir")
-    for rank, patient in enumerate(_patients(content), start=1):
-        bundle = orjson.dumps({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient}]})
-        try:
-            reading = fhir.read(bundle, ReadContext())
-        except FormatError as refused:
-            problems.append(f"patient {rank}: {refused.message}")
-            continue
-        identities += [item.patient for item in reading.items[:1]]
-        if not reading.items:
-            problems.append(f"patient {rank}: nothing could be read")
-    return PatientsRead(tuple(identities), tuple(problems))
+    return PatientsRead(
+        tuple(_from_resource(fhir, f"patient {rank}", one) for rank, one in enumerate(_patients(content), start=1))
+    )
+
+
+def _from_resource(fhir: Format, place: str, patient: object) -> Entry:
+    bundle = orjson.dumps({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": patient}]})
+    try:
+        reading = fhir.read(bundle, ReadContext())
+    except FormatError as refused:
+        return Entry(place, None, refused.message)
+    if not reading.items:
+        return Entry(place, None, "nothing could be read")
+    noticed = [finding for finding in reading.findings if finding.severity is not Severity.INFO]
+    warnings = tuple((UNUSABLE_INS if ".ins." in one.code else one.code, one.message) for one in noticed)
+    return Entry(place, reading.items[0].patient, warnings=warnings)
 
 
 def _patients(content: bytes) -> Iterator[object]:

@@ -1,20 +1,35 @@
 """The decision: attach an Item to a known patient, or hold it, with the reason.
 
-First by (assigning authority, identifier), else by INS where the national rules let it be used (RNIV: the sender's
-identity is qualified), and in both cases only if no strict trait contradicts. Nothing is ever attached on a guess.
+The facts are gathered here, from the blind index and the patients that it finds; `router.identity.decisions` decides on
+them. Nothing is ever attached on a guess: by traits alone, a patient is only a candidate.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
-from router.identity.patients import Patient, identifier_token, ins_token, matching_identifiers
-from router.journal.sealing import Sealer, loose
+from sqlalchemy import Connection
+
+from router.identity.claims import worth_of_ins
+from router.identity.comparison import compare, contradicts
+from router.identity.decisions import Facts, Policy, decided
+from router.identity.patients import (
+    Hits,
+    Patient,
+    identifier_token,
+    ins_token,
+    load_patients,
+    look_up,
+    matching_identifiers,
+    trait_tokens,
+)
+from router.journal.sealing import Sealer
 from schemas.finding import Finding
-from schemas.identifiers import InsEnvironment, ins_is_at_home
-from schemas.identity import IdentityAttribute, IdentityStatus, PatientIdentity, Sex
+from schemas.identifiers import InsEnvironment
+from schemas.identity import IdentityAttribute, IdentityStatus, PatientIdentity
+from schemas.item import Item
 
 
 class HoldReason(StrEnum):
@@ -28,15 +43,28 @@ class HoldReason(StrEnum):
     INS_NOT_QUALIFIED = "ins_not_qualified"
     INS_KIND = "ins_nia_nir_switch"
     ATTRIBUTE = "doubtful_or_fictitious"
+    NO_OID = "matricule_without_oid"
+    TRAIT_MISSING = "trait_missing"
+    LOCAL_NOT_QUALIFIED = "local_not_qualified"
+    FORMER_INS = "historic_matricule"
+    OTHER_INS = "other_matricule"
+    CALL_INSI = "insi_to_call"
+    HOMONYMS = "homonyms"
+    TRAITS_ONLY = "traits_only"
     OTHER_PATIENT = "document_about_another"
     ALTERED = "content_altered"
+    DECLARED = "declared_doubtful"
 
 
 ALARMS = {"document.other_patient": HoldReason.OTHER_PATIENT, "xdm.hash.mismatch": HoldReason.ALTERED}
 """Findings of a reader for which nothing of its message goes on, whoever it is about."""
 
-ONLY_A_PERSON = frozenset(ALARMS.values())
-"""Reasons that no registration lifts."""
+ONLY_A_PERSON = frozenset({*ALARMS.values(), HoldReason.DECLARED})
+"""Reasons that no registration lifts: alarms of a reader, and what a person declared."""
+
+
+MOST_CANDIDATES = 20
+"""Candidates kept with a held Item; the desk looks for more when a person opens it."""
 
 
 def alarm(findings: Iterable[Finding]) -> HoldReason | None:
@@ -44,90 +72,182 @@ def alarm(findings: Iterable[Finding]) -> HoldReason | None:
     return next((ALARMS[finding.code] for finding in findings if finding.code in ALARMS), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A patient, or a reason to hold; `by` says what recognised the patient: `identifier` or `ins`."""
+class Decision(NamedTuple):
+    """A patient, or a reason to hold.
+
+    `by` says what recognised the patient: `identifier` or `ins`. `row` is the row of the decision table, empty for what
+    the table did not decide; `candidates` are the patients that it may be about.
+    """
 
     patient: Patient | None
     reason: HoldReason | None
     by: str = ""
+    row: str = ""
+    candidates: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """The tokens by which one identity may be recognised."""
+class Sought(NamedTuple):
+    """The tokens by which one identity may be recognised, and what its INS is worth (`decisions.VALUES`)."""
 
     identifiers: tuple[int, ...]
     ins: int | None
+    worth: str
 
 
-def sought(sealer: Sealer, identity: PatientIdentity, sender: str = "") -> Sought:
-    """Give the tokens to look up.
+_UNSURE = frozenset({IdentityAttribute.DOUBTFUL, IdentityAttribute.FICTITIOUS})
+_NOBODY: frozenset[int] = frozenset()
+_REASONS = {reason.value: reason for reason in HoldReason}
 
-    An identifier sent without an authority belongs to its sender: `sender` is that authority's URI, or empty.
+
+class Matcher:
+    """Decides whose Items are, by one policy, for one environment. Reads the journal, writes nothing.
+
+    `remembered` keeps the patients opened before, for a worker that decides batch after batch.
     """
-    pairs = matching_identifiers(identity)
-    if sender:
-        pairs += [(sender, one.value) for one in identity.identifiers if not one.system and one.type in {None, "PI"}]
-    usable = identity.ins is not None and identity.status is IdentityStatus.QUALIFIED
-    return Sought(
-        tuple(identifier_token(sealer, *pair) for pair in pairs),
-        ins_token(sealer, identity.ins.matricule) if usable and identity.ins is not None else None,
-    )
+
+    def __init__(
+        self,
+        sealer: Sealer,
+        *,
+        policy: Policy = Policy.REGISTER,
+        environment: InsEnvironment | None = None,
+        remembered: dict[tuple[int, int], Patient] | None = None,
+    ) -> None:
+        self._sealer = sealer
+        self._policy = policy
+        self._environment = environment
+        self._remembered = {} if remembered is None else remembered
+
+    def decide(self, connection: Connection, wanted: Sequence[tuple[PatientIdentity, str]]) -> list[Decision]:
+        """Decide for identities, each with the URI of the authority of identifiers sent without one (or empty)."""
+        looked = [self._sought(identity, sender) for identity, sender in wanted]
+        tokens = {token for one in looked for token in one.identifiers}
+        tokens |= {one.ins for one in looked if one.ins is not None}
+        hits = look_up(connection, sorted(tokens))
+        numbers = set().union(*hits.active.values(), *hits.former.values())
+        patients = load_patients(connection, self._sealer, sorted(numbers), self._remembered)
+        if len(patients) < len(numbers):
+            hits.keep(patients.keys())  # one was removed between the two statements
+        drafts = [_Draft(identity, one, hits) for (identity, _), one in zip(wanted, looked, strict=True)]
+        alone = [draft for draft in drafts if self._asks_for_twins(draft)]
+        if alone:
+            self._find_twins(connection, alone, patients)
+        return [self._decide(draft, patients) for draft in drafts]
+
+    def _sought(self, identity: PatientIdentity, sender: str) -> Sought:
+        tokens = tuple(identifier_token(self._sealer, *pair) for pair in matching_identifiers(identity, sender))
+        worth = worth_of_ins(identity, self._environment, self._policy)
+        ins = identity.ins if worth == "qualified" else None
+        return Sought(tokens, None if ins is None else ins_token(self._sealer, ins.matricule), worth)
+
+    def _asks_for_twins(self, draft: _Draft) -> bool:
+        """Say whether people with the same traits matter: when no number recognises anybody, or no known matricule."""
+        if draft.by_ins or draft.former:
+            return False
+        return not draft.by_identifier or (self._policy is Policy.RNIV and draft.sought.worth == "qualified")
+
+    def _find_twins(self, connection: Connection, drafts: list[_Draft], patients: dict[int, Patient]) -> None:
+        tokens = {id(draft): trait_tokens(self._sealer, draft.identity) for draft in drafts}
+        found = look_up(connection, sorted({token for some in tokens.values() for token in some})).active
+        missing = set().union(*found.values()) - patients.keys()
+        patients |= load_patients(connection, self._sealer, sorted(missing), self._remembered)
+        for draft in drafts:
+            alike = set().union(*(found.get(token, _NOBODY) for token in tokens[id(draft)])) & patients.keys()
+            draft.twins = {number for number in alike if compare(draft.identity, patients[number].identity).same}
+
+    def _decide(self, draft: _Draft, patients: Mapping[int, Patient]) -> Decision:
+        rule = decided(self._policy, self._facts(draft, patients))
+        if rule.attaches:
+            by, numbers = ("identifier", draft.by_identifier) if draft.by_identifier else ("ins", draft.by_ins)
+            return Decision(patients[next(iter(numbers))], None, by, rule.row)
+        everybody = draft.by_identifier | draft.by_ins | draft.former | draft.twins
+        candidates = tuple(sorted(everybody)[:MOST_CANDIDATES])
+        return Decision(None, _REASONS[rule.reason], row=rule.row, candidates=candidates)
+
+    def _facts(self, draft: _Draft, patients: Mapping[int, Patient]) -> Facts:
+        identity, by_identifier, by_ins = draft.identity, draft.by_identifier, draft.by_ins
+        by_matricule = by_ins or draft.former
+        by_number = by_matricule or by_identifier
+        known = patients[next(iter(by_number))].identity if len(by_number) == 1 else None
+        recognised = by_number if by_identifier <= by_number else by_number | by_identifier
+        return Facts(
+            draft.sought.worth,
+            "unsure" if _unsure(identity) else "sure",
+            _dossier(recognised or draft.twins, patients),
+            _count(by_identifier, contradicted=bool(by_matricule) and by_identifier != by_matricule),
+            _count(by_ins) if by_ins or not draft.former else "former",
+            _authority(identity, known) if by_ins and known is not None else "none",
+            "none" if known is None else self._traits(identity, known),
+            "none" if known is None else _status(known),
+            _twins(draft.twins, patients),
+        )
+
+    def _traits(self, identity: PatientIdentity, known: PatientIdentity) -> str:
+        if self._policy is Policy.REGISTER:
+            return "differ" if contradicts(identity, known) else "same"
+        comparison = compare(identity, known)
+        return "differ" if comparison.differs else "same" if comparison.same else "missing"
 
 
-def decide(
-    identity: PatientIdentity,
-    tokens: Sought,
-    found: Mapping[int, set[int]],
-    patients: Mapping[int, Patient],
-    environment: str | None,
-) -> Decision:
-    """Decide for one Item, from the patients that its tokens found."""
-    if identity.ins is not None and environment is not None:
-        at_home = ins_is_at_home(identity.ins.oid, InsEnvironment(environment))
-        if not at_home:
-            return Decision(None, HoldReason.OTHER_ENVIRONMENT)
-    blocked = {IdentityAttribute.DOUBTFUL, IdentityAttribute.FICTITIOUS} & set(identity.attributes)
-    by_identifier: set[int] = set().union(*(found.get(token, set()) for token in tokens.identifiers))
-    by_ins = found.get(tokens.ins, set()) if tokens.ins is not None else set()
-    if len(by_identifier) > 1 or len(by_ins) > 1:
-        return Decision(None, HoldReason.SEVERAL)
-    if by_identifier and by_ins and by_identifier != by_ins:
-        return Decision(None, HoldReason.DISAGREE)
-    candidates = by_identifier or by_ins
-    if not candidates:
-        unusable = identity.ins is not None and identity.status is not IdentityStatus.QUALIFIED
-        return Decision(None, HoldReason.INS_NOT_QUALIFIED if unusable else HoldReason.NO_MATCH)
-    patient = patients[next(iter(candidates))]
-    if not by_identifier:
-        if blocked:
-            return Decision(None, HoldReason.ATTRIBUTE)
-        known = patient.identity.ins
-        if known is not None and identity.ins is not None and known.oid != identity.ins.oid:
-            return Decision(None, HoldReason.INS_KIND)
-    if contradicts(identity, patient.identity):
-        return Decision(None, HoldReason.TRAITS)
-    return Decision(patient, None, "identifier" if by_identifier else "ins")
+class _Draft:
+    """One identity being decided, and whom its tokens found."""
+
+    __slots__ = ("by_identifier", "by_ins", "former", "identity", "sought", "twins")
+
+    def __init__(self, identity: PatientIdentity, looked: Sought, hits: Hits) -> None:
+        self.identity = identity
+        self.sought = looked
+        active = hits.active
+        self.by_identifier: set[int] = set().union(*(active.get(token, _NOBODY) for token in looked.identifiers))
+        self.by_ins: set[int] = set()
+        self.former: set[int] = set()
+        if looked.ins is not None:
+            self.by_ins = active.get(looked.ins, self.by_ins)
+            if not self.by_ins:
+                self.former = hits.former.get(looked.ins, self.former)
+        self.twins: set[int] = set()
 
 
-def contradicts(sent: PatientIdentity, known: PatientIdentity) -> bool:
-    """Say whether a strict trait that both sides state differs: name, first given name, birth date, sex."""
-    names = _folded(sent.birth_name, sent.used_name, sent.family_name)
-    known_names = _folded(known.birth_name, known.used_name, known.family_name)
-    if names and known_names and not names & known_names:
-        return True
-    given = _folded(sent.first_given_name, sent.used_given_name, sent.given_name, *sent.birth_given_names)
-    known_given = _folded(known.first_given_name, known.used_given_name, known.given_name, *known.birth_given_names)
-    if given and known_given and not given & known_given:
-        return True
-    if sent.birth_date and known.birth_date:
-        precision = min(len(sent.birth_date), len(known.birth_date))
-        if sent.birth_date[:precision] != known.birth_date[:precision]:
-            return True
-    stated = {Sex.FEMALE, Sex.MALE}
-    return sent.sex in stated and known.sex in stated and sent.sex is not known.sex
+def _count(numbers: set[int], *, contradicted: bool = False) -> str:
+    if not numbers:
+        return "none"
+    if len(numbers) > 1:
+        return "several"
+    return "other" if contradicted else "one"
 
 
-def _folded(*names: str | None) -> set[str]:
-    return {folded for name in names if name and (folded := loose(name))}
+def _unsure(identity: PatientIdentity) -> bool:
+    return bool(identity.attributes) and not _UNSURE.isdisjoint(identity.attributes)
+
+
+def _dossier(recognised: set[int], patients: Mapping[int, Patient]) -> str:
+    if not recognised:
+        return "none"
+    return "unsure" if any(_unsure(patients[number].identity) for number in recognised) else "sound"
+
+
+def _authority(identity: PatientIdentity, known: PatientIdentity) -> str:
+    if identity.ins is None or known.ins is None or identity.ins.oid == known.ins.oid:
+        return "equal"
+    return "differs"
+
+
+def _status(known: PatientIdentity) -> str:
+    return "qualified" if known.status is IdentityStatus.QUALIFIED else "other"
+
+
+def _twins(numbers: set[int], patients: Mapping[int, Patient]) -> str:
+    if not numbers:
+        return "none"
+    if len(numbers) > 1:
+        return "several"
+    return "without_ins" if patients[next(iter(numbers))].identity.ins is None else "with_ins"
+
+
+def authority_of(item: Item) -> str:
+    """Give the URI of the authority of identifiers that the sender sent without one: the sender itself."""
+    if item.sender is None:
+        return ""
+    for identifier in item.sender.identifiers:
+        return f"urn:x-sender:{identifier.value}"
+    return f"urn:x-sender:{item.sender.name}" if item.sender.name else ""

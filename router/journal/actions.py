@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID, uuid5
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
+from router.identity.patients import load_patients
+from router.identity.standing import allows
 from router.journal import tables
 from router.journal.operations import Change
 from router.journal.tables import DeliveryState, MessageState
@@ -43,22 +45,24 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
     """Send these Deliveries again, and give how many.
 
     One that failed, was held or cancelled is reopened and keeps its identity, like any retry. One that was delivered
-    is sent anew under a new identity, in a new row: the receiver must not take it for the old one.
+    is sent anew under a new identity, in a new row: the receiver must not take it for the old one. One that was
+    prepared under an INS that may leave no more is left alone: its message is replayed instead.
     """
 
     def change(unit: Unit) -> int:
         column = tables.delivery.c
         connection = unit.connection
+        allowed = _without_withdrawn(unit, ids)
         reopened = connection.execute(
             update(tables.delivery)
-            .where(column.id.in_(ids), column.state.in_([state.value for state in REOPENED]))
+            .where(column.id.in_(allowed), column.state.in_([state.value for state in REOPENED]))
             .values(
                 state=DeliveryState.PENDING.value, ended_at=None, next_attempt_at=None, attempts_before=column.attempts
             )
         ).rowcount
         done = (DeliveryState.DELIVERED.value, DeliveryState.ACKNOWLEDGED.value)
         again = connection.execute(
-            select(tables.delivery).where(column.id.in_(ids), column.state.in_(done)).order_by(column.id)
+            select(tables.delivery).where(column.id.in_(allowed), column.state.in_(done)).order_by(column.id)
         ).all()
         for row in again:
             number = unit.next_id(tables.delivery)
@@ -91,6 +95,21 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
         return reopened + len(again)
 
     return Change(change, note="replay deliveries")
+
+
+def _without_withdrawn(unit: Unit, ids: Sequence[int]) -> list[int]:
+    """Leave out Deliveries whose bytes carry an INS that may not leave about their patient (any more)."""
+    delivery, item, patient = tables.delivery.c, tables.item.c, tables.patient.c
+    found = (
+        select(delivery.id, delivery.ins_token, func.coalesce(patient.merged_into, patient.id).label("patient_id"))
+        .join(tables.item, item.id == delivery.item_id)
+        .join(tables.patient, patient.id == item.patient_id)
+        .where(delivery.id.in_(ids), delivery.ins_token.is_not(None))
+    )
+    rows = unit.connection.execute(found).all()
+    people = load_patients(unit.connection, unit.sealer, {row.patient_id for row in rows})
+    barred = {row.id for row in rows if not allows(unit.sealer, people[row.patient_id].identity, row.ins_token)}
+    return [number for number in ids if number not in barred]
 
 
 def cancel_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int]:

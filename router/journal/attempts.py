@@ -14,6 +14,8 @@ from router.journal.tables import WORST, DeliveryState
 from router.journal.unit import END_DELIVERY, Unit
 from schemas.finding import Finding
 
+_ARRIVED = frozenset({DeliveryState.DELIVERED, DeliveryState.ACKNOWLEDGED})
+
 
 @dataclass(slots=True)
 class RecordAttempt:
@@ -34,8 +36,12 @@ class RecordAttempt:
 
     def apply(self, unit: Unit) -> None:
         """Insert the attempt and update the Delivery."""
+        self.record(unit, cancelled=False)
+
+    def record(self, unit: Unit, *, cancelled: bool) -> None:
+        """Do so for a Delivery that was `cancelled` while it was being sent, or not: it then waits for nothing more."""
         if self.findings:
-            _keep_findings(unit, self.delivery_id, self.findings)
+            keep_findings(unit, self.delivery_id, self.findings)
         waits = self.state in tables.OPEN_DELIVERIES or self.state is DeliveryState.HELD
         answer = unit.sealer.seal(self.answer, ANSWER_PLACE) if self.answer else None
         unit.add(
@@ -50,6 +56,8 @@ class RecordAttempt:
                 "sealed_answer": answer,
             },
         )
+        if cancelled and waits:
+            return
         unit.change(
             END_DELIVERY,
             {
@@ -64,7 +72,8 @@ class RecordAttempt:
         )
 
 
-def _keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:
+def keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:
+    """Add to what was noticed about a Delivery."""
     place, column = tables.delivery_content, tables.delivery.c
     sealed = unit.connection.execute(select(place.c.sealed_detail).where(place.c.delivery_id == delivery_id)).scalar()
     detail = orjson.loads(unit.sealer.open(sealed, PARCEL_DETAIL_PLACE)) if sealed is not None else {}
@@ -86,7 +95,19 @@ class RecordAttempts:
 
     attempts: Sequence[RecordAttempt]
 
-    def apply(self, unit: Unit) -> None:
-        """Record them all."""
+    def apply(self, unit: Unit) -> bool:
+        """Record them all; True when one that would be tried again was cancelled meanwhile and must not be."""
+        unit.flush()  # what was cancelled within this transaction counts as well
+        column = tables.delivery.c
+        numbers = [one.delivery_id for one in self.attempts]
+        gone = select(column.id).where(column.id.in_(numbers), column.state == DeliveryState.CANCELLED.value)
+        cancelled = frozenset(unit.connection.execute(gone).scalars())
         for one in self.attempts:
-            one.apply(unit)
+            one.record(unit, cancelled=one.delivery_id in cancelled)
+        if cancelled:
+            # Only here do attempts need to know of patients, and patients need attempts.
+            from router.identity.flows_published import arrived_all_the_same
+
+            arrived = [one for one in self.attempts if one.delivery_id in cancelled and one.state in _ARRIVED]
+            arrived_all_the_same(unit, [one.delivery_id for one in arrived], now=self.attempts[-1].ended_at)
+        return any(one.delivery_id in cancelled and one.state in tables.OPEN_DELIVERIES for one in self.attempts)

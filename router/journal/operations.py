@@ -6,16 +6,21 @@ An operation either happens whole or not at all; those that meet in the writer s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import bindparam, delete, select, update
 
 from router.journal import tables
+from router.journal.decisions import BLOCKING, newest_decisions
+from router.journal.following import Follow, Followed, Patients
+from router.journal.prepared import PreparedDelivery as PreparedDelivery
+from router.journal.prepared import PreparedItem as PreparedItem
+from router.journal.prepared import PreparedMessage as PreparedMessage
+from router.journal.prepared import Queued as Queued
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import PROCESS_MESSAGE, Unit
-from router.journal.unmapped import Seen, UnmappedCode, count_unmapped
-from schemas.finding import Finding
+from router.journal.unmapped import Seen, count_unmapped
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -137,100 +142,56 @@ def _add_message(unit: Unit, number: int, operation: AppendMessage) -> None:
         unit.add(tables.reading, {"message_id": number, "sealed_report": report})
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedDelivery:
-    """A Delivery ready to be kept: its bytes are sealed already, in the worker."""
-
-    destination: str
-    route: str
-    identity: str
-    format: str
-    media_type: str
-    filename: str
-    size: int
-    sealed_content: bytes | None
-    blob: str | None
-    sealed_detail: bytes | None
-    worst: int
-    state: DeliveryState = DeliveryState.PENDING
-    detail: str | None = None
-    has_attachments: bool = False
-    """Whether files travel beside: they are in `sealed_detail`."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedItem:
-    """An Item ready to be kept, with its Deliveries. `item_id` is set when the Item exists and is released."""
-
-    ordinal: int
-    key: str
-    kind: str
-    state: ItemState
-    reason: str | None
-    patient_id: int | None
-    lane: int
-    routes: str | None
-    sealed_summary: bytes
-    sealed_body: bytes
-    tokens: tuple[int, ...] = ()
-    deliveries: tuple[PreparedDelivery, ...] = ()
-    item_id: int | None = None
-    blobs: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedMessage:
-    """What the worker made of one message."""
-
-    message_id: int
-    state: MessageState
-    format: str | None
-    worst: int
-    unread: int
-    sealed_report: bytes | None
-    items: tuple[PreparedItem, ...] = ()
-    rejection: Finding | None = None
-    """The error for which it is rejected."""
-
-    unmapped: tuple[UnmappedCode, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A Delivery that was committed and may be sent."""
-
-    delivery_id: int
-    destination: str
-    lane: int
-    prepared: PreparedDelivery
-
-
 @dataclass(slots=True)
 class CommitReadings:
-    """Keep what messages said, and the Deliveries that follow; a message no longer `received` is left alone."""
+    """Keep what messages said, and the Deliveries that follow; a message no longer `received` is left alone.
+
+    After the commit, `stale` are the messages that were left alone because a patient changed since they were prepared:
+    they are to be prepared again, before anything that came after them. `stopped` is true when Deliveries that waited
+    were stopped.
+    """
 
     messages: Sequence[PreparedMessage]
     now: int
+    stale: list[int] = field(default_factory=list)
+    stopped: bool = False
 
     def apply(self, unit: Unit) -> list[Queued]:
         """Insert Items and Deliveries in the messages' order."""
+        self.stale, self.stopped = [], False
         numbers = [prepared.message_id for prepared in self.messages]
         waiting = unit.waiting(numbers)
+        patients = Patients(unit, (item for prepared in self.messages for item in prepared.items))
         replayed = [number for number, replays in waiting.items() if replays]
-        if replayed:
-            _retire(unit, replayed, self.now)
+        followed = _followed_before(unit, replayed) if replayed else frozenset()
         queued: list[Queued] = []
         seen: list[Seen] = []
         for prepared in self.messages:
             if prepared.message_id not in waiting:
                 continue
+            if patients.stale(prepared.items):
+                self.stale.append(prepared.message_id)
+                continue
+            if waiting[prepared.message_id]:
+                _retire(unit, [prepared.message_id], self.now)
             if prepared.unmapped:
                 seen.append(Seen(prepared.message_id, waiting[prepared.message_id] > 0, prepared.unmapped))
+            state = prepared.state
+            for item in prepared.items:
+                number = unit.next_id(tables.item)
+                if item.follow is not None and prepared.message_id not in followed:
+                    item = self._followed(unit, patients, item, item.follow, number)
+                    if item.state is ItemState.HELD:
+                        state = MessageState.HELD
+                unit.add(tables.item, _item_row(number, prepared.message_id, item, self.now))
+                for token in item.tokens:
+                    unit.add(tables.item_token, {"token": token, "item_id": number})
+                queued.extend(_add_deliveries(unit, number, prepared.message_id, item, self.now))
             unit.change(
                 PROCESS_MESSAGE,
                 {
                     "b_id": prepared.message_id,
-                    "state": prepared.state.value,
+                    "state": state.value,
                     "processed_at": self.now,
                     "format": prepared.format,
                     "worst": prepared.worst,
@@ -240,15 +201,33 @@ class CommitReadings:
             if prepared.sealed_report is not None:
                 row = {"message_id": prepared.message_id, "sealed_report": prepared.sealed_report}
                 unit.add(tables.reading, row)
-            for item in prepared.items:
-                number = unit.next_id(tables.item)
-                unit.add(tables.item, _item_row(number, prepared.message_id, item, self.now))
-                for token in item.tokens:
-                    unit.add(tables.item_token, {"token": token, "item_id": number})
-                queued.extend(_add_deliveries(unit, number, prepared.message_id, item, self.now))
         if seen:
             count_unmapped(unit, seen, self.now)
         return queued
+
+    def _followed(
+        self, unit: Unit, patients: Patients, item: PreparedItem, follow: Follow, number: int
+    ) -> PreparedItem:
+        followed = follow.apply(unit, number, self.now)
+        patients.changed(followed.changed)
+        self.stopped = self.stopped or followed.stopped
+        if followed.hold is None:
+            return item
+        return replace(
+            item,
+            state=ItemState.HELD,
+            reason=followed.hold,
+            candidates=" ".join(map(str, followed.candidates)) or None,
+            patient_id=None,
+            deliveries=(),
+        )
+
+
+def _followed_before(unit: Unit, numbers: list[int]) -> frozenset[int]:
+    """Give the replayed messages whose events were applied by an earlier reading: they would undo what came later."""
+    column = tables.item.c
+    found = select(column.message_id).where(column.message_id.in_(numbers), column.patient_id.is_not(None))
+    return frozenset(unit.connection.execute(found).scalars())
 
 
 def _retire(unit: Unit, numbers: list[int], now: int) -> None:
@@ -282,6 +261,8 @@ def _item_row(number: int, message_id: int, item: PreparedItem, now: int) -> dic
         "blobs": item.blobs,
         "sealed_summary": item.sealed_summary,
         "sealed_body": item.sealed_body,
+        "decision": item.decision,
+        "candidates": item.candidates,
     }
 
 
@@ -309,6 +290,7 @@ def _add_deliveries(unit: Unit, item_id: int, message_id: int, item: PreparedIte
                 "ended_at": now if ended else None,
                 "detail": prepared.detail,
                 "worst": prepared.worst,
+                "ins_token": prepared.ins_token,
             },
         )
         unit.add(
@@ -325,21 +307,47 @@ def _add_deliveries(unit: Unit, item_id: int, message_id: int, item: PreparedIte
 
 @dataclass(slots=True)
 class ReleaseItems:
-    """Let held Items go on: they are attached, and their Deliveries kept. Items no longer held are left alone."""
+    """Let held Items go on: they are attached, and their Deliveries kept.
+
+    Left alone are Items no longer held, and those about which a person decided otherwise while this was prepared.
+    """
 
     items: Sequence[PreparedItem]
     now: int
+    stopped: bool = False
 
     def apply(self, unit: Unit) -> list[Queued]:
         """Update the Items, insert their Deliveries, and settle the messages that wait no more."""
+        self.stopped = False
         column = tables.item.c
         numbers = [item.item_id for item in self.items]
-        found = select(column.id, column.message_id).where(column.id.in_(numbers), column.state == ItemState.HELD.value)
-        held = {row.id: row.message_id for row in unit.connection.execute(found)}
+        found = select(column.id, column.message_id, column.patient_id).where(
+            column.id.in_(numbers), column.state == ItemState.HELD.value
+        )
+        rows = unit.connection.execute(found).all()
+        held = {row.id: row.message_id for row in rows}
+        # One that was attached before and is only prepared anew has done to its patient what it had to.
+        followed_before = {row.id for row in rows if row.patient_id is not None}
+        newest = newest_decisions(unit.connection, held)
+        patients = Patients(unit, self.items)
         queued: list[Queued] = []
         for item in self.items:
             if item.item_id is None or item.item_id not in held:
                 continue
+            decided = newest.get(item.item_id)
+            if item.decision_id is None and decided is not None and decided.action in BLOCKING:
+                continue
+            if item.decision_id is not None and (decided is None or decided.id != item.decision_id):
+                continue
+            if patients.stale([item]):
+                continue  # it is looked at again, as the patient has changed
+            if item.follow is not None and item.item_id not in followed_before:
+                followed = item.follow.apply(unit, item.item_id, self.now)
+                patients.changed(followed.changed)
+                self.stopped = self.stopped or followed.stopped
+                if followed.hold is not None:
+                    _still_held(unit, item.item_id, followed)
+                    continue
             unit.connection.execute(
                 update(tables.item)
                 .where(column.id == item.item_id)
@@ -349,11 +357,27 @@ class ReleaseItems:
                     patient_id=item.patient_id,
                     lane=item.lane,
                     routes=item.routes,
+                    decision=item.decision,
+                    candidates=item.candidates,
                 )
             )
-            queued.extend(_add_deliveries(unit, item.item_id, held[item.item_id], item, self.now))
+            fresh = replace(item, deliveries=_not_there(unit, item.item_id, item.deliveries))
+            queued.extend(_add_deliveries(unit, item.item_id, held[item.item_id], fresh, self.now))
         settle_messages(unit, set(held.values()))
         return queued
+
+
+def _still_held(unit: Unit, item_id: int, followed: Followed) -> None:
+    values = {"reason": followed.hold, "candidates": " ".join(map(str, followed.candidates)) or None}
+    unit.connection.execute(update(tables.item).where(tables.item.c.id == item_id).values(values))
+
+
+def _not_there(unit: Unit, item_id: int, deliveries: Sequence[PreparedDelivery]) -> tuple[PreparedDelivery, ...]:
+    """Leave out the destinations that have this Item already: it is prepared anew for those where it was stopped."""
+    column = tables.delivery.c
+    there = select(column.destination).where(column.item_id == item_id, column.state != DeliveryState.CANCELLED.value)
+    have = set(unit.connection.execute(there).scalars()) if deliveries else set()
+    return tuple(one for one in deliveries if one.destination not in have)
 
 
 def settle_messages(unit: Unit, message_ids: set[int]) -> None:

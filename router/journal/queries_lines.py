@@ -118,10 +118,10 @@ _ITEM_LINE = select(
     tables.item.c.kind,
     tables.item.c.state,
     tables.item.c.reason,
-    tables.item.c.patient_id,
+    func.coalesce(tables.patient.c.merged_into, tables.item.c.patient_id).label("patient_id"),
     tables.item.c.created_at,
     tables.item.c.sealed_summary,
-)
+).select_from(tables.item.outerjoin(tables.patient, tables.patient.c.id == tables.item.c.patient_id))
 
 
 def item_lines(

@@ -37,12 +37,14 @@ def candidates(view: View, search: Search) -> tuple[list[int], bool]:
             .order_by(token.item_id.desc())
             .limit(CANDIDATES + 1)
         )
-        people = connection.execute(
-            select(owner.patient_id).where(owner.token.in_(search.tokens)).distinct().limit(CANDIDATES + 1)
-        ).scalars()
+        people = set(
+            connection.execute(
+                select(owner.patient_id).where(owner.token.in_(search.tokens)).distinct().limit(CANDIDATES + 1)
+            ).scalars()
+        )
         by_patient = (
             select(item.message_id)
-            .where(item.patient_id.in_(list(people)), WITH_PATIENT)
+            .where(item.patient_id.in_(_one_person_each(view, people)), WITH_PATIENT)
             .order_by(item.id.desc())
             .limit(CANDIDATES + 1)
         )
@@ -60,3 +62,12 @@ def candidates(view: View, search: Search) -> tuple[list[int], bool]:
         statement = select(columns.id).where(condition).order_by(columns.id.desc()).limit(CANDIDATES)
         found.update(connection.execute(statement).scalars())
     return sorted(found, reverse=True)[:CANDIDATES], capped or len(found) > CANDIDATES
+
+
+def _one_person_each(view: View, people: set[int]) -> list[int]:
+    """Add to patients those who were merged with them: a survivor is found with what came under the other number."""
+    patient = tables.patient.c
+    survivors = select(patient.merged_into).where(patient.id.in_(people), patient.merged_into.is_not(None))
+    people = people | set(view.connection.execute(survivors).scalars())
+    absorbed = select(patient.id).where(patient.merged_into.in_(people))
+    return sorted(people | set(view.connection.execute(absorbed).scalars()))

@@ -44,7 +44,7 @@ class Sealer:
             raise KeyFault(f"the journal key must be {KEY_BYTES} bytes long")
         self._master = master
         self._aead = AESGCM(_derive(master, b"passerelle seal"))
-        self._token_key = _derive(master, b"passerelle token")
+        self._keyed = hashlib.blake2b(key=_derive(master, b"passerelle token"), digest_size=16)
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._decompressor = zstandard.ZstdDecompressor()
 
@@ -80,7 +80,7 @@ class Sealer:
 
     def digest(self, *parts: bytes) -> bytes:
         """Make a keyed 16-byte digest of some parts, unambiguous about where one ends."""
-        state = hashlib.blake2b(key=self._token_key, digest_size=16)
+        state = self._keyed.copy()
         for part in parts:
             state.update(len(part).to_bytes(8, "little"))
             state.update(part)

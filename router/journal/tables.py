@@ -53,11 +53,15 @@ class MessageState(StrEnum):
 
 
 class ItemState(StrEnum):
-    """End of an Item's routing: `unrouted` is «no route matched»; `held` waits for a person or for a patient."""
+    """End of an Item's routing: `unrouted` is «no route matched»; `held` waits for a person or for a patient.
+
+    `refused`: a person decided that it goes nowhere.
+    """
 
     ROUTED = "routed"
     UNROUTED = "unrouted"
     HELD = "held"
+    REFUSED = "refused"
     REPLACED = "replaced"
 
 
@@ -139,9 +143,19 @@ patient = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("in_coordination", Boolean, nullable=False),
     Column("sealed_identity", LargeBinary, nullable=False),
+    Column("merged_into", Id),
     Index("ix_patient_updated", "updated_at"),
+    Index(
+        "ix_patient_merged",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
 )
-"""A person known to the coordination dossier; `sealed_identity` is a `schemas.identity.PatientIdentity` as JSON."""
+"""A person known to the coordination dossier; `sealed_identity` is a `schemas.identity.PatientIdentity` as JSON.
+
+`updated_at` only ever grows for one row: it says whether what was prepared from the row is still right. A patient that
+was merged is inactive: `merged_into` is the last survivor, however many merges lie between."""
 
 patient_token = Table(
     "patient_token",
@@ -150,8 +164,19 @@ patient_token = Table(
     Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("kind", String(12), nullable=False),
     Index("ix_patient_token_patient", "patient_id"),
+    Index(
+        "ix_patient_token_ins",
+        "patient_id",
+        "token",
+        sqlite_where=text("kind = 'ins'"),
+        postgresql_where=text("kind = 'ins'"),
+    ),
 )
-"""Blind index of patients; kinds: `identifier` (authority and value), `ins`, `name` (family name), `traits`."""
+"""Blind index of patients.
+
+Kinds: `identifier` (authority and value), `ins` (the matricule in use), `former` (one that was in use), `traits` (a
+family name, birth date and sex), `near` (what is left of the traits when one of them is mistyped), `name` and `value`
+(what a person may type to search)."""
 
 item = Table(
     "item",
@@ -170,6 +195,8 @@ item = Table(
     Column("blobs", Text),
     Column("sealed_summary", LargeBinary, nullable=False),
     Column("sealed_body", LargeBinary, nullable=False),
+    Column("decision", String(8)),
+    Column("candidates", Text),
     Index("ix_item_message", "message_id"),
     Index(
         "ix_item_patient",
@@ -188,7 +215,9 @@ item = Table(
 )
 """`sealed_summary`: JSON of one line for lists. `sealed_body`: the canonical JSON of the Item. `routes`: JSON of each
 route's name with true, false or an error, so that «why did it go there» has an answer.
-`blobs`: names, separated by blanks, of the attachments that are in the blob store."""
+`blobs`: names, separated by blanks, of the attachments that are in the blob store. `decision`: the row of the identity
+decision table that attached or held it; `candidates`: the patients that it may be about, numbers separated by blanks,
+as they were known when it was held."""
 
 item_token = Table(
     "item_token",
@@ -223,6 +252,7 @@ delivery = Table(
     Column("detail", String(400)),
     Column("worst", SmallInteger, nullable=False, server_default="0"),
     Column("replay_of", Id),
+    Column("ins_token", BigInteger),
     Index("ix_delivery_item", "item_id"),
     Index("ix_delivery_message", "message_id"),
     Index(
@@ -250,7 +280,9 @@ delivery = Table(
     Index("ix_delivery_ended", "ended_at", "destination"),
 )
 """`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry.
-`attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there."""
+`attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there.
+`ins_token` is the blind token of the INS under which it was prepared, None when without: an INS that is withdrawn
+finds there what was published under it."""
 
 delivery_content = Table(
     "delivery_content",
@@ -374,3 +406,126 @@ unmapped_code = Table(
 )
 """Codes and units that were read without a standard code: how often since `first_at`, what stood beside the last one,
 and its message. A row stays when its code is mapped: the worklist is what no map answers. No value is kept here."""
+
+identity_decision = Table(
+    "identity_decision",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), nullable=False),
+    Column("patient_id", Id),
+    Column("reason", String(64)),
+    Column("why", String(40), nullable=False),
+    Column("group_id", Id),
+    Column("undoes", Id),
+    Column("sealed_detail", LargeBinary),
+    Index("ix_identity_decision_item", "item_id", "id"),
+)
+"""What persons decided about held Items (`router.desk`); only ever appended to, until the Item's retention ends.
+
+`reason` is why the Item was held at that moment, `why` the code of the person's own reason. `group_id` is the first
+decision of those taken at once, `undoes` the one that is taken back. `sealed_detail`: JSON of the note,
+of the Item's lane and, where a patient was declared doubtful, of the status before."""
+
+patient_ins = Table(
+    "patient_ins",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("sealed_ins", LargeBinary, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("why", String(40), nullable=False),
+    Column("item_id", Id),
+    Index("ix_patient_ins_patient", "patient_id"),
+)
+"""INS that a patient had and has no more: `sealed_ins` is a `schemas.identity.Ins` as JSON, `item_id` the Item that
+said so, None when a person or an import did."""
+
+patient_merge = Table(
+    "patient_merge",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("survivor_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("absorbed_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("item_id", Id),
+    Column("sealed_before", LargeBinary, nullable=False),
+    Column("undone_at", BigInteger),
+    Column("undone_by", String(120)),
+    Column("sealed_why", LargeBinary),
+    Index("ix_patient_merge_survivor", "survivor_id"),
+    Index("ix_patient_merge_absorbed", "absorbed_id"),
+)
+"""Merges of two patients (A40), and their undoing. `sealed_before`: JSON of both identities before, and of the
+survivor's after: what is restored when the merge is undone."""
+
+patient_link = Table(
+    "patient_link",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("other_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("linked_at", BigInteger, nullable=False),
+    Column("item_id", Id),
+    Column("unlinked_at", BigInteger),
+    Index("ix_patient_link_patient", "patient_id"),
+    Index("ix_patient_link_other", "other_id"),
+)
+"""Two patients that a sender says to be linked (A24), until it unlinks them (A37): recorded, and nothing follows."""
+
+identity_task = Table(
+    "identity_task",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("subject", BigInteger),
+    Column("item_id", Id),
+    Column("delivery_id", Id),
+    Column("created_at", BigInteger, nullable=False),
+    Column("closed_at", BigInteger),
+    Column("closed_by", String(120)),
+    Column("sealed_why", LargeBinary),
+    Index("ix_identity_task_patient", "patient_id", "kind"),
+    Index(
+        "ix_identity_task_open",
+        "id",
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+"""What an identity officer has to do about a patient, because of an Item or a Delivery. `subject` is the blind token of
+what it is about (a claimed INS), so that the same is not asked twice. `sealed_why` is a person's note on closing it."""
+
+insi_call = Table(
+    "insi_call",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("message_id", String(36), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("patient_id", Id),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("status", SmallInteger),
+    Column("code", String(40), nullable=False),
+    Index("ix_insi_call_at", "at"),
+)
+"""Every call to INSi: its own wsa:MessageID, who asked and why (`query`, `verify`, `test`), how long it took, the HTTP
+status and what came of it. Nothing of the person is here but the patient's number."""
+
+insi_verification = Table(
+    "insi_verification",
+    metadata,
+    Column("patient_id", Id, ForeignKey("patient.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("ins_token", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("verdict", String(8), nullable=False),
+    Column("code", String(40), nullable=False),
+    Column("sealed_reply", LargeBinary),
+)
+"""What INSi last said of a patient's INS: `ok`, `ko` or `unknown`, and why. `ins_token` is the blind token of the
+matricule that was verified: another one was not. `sealed_reply` is the reply as it came, when it named a person."""

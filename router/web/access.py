@@ -11,9 +11,9 @@ from fastapi import Depends, Request
 from starlette.datastructures import UploadFile
 
 from router.journal.view import View
-from router.web.accounts import find_api_key
+from router.web.accounts import Right, find_api_key
 from router.web.desk import Desk, desk_of
-from router.web.faults import NotAllowed, NotSignedIn
+from router.web.faults import NotAllowed, NotEntitled, NotSignedIn
 from router.web.sessions import Session, find_session, touch_session
 from router.web.visits import LIVE_HEADER, SESSION_COOKIE, Visit, visit_of
 
@@ -36,7 +36,7 @@ async def signed_in(request: Request, desk: Office) -> Visit:
     return visit_of(request, now=desk.now(), zone=desk.context.timezone, session=session)
 
 
-async def posted(request: Request, desk: Office) -> Visit:
+async def asked(request: Request, desk: Office) -> Visit:
     """Let pass a form of somebody who has a session, with its fields. Raises NotSignedIn or NotAllowed."""
     visit = await signed_in(request, desk)
     form = await form_of(request)
@@ -44,6 +44,22 @@ async def posted(request: Request, desk: Office) -> Visit:
     if not comes_from_here(request) or not hmac.compare_digest(brought.encode(), visit.csrf.encode()):
         raise NotAllowed
     return replace(visit, form=form)
+
+
+async def posted(request: Request, desk: Office) -> Visit:
+    """Let pass a form that runs the router. Raises NotEntitled as well."""
+    return _entitled(await asked(request, desk), Right.OPERATE)
+
+
+async def decided(request: Request, desk: Office) -> Visit:
+    """Let pass a form that decides about an identity. Raises NotEntitled as well."""
+    return _entitled(await asked(request, desk), Right.DECIDE)
+
+
+def _entitled(visit: Visit, right: Right) -> Visit:
+    if not visit.may(right):
+        raise NotEntitled
+    return visit
 
 
 async def form_of(request: Request) -> dict[str, list[str]]:
@@ -82,9 +98,10 @@ async def _session(request: Request, desk: Desk) -> Session | None:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who uses the API: `key:<name>` or an account's name."""
+    """Who uses the API: `key:<name>` or an account's name, and what it may do beside looking."""
 
     name: str
+    rights: frozenset[Right] = frozenset()
 
 
 async def caller(request: Request, desk: Office) -> Caller:
@@ -94,7 +111,7 @@ async def caller(request: Request, desk: Office) -> Caller:
         name = await desk.look(lambda view: find_api_key(view.connection, key.strip()))
         if name is None:
             raise NotSignedIn
-        return Caller(f"key:{name}")
+        return Caller(f"key:{name}", frozenset(Right))
     session = await _session(request, desk)
     if session is None:
         raise NotSignedIn
@@ -102,10 +119,30 @@ async def caller(request: Request, desk: Office) -> Caller:
         brought = request.headers.get(CSRF_HEADER, "")
         if not comes_from_here(request) or not hmac.compare_digest(brought.encode(), session.csrf.encode()):
             raise NotAllowed
-    return Caller(session.account)
+    return Caller(session.account, session.role.rights)
+
+
+async def operator(request: Request, desk: Office) -> Caller:
+    """Let pass who may run the router. Raises NotEntitled as well."""
+    return _capable(await caller(request, desk), Right.OPERATE)
+
+
+async def decider(request: Request, desk: Office) -> Caller:
+    """Let pass who may decide about identities. Raises NotEntitled as well."""
+    return _capable(await caller(request, desk), Right.DECIDE)
+
+
+def _capable(found: Caller, right: Right) -> Caller:
+    if right not in found.rights:
+        raise NotEntitled
+    return found
 
 
 Anybody = Annotated[Visit, Depends(visitor)]
 Signed = Annotated[Visit, Depends(signed_in)]
+Asked = Annotated[Visit, Depends(asked)]
 Posted = Annotated[Visit, Depends(posted)]
+Decided = Annotated[Visit, Depends(decided)]
 Called = Annotated[Caller, Depends(caller)]
+Operator = Annotated[Caller, Depends(operator)]
+Decider = Annotated[Caller, Depends(decider)]

@@ -47,10 +47,33 @@ class AccountFault(Exception):
     """The account or key cannot be made."""
 
 
+class Right(StrEnum):
+    """What may be done beside looking, which every account may: each look at health data is noted in the audit."""
+
+    DECIDE = "decide"
+    """Decide whose held Items are."""
+    OPERATE = "operate"
+    """Replay, send again, cancel, map codes, register patients."""
+
+
 class Role(StrEnum):
-    """What an account may do; issue by issue there will be more."""
+    """What an account may do: an auditor only looks."""
 
     ADMINISTRATOR = "administrator"
+    IDENTITY_OFFICER = "identity_officer"
+    AUDITOR = "auditor"
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """The rights that go with it."""
+        return _RIGHTS[self]
+
+
+_RIGHTS = {
+    Role.ADMINISTRATOR: frozenset(Right),
+    Role.IDENTITY_OFFICER: frozenset({Right.DECIDE}),
+    Role.AUDITOR: frozenset[Right](),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,22 @@ from router.web.api import mount_api
 from router.web.api.problems import Refused, problem
 from router.web.context import WebContext
 from router.web.desk import Desk, desk_of
-from router.web.faults import NotAllowed, NotSignedIn, NotThere
+from router.web.faults import NotAllowed, NotEntitled, NotSignedIn, NotThere
 from router.web.guard import Guard
-from router.web.pages import bulk, codes, deliveries, downloads, login, message, messages, overview, records, views
+from router.web.pages import (
+    bulk,
+    codes,
+    deliveries,
+    downloads,
+    identities,
+    identities_insi,
+    login,
+    message,
+    messages,
+    overview,
+    records,
+    views,
+)
 from router.web.visits import visit_of
 
 
@@ -36,7 +49,21 @@ def create_app(context: WebContext) -> FastAPI:
     )
     desk = Desk(context)
     app.state.desk = desk
-    for module in (assets, login, overview, messages, message, downloads, views, deliveries, bulk, codes, records):
+    for module in (
+        assets,
+        login,
+        overview,
+        messages,
+        message,
+        downloads,
+        views,
+        deliveries,
+        identities,
+        identities_insi,
+        bulk,
+        codes,
+        records,
+    ):
         app.include_router(module.router, include_in_schema=False)
     app.add_api_route("/events", events, include_in_schema=False)
     mount_api(app)
@@ -80,7 +107,11 @@ async def _not_signed_in(request: Request, _fault: Exception) -> Response:
     return go("/login" if onward == "/" else f"/login?next={quote(onward, safe='/')}")
 
 
-async def _not_allowed(request: Request, _fault: Exception) -> Response:
+async def _not_allowed(request: Request, fault: Exception) -> Response:
+    if isinstance(fault, NotEntitled):
+        if _is_api(request):
+            return problem(403, "The role of this account does not allow it.")
+        return await _page(request, 403, "problem.role")
     if _is_api(request):
         return problem(403, "A session must send its CSRF token as `X-CSRF-Token`; use an API key instead.")
     return await _page(request, 403, "problem.forbidden")

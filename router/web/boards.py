@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column, func, select, text
 
+from router.certificates import CertificateNote
 from router.journal import tables
 from router.journal.queries_overview import Backlog, Situation, Waiting, situation
 from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally
@@ -73,6 +74,7 @@ class Board:
     bins: tuple[Bin, ...]
     complete: bool
     storage: Storage
+    certificates: tuple[CertificateNote, ...]
     last_at: int | None
     last_source: str
 
@@ -111,6 +113,13 @@ class Boards:
     def storage(self, view: View) -> Storage:
         """Give the room that is taken and left."""
         found: Storage = self._fresh("storage", STORAGE_SECONDS, lambda: storage_of(view, self.context.store.place))
+        return found
+
+    def certificates(self) -> tuple[CertificateNote, ...]:
+        """Give what is wrong with the certificates."""
+        found: tuple[CertificateNote, ...] = self._fresh(
+            "certificates", STORAGE_SECONDS, lambda: tuple(self.context.certificates())
+        )
         return found
 
     def forget(self) -> None:
@@ -158,6 +167,7 @@ class Boards:
             tuple(self.tally.bins(now)),
             complete,
             self.storage(view),
+            self.certificates(),
             newest.last_at if newest is not None else None,
             newest.status.name if newest is not None else "",
         )

@@ -15,6 +15,8 @@ from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS
+from router.certificates import CertificateNote
+from router.identity.insi import Insi
 from router.journal.operations import Operation
 from router.journal.store import Store
 from schemas.identity import PatientIdentity
@@ -89,6 +91,12 @@ class WebContext:
     store: Store
     submit: Submit
     flows: Callable[[], Sequence[FlowStatus]] = tuple
+    certificates: Callable[[], Sequence[CertificateNote]] = tuple
+    """What is wrong with the configured certificates; called from worker threads, it reads files."""
+
+    insi: Insi | None = None
+    """The national service that gives the INS, None where a test has none."""
+
     wake: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = _now_utc
     read_patients: ReadPatients | None = None
@@ -96,6 +104,9 @@ class WebContext:
     stopping: asyncio.Event | None = None
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
+
+    identity_alert_hours: int = 24
+    """Hours after which a held Item that nobody decided about is said to be late."""
 
     version: str = ""
     title: str = ""

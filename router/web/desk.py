@@ -16,6 +16,7 @@ from typing import TypeVar
 from fastapi import Request
 
 from router.codes.maps import CodeMaps
+from router.identity.insi import InsiAnswer
 from router.journal.actions import record_audit
 from router.journal.operations import Notice, Operation
 from router.journal.sealing import Sealer
@@ -25,7 +26,7 @@ from router.web.boards import Boards
 from router.web.bulk import BulkJobs
 from router.web.context import WebContext
 from router.web.live import Live
-from router.web.remembered import Searches
+from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
 from router.web.sessions import SessionRules
 
@@ -45,6 +46,7 @@ class Desk:
         self.pages = Pages(context)
         self.boards = Boards(context)
         self.searches = Searches()
+        self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
         self.bulk = BulkJobs()
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)

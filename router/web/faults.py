@@ -2,6 +2,7 @@
 
 NotSignedIn              nobody, or somebody whose session is over
 NotAllowed               a form that does not prove where it comes from
+  NotEntitled            somebody whose role does not go so far
 NotThere                 what was asked for does not exist
 """
 
@@ -14,6 +15,10 @@ class NotSignedIn(Exception):
 
 class NotAllowed(Exception):
     """The request does not prove that it comes from one of our pages."""
+
+
+class NotEntitled(NotAllowed):
+    """The account's role does not allow it."""
 
 
 class NotThere(Exception):

@@ -25,6 +25,7 @@ MARKS: dict[str, dict[str, Mark]] = {
         "routed": Mark("green", "dot"),
         "unrouted": Mark("grey", "box"),
         "held": Mark("violet", "diamond"),
+        "refused": Mark("grey", "box"),
         "replaced": Mark("grey", "box"),
     },
     "delivery": {

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from router.journal.queries_deliveries import FailureGroup
-from router.web.boards import Board, FlowLine
+from router.web.boards import HOUR, Board, FlowLine
 from router.web.formatting import Formats
 from router.web.states import DOWN
 
@@ -42,16 +42,20 @@ class Trouble:
     actions: tuple[Action, ...]
 
 
-def troubles(board: Board, formats: Formats) -> list[Trouble]:
-    """Say what is wrong, worst first; an empty list when all is well."""
+def troubles(board: Board, formats: Formats, *, identity_hours: int = 24) -> list[Trouble]:
+    """Say what is wrong, worst first; an empty list when all is well.
+
+    Held Items are an alert once the oldest waits for more than `identity_hours`.
+    """
     found = [
         *_sources(board, formats),
         *_destinations(board, formats),
         *_failures(board, formats),
         *_held_deliveries(board, formats),
-        *_people(board, formats),
+        *_people(board, formats, identity_hours),
         *_pace(board, formats),
         *_storage(board, formats),
+        *_certificates(board, formats),
         *_notices(board, formats),
     ]
     return sorted(found, key=lambda trouble: -trouble.weight)
@@ -141,16 +145,19 @@ def _held_deliveries(board: Board, formats: Formats) -> Iterator[Trouble]:
     yield Trouble(62, "violet", "diamond", sentence, (Action(say("trouble.see_held"), href),))
 
 
-def _people(board: Board, formats: Formats) -> Iterator[Trouble]:
+def _people(board: Board, formats: Formats, identity_hours: int) -> Iterator[Trouble]:
     say, found = formats.texts.say, board.situation
     if found.held:
+        late = found.held.oldest_at is not None and board.at - found.held.oldest_at > identity_hours * HOUR
         sentence = say(
-            "trouble.held",
+            "trouble.held_late" if late else "trouble.held",
             count=found.held.count.count,
             shown=formats.capped(found.held.count),
             since=formats.since(found.held.oldest_at),
+            hours=identity_hours,
         )
-        yield Trouble(60, "violet", "diamond", sentence, (Action(say("trouble.see_held"), "/held"),))
+        weight, tone = (85, "red") if late else (60, "violet")
+        yield Trouble(weight, tone, "diamond", sentence, (Action(say("trouble.decide"), "/identities"),))
     if found.rejected.count:
         sentence = say("trouble.rejected", count=found.rejected.count, shown=formats.capped(found.rejected))
         href = "/messages?" + urlencode({"state": "rejected"})
@@ -174,6 +181,19 @@ def _storage(board: Board, formats: Formats) -> Iterator[Trouble]:
     if board.storage.is_short:
         sentence = formats.texts.say("trouble.disk", free=formats.size(board.storage.free))
         yield Trouble(95, "red", "square", sentence, ())
+
+
+def _certificates(board: Board, formats: Formats) -> Iterator[Trouble]:
+    for note in board.certificates:
+        sentence = formats.texts.say(
+            f"trouble.certificate_{note.trouble.value}",
+            owner=Markup("<strong>{}</strong>").format(note.owner),
+            day=f"{formats.day(note.until)} {note.until.year}" if note.until is not None else "",
+        )
+        if note.stops:
+            yield Trouble(88, "red", "square", sentence, ())
+        else:
+            yield Trouble(42, "amber", "triangle", sentence, ())
 
 
 def _notices(board: Board, formats: Formats) -> Iterator[Trouble]:

@@ -40,6 +40,10 @@ class Visit:
         """The account's name; empty when nobody is signed in."""
         return "" if self.session is None else self.session.account
 
+    def may(self, right: str) -> bool:
+        """Whether the account's role gives it a right (`router.web.accounts.Right`)."""
+        return self.session is not None and right in self.session.role.rights
+
     @property
     def csrf(self) -> str:
         """What every form must bring back."""

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from web_client import Browser
-from web_journal import ADMIN, Journal, fill, hasten, open_journal
+from web_journal import ADMIN, PASSWORD, Journal, fill, hasten, open_journal
 from web_person import CHROMIUM, NOW, Person, Served
 
 from router.journal.store import JournalPlace, open_store
+from router.web.accounts import Role, create_account
 from router.web.app import create_app
 from router.web.context import FlowStatus, RouteStatus, WebContext
 from router.web.desk import Desk
@@ -40,14 +41,19 @@ class Site:
     def browser(self) -> Browser:
         return Browser(self.app)
 
-    async def signed_in(self) -> Browser:
+    async def signed_in(self, name: str = ADMIN) -> Browser:
         """Give a browser with a session, without the cost of checking a password."""
         browser = self.browser()
-        token, change = start_session(ADMIN, now=self.clock[0], rules=self.desk.rules)
+        token, change = start_session(name, now=self.clock[0], rules=self.desk.rules)
         self.journal.apply(change)
         browser.cookies["passerelle_session"] = token
         browser.csrf = str(self.value("SELECT csrf FROM session ORDER BY rowid DESC"))
         return browser
+
+    async def signed_in_as(self, role: Role) -> Browser:
+        """Give a browser in which an account of this role, `quelqu.un`, is signed in."""
+        self.journal.apply(create_account("quelqu.un", PASSWORD, role, now=self.clock[0]))
+        return await self.signed_in("quelqu.un")
 
     def audited(self, action: str) -> list[tuple[str, str, str]]:
         """Give who did this, to what, with which detail."""

@@ -21,7 +21,8 @@ pytestmark = [
 ]
 
 PAGES = ("/", "/messages", "/messages/1/understood", "/messages/1/original", "/messages/1/sent", "/messages/1/why",
-         "/messages/3", "/deliveries", "/held", "/codes", "/notices", "/audit", "/api")  # fmt: skip
+         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/codes", "/notices", "/audit",
+         "/api")  # fmt: skip
 
 
 def expect(found: Any) -> Any:
@@ -232,7 +233,7 @@ def test_by_keyboard_alone(person: Person) -> None:
     for keys, path in (
         ("gm", "/messages"),
         ("gd", "/deliveries"),
-        ("gh", "/held"),
+        ("gi", "/identities"),
         ("gn", "/notices"),
         ("gc", "/codes"),
         ("ga", "/audit"),

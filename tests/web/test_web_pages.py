@@ -30,7 +30,12 @@ PAGES = (
     "/deliveries",
     "/deliveries?state=dead&destination=spico",
     "/deliveries?state=delivered",
-    "/held",
+    "/identities",
+    "/identities/2",
+    "/identities/1?reason=no_match&pile=aside&candidate=9&refused=decided&undone=2-1",
+    "/identities?pile=aside",
+    "/identities?reason=homonyms",
+    "/identities/decisions",
     "/codes",
     "/codes?view=mapped&sender=LABO",
     "/notices",
@@ -71,7 +76,7 @@ async def test_a_page_is_for_those_signed_in(site: Any, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/messages", "/messages/1", "/deliveries", "/held", "/codes", "/notices", "/audit"]
+    "path", ["/", "/messages", "/messages/1", "/deliveries", "/identities", "/codes", "/notices", "/audit"]
 )
 async def test_the_live_part_comes_alone(site: Any, path: str) -> None:
     browser = await site.signed_in()
@@ -83,7 +88,7 @@ async def test_the_live_part_comes_alone(site: Any, path: str) -> None:
     assert check(answer.text).wrong == []
 
 
-@pytest.mark.parametrize("path", ["/", "/messages", "/deliveries", "/held", "/notices", "/audit", "/messages/1/why"])
+@pytest.mark.parametrize("path", ["/", "/messages", "/deliveries", "/notices", "/audit", "/messages/1/why"])
 async def test_names_are_masked(site: Any, path: str) -> None:
     browser = await site.signed_in()
     text = (await browser.get(path)).text
@@ -99,6 +104,8 @@ async def test_names_are_masked(site: Any, path: str) -> None:
         "/messages/1/nothing",
         "/messages/x",
         "/deliveries/999",
+        "/identities/999",
+        "/identities/x",
         "/bulk/guessed",
         "/nowhere",
         "/static/../app.py",
@@ -210,7 +217,7 @@ async def test_the_overview_of_a_quiet_router(tmp_path: Any) -> None:
     assert "Tout circule. Aucun message n’est encore arrivé." in text
     assert "Aucune source n’est configurée." in text
     assert "Aucun message n’est encore arrivé." in (await browser.get("/messages")).plain
-    assert "Rien n’attend d’identité." in (await browser.get("/held")).plain
+    assert "Rien n’attend d’identité." in (await browser.get("/identities")).plain
     desk.live.close()
     desk.close()
     journal.store.close()

@@ -15,7 +15,7 @@ from router.codes.proposals import label_of, proposals
 from router.codes.worklist import Unmapped, affected, count_affected, decided_codes, find_decided, unmapped_codes
 from router.journal.actions import replay_messages
 from router.journal.view import View
-from router.web.access import Called, Office
+from router.web.access import Called, Office, Operator
 from router.web.answers import download
 from router.web.api.models import DoneOut, at
 from router.web.api.models_codes import (
@@ -77,7 +77,7 @@ async def list_maps(
 
 
 @router.post("/codes/maps", status_code=201)
-async def map_code(given: CodeMapIn, desk: Office, caller: Called) -> MappedOut:
+async def map_code(given: CodeMapIn, desk: Office, caller: Operator) -> MappedOut:
     """Say what a code or unit of a sender means; `before` counts the messages that were read without it."""
     term = Term(given.kind, "" if given.kind is TermKind.UNIT else given.system, given.code.strip())
     sender = given.sender.strip()
@@ -94,7 +94,7 @@ async def map_code(given: CodeMapIn, desk: Office, caller: Called) -> MappedOut:
 
 
 @router.post("/codes/maps/import", status_code=201, openapi_extra={"requestBody": {"content": {"text/csv": {}}}})
-async def import_maps(request: Request, desk: Office, caller: Called) -> ImportedOut:
+async def import_maps(request: Request, desk: Office, caller: Operator) -> ImportedOut:
     """Bring many mappings as CSV; lines that are right are kept even when others are refused."""
     content = await request.body()
     read = await desk.work(lambda: read_maps(content))
@@ -110,7 +110,7 @@ async def export_maps(desk: Office, _caller: Called) -> Response:
 
 
 @router.delete("/codes/maps/{number}")
-async def unmap_code(number: int, desk: Office, caller: Called) -> DoneOut:
+async def unmap_code(number: int, desk: Office, caller: Operator) -> DoneOut:
     """Take a mapping back."""
     if not await desk.submit(unmap_term(number, actor=caller.name, now=desk.now())):
         raise NotThere
@@ -118,7 +118,7 @@ async def unmap_code(number: int, desk: Office, caller: Called) -> DoneOut:
 
 
 @router.post("/codes/maps/{number}/replay", status_code=202)
-async def replay(number: int, desk: Office, caller: Called) -> DoneOut:
+async def replay(number: int, desk: Office, caller: Operator) -> DoneOut:
     """Read again the messages that were read before a code had its mapping, 10,000 at most."""
     made = await desk.look(lambda view: find_decided(view, number))
     if made is None:

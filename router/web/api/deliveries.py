@@ -11,7 +11,7 @@ from router.journal.operations import Change
 from router.journal.queries_deliveries import DeliveryFilters, find_deliveries
 from router.journal.queries_message import load_delivery
 from router.journal.tables import DeliveryState
-from router.web.access import Called, Office
+from router.web.access import Called, Office, Operator
 from router.web.api.models import DeliveriesOut, DeliveryOut, DoneOut, delivery_out
 from router.web.api.problems import Refused
 from router.web.desk import Desk
@@ -45,14 +45,14 @@ async def one_delivery(number: int, desk: Office, _caller: Called) -> DeliveryOu
 
 
 @router.post("/deliveries/{number}/replay", status_code=202)
-async def replay(number: int, desk: Office, caller: Called) -> DoneOut:
+async def replay(number: int, desk: Office, caller: Operator) -> DoneOut:
     """Send a Delivery again: a failed one under its identity, a delivered one anew under another."""
     change = replay_deliveries([number], actor=caller.name, now=desk.now())
     return await _do(desk, number, change, "This delivery is on its way already.")
 
 
 @router.post("/deliveries/{number}/cancel", status_code=202)
-async def cancel(number: int, desk: Office, caller: Called) -> DoneOut:
+async def cancel(number: int, desk: Office, caller: Operator) -> DoneOut:
     """Set a Delivery aside: it will not be sent."""
     change = cancel_deliveries([number], actor=caller.name, now=desk.now())
     return await _do(desk, number, change, "This delivery was sent or set aside already.")

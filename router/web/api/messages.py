@@ -14,7 +14,7 @@ from router.journal.queries import MessageFilters, MessagePage, find_messages
 from router.journal.queries_message import item_body, load_message, message_content
 from router.journal.tables import MessageState
 from router.journal.view import View
-from router.web.access import Called, Office
+from router.web.access import Called, Office, Operator
 from router.web.answers import download
 from router.web.api.models import (
     DoneOut,
@@ -112,7 +112,7 @@ async def original(number: int, desk: Office, caller: Called) -> Response:
 
 
 @router.post("/messages/{number}/replay", status_code=202)
-async def replay(number: int, desk: Office, caller: Called) -> DoneOut:
+async def replay(number: int, desk: Office, caller: Operator) -> DoneOut:
     """Read a message again with today's mappings and routes."""
     detail = await desk.look(lambda view: load_message(view, number))
     if detail is None:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
 from router.identity.patients import Registration, register
-from router.web.access import Called, Office
+from router.web.access import Office, Operator
 from router.web.api.models import PatientsOut
 from router.web.api.problems import Refused
 from router.web.context import PatientsRefused
@@ -38,7 +38,7 @@ _BODY = {
 
 @router.post("/patients", status_code=201, openapi_extra=_BODY)
 async def register_patients(
-    request: Request, desk: Office, caller: Called, in_coordination: bool = True
+    request: Request, desk: Office, caller: Operator, in_coordination: bool = True
 ) -> PatientsOut:
     """Register one PatientIdentity (JSON), or many (FHIR Bundle, CSV): new ones are added, known ones updated."""
     content = await request.body()

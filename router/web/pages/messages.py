@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from router.journal.queries import MessageFilters, count_newer, find_message_ids, find_messages, window
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
+from router.web.access import Asked, Office, Posted, Signed
 from router.web.answers import Values, go, page
 from router.web.bulk import MOST, BulkAction
 from router.web.desk import Desk
@@ -57,7 +57,7 @@ async def messages(request: Request, desk: Office, visit: Signed) -> Response:
 
 
 @router.post(PATH + "/search")
-async def search(request: Request, desk: Office, visit: Posted) -> Response:
+async def search(request: Request, desk: Office, visit: Asked) -> Response:
     """Remember what is searched for, and go to its page: the address holds a random word in its place."""
     query = query_of(PATH, {name: visit.posted(name) for name in MESSAGE_WISHES}, MESSAGE_WISHES)
     text = " ".join(visit.posted("text").split())[:200]

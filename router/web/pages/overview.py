@@ -8,6 +8,7 @@ from fastapi.responses import Response
 from router.journal.view import View
 from router.web.access import Office, Signed
 from router.web.answers import Values, page
+from router.web.boards import HOUR
 from router.web.charts import day_chart
 from router.web.formatting import Formats
 from router.web.troubles import troubles
@@ -24,8 +25,9 @@ async def overview(desk: Office, visit: Signed) -> Response:
         formats = Formats(visit.texts, visit.zone, visit.now)
         return {
             "board": board,
-            "troubles": troubles(board, formats),
+            "troubles": troubles(board, formats, identity_hours=desk.context.identity_alert_hours),
             "chart": day_chart(board.bins, formats),
+            "identity_late_at": visit.now - desk.context.identity_alert_hours * HOUR,
             "place": desk.context.store.place,
         }
 

@@ -1,4 +1,4 @@
-"""What waits for a person, what the router noticed, who did what; and one patient's name, shown on request."""
+"""What the router noticed, who did what; and one patient's name, shown on request."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from router.journal import tables
-from router.journal.queries_lines import HELD_ITEMS, ItemLine, item_lines
+from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_overview import audit_lines, notices
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
-from router.web.answers import Values, page
+from router.web.access import Asked, Office, Signed
+from router.web.answers import Values, go, page
 from router.web.faults import NotThere
 from router.web.filters import Query, query_of
 from router.web.masking import unmasked
@@ -22,20 +22,13 @@ SEVERITIES = ("error", "warning", "info")
 
 
 @router.get("/held")
-async def held(request: Request, desk: Office, visit: Signed) -> Response:
-    """Show what waits for an identity, the oldest first."""
-    after = _number(request.query_params.get("after", "")) or 0
-
-    def ask(view: View) -> Values:
-        column = tables.item.c
-        rows = list(item_lines(view, HELD_ITEMS, column.id > after, limit=PAGE + 1))
-        return {"rows": rows[:PAGE], "after": after, "following": rows[PAGE - 1].id if len(rows) > PAGE else None}
-
-    return await page(desk, visit, "held.html", ask)
+async def held(_visit: Signed) -> Response:
+    """Lead to the identity desk, where this page's content went: people have marked its address."""
+    return go("/identities")
 
 
 @router.post("/items/{number}/reveal")
-async def reveal(number: int, desk: Office, visit: Posted) -> Response:
+async def reveal(number: int, desk: Office, visit: Asked) -> Response:
     """Show whose an Item is; noted in the audit first."""
 
     def find(view: View) -> ItemLine | None:

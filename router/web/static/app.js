@@ -13,7 +13,7 @@
   // Live: one stream while the page is seen; each change asks the page's live part again.
   let stream = null;
   const busy = () =>
-    document.hidden || document.querySelector("dialog[open], details.chip[open], [data-bulk] tbody input:checked");
+    document.hidden || document.querySelector("dialog[open], details.chip[open], details[data-key][open], [data-bulk] tbody input:checked");
   const offline = (is) => {
     const said = document.getElementById("offline");
     if (said) said.hidden = !is;
@@ -95,7 +95,7 @@
   });
 
   // Keys.
-  const places = { o: "/", m: "/messages", d: "/deliveries", h: "/held", c: "/codes", n: "/notices", a: "/audit" };
+  const places = { o: "/", m: "/messages", d: "/deliveries", i: "/identities", c: "/codes", n: "/notices", a: "/audit" };
   let going = 0;
   const step = (by) => {
     const links = all(".rows td.what a");
@@ -105,12 +105,26 @@
     next.focus({ preventScroll: true });
     next.closest("tr").scrollIntoView({ block: "nearest" });
   };
+  // A page's own keys: `data-key` opens what unfolds and stands on its button, stands on a button, or follows a link.
+  const press = (key) => {
+    const found = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (!found) return false;
+    if (found instanceof HTMLDetailsElement) {
+      found.open = true;
+      found.querySelector("[data-confirm]")?.focus();
+    } else if ("focus" in found.dataset) {
+      found.focus();
+    } else {
+      found.click();
+    }
+    return true;
+  };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !page.hasAttribute("data-live")) return;
     const typing = event.target.matches?.("input:not([type=checkbox]), textarea, select");
     if (event.key === "Escape") {
       if (typing) event.target.blur();
-      for (const chip of all("details.chip[open]")) chip.open = false;
+      for (const chip of all("details.chip[open], details[data-key][open]")) chip.open = false;
       return;
     }
     if (typing || document.querySelector("dialog[open]")) return;
@@ -127,6 +141,8 @@
       else location.href = "/messages#search";
     } else if (event.key === "?") {
       document.getElementById("keys")?.showModal();
+    } else if (press(event.key.toLowerCase())) {
+      event.preventDefault();
     } else if (event.key === "j") {
       step(1);
     } else if (event.key === "k") {

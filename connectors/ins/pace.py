@@ -1,0 +1,75 @@
+"""How hard INSi may be pressed: so many calls a minute, and none for a while after troubles in a row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+Clock = Callable[[], float]
+"""Seconds that only grow (`time.monotonic`)."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Throttle:
+    """Spaces calls evenly: each takes the next place in time, and waits for it."""
+
+    per_minute: float
+    clock: Clock
+    sleep: Sleep = asyncio.sleep
+    _next: float = field(default=float("-inf"))
+
+    async def turn(self, patience: float) -> bool:
+        """Wait for one's turn; False, at once and without taking a place, when it is more than `patience` away."""
+        now = self.clock()
+        wait = max(0.0, self._next - now)
+        if wait > patience:
+            return False
+        self._next = max(self._next, now) + 60.0 / self.per_minute
+        if wait > 0:
+            await self.sleep(wait)
+        return True
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Opens after `failures` troubles in a row; once `seconds` have passed, one call tries, the others still wait."""
+
+    failures: int
+    seconds: float
+    clock: Clock
+    _count: int = 0
+    _until: float = field(default=float("-inf"))
+    _trying: bool = False
+
+    @property
+    def remaining(self) -> float:
+        """Seconds for which no call is let through."""
+        return max(0.0, self._until - self.clock())
+
+    def enter(self) -> bool:
+        """Ask to call; whoever is let through must then say `good`, `bad` or `left`."""
+        if self.remaining > 0:
+            return False
+        if self._count >= self.failures:
+            if self._trying:
+                return False
+            self._trying = True
+        return True
+
+    def good(self) -> None:
+        """Note that INSi answered."""
+        self._count, self._trying, self._until = 0, False, float("-inf")
+
+    def bad(self, seconds: float | None = None) -> None:
+        """Count a trouble; `seconds` opens at once for that long, whatever went before."""
+        self._trying = False
+        self._count = max(self._count + 1, self.failures if seconds is not None else 0)
+        if self._count >= self.failures:
+            self._until = self.clock() + (self.seconds if seconds is None else seconds)
+
+    def left(self) -> None:
+        """Leave without a word: the call was not made, or given up."""
+        self._trying = False

@@ -1,0 +1,36 @@
+"""What of an Item a person may type to find it: numbers of reports and visits, and its patient while it has none."""
+
+from __future__ import annotations
+
+from router.journal.sealing import Sealer, loose
+from schemas.document import Document
+from schemas.identity import PatientIdentity
+from schemas.item import Item
+from schemas.lab import LabReport
+from schemas.receipt import Receipt
+from schemas.stay import Stay
+
+
+def searchable(item: Item) -> list[str | None]:
+    """Give the numbers of what an Item holds."""
+    content = item.content
+    if isinstance(content, LabReport):
+        return [content.report_id, content.order_id, content.visit.value if content.visit is not None else None]
+    if isinstance(content, Stay):
+        return [one.value for one in (content.visit, content.account) if one is not None]
+    if isinstance(content, Document):
+        return [content.document_id, content.report_id]
+    if isinstance(content, Receipt):
+        return [content.about]
+    return []
+
+
+def identity_tokens(sealer: Sealer, identity: PatientIdentity) -> set[int]:
+    """Make the tokens of a person's numbers and names."""
+    values = [one.value for one in identity.identifiers]
+    if identity.ins is not None:
+        values.append(identity.ins.matricule)
+    names = [identity.birth_name, identity.used_name, identity.family_name]
+    return {sealer.token("value", loose(value)) for value in values} | {
+        sealer.token("name", loose(name)) for name in names if name
+    }

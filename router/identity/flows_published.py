@@ -1,0 +1,133 @@
+"""What was prepared or published under an INS, when that INS may leave no more.
+
+What is still to be sent is stopped, and its Item prepared anew without the INS. What had left cannot be taken back: its
+Delivery gets a Finding, and an identity officer a task for each (PAM 6.6.15: receivers are told by A47).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+
+from router.identity.patients import load_patients
+from router.identity.standing import allows, barred
+from router.identity.tasks import TaskKind, open_task
+from router.journal import tables
+from router.journal.actions import record_audit
+from router.journal.attempts import keep_findings
+from router.journal.tables import OPEN_DELIVERIES, DeliveryState, ItemState, MessageState
+from router.journal.unit import Unit
+from schemas.finding import Finding, Severity
+from schemas.identity import PatientIdentity
+
+WITHDRAWN = "ins_withdrawn"
+"""Reason of an Item that is prepared anew because the INS under which it was to leave was withdrawn."""
+
+ACTION = "withdraw INS"
+"""What the audit calls it; the engine reads anew what waits when it finds such a line."""
+
+_STOPPED = "the INS under which it was prepared was withdrawn: it is prepared anew"
+_FINDING = Finding(
+    severity=Severity.WARNING,
+    code="identity.ins.withdrawn",
+    where="patient.ins",
+    message="left under an INS that was withdrawn since; its receiver must be told",
+)
+_WAITING = frozenset({*(state.value for state in OPEN_DELIVERIES), DeliveryState.HELD.value})
+_LEFT = frozenset({DeliveryState.DELIVERED.value, DeliveryState.ACKNOWLEDGED.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a patient changes: when (microseconds), a stable word for it, and the Item that said so."""
+
+    now: int
+    why: str
+    item_id: int | None = None
+
+
+def revise_published(
+    unit: Unit, patient_id: int, before: PatientIdentity, after: PatientIdentity, cause: Cause
+) -> bool:
+    """Stop and report what may not leave any more; True when Deliveries were stopped."""
+    if (before.ins, barred(before)) == (after.ins, barred(after)):
+        return False
+    unit.flush()  # what was prepared within this transaction counts as well
+    item, delivery, patient = tables.item.c, tables.delivery.c, tables.patient.c
+    absorbed = select(patient.id).where(patient.merged_into == patient_id)
+    found = (
+        select(delivery.id, delivery.item_id, delivery.state, delivery.attempts, delivery.ins_token)
+        .join(tables.item, item.id == delivery.item_id)
+        .where((item.patient_id == patient_id) | item.patient_id.in_(absorbed), delivery.ins_token.is_not(None))
+        .order_by(delivery.id)
+    )
+    stopped: list[int] = []
+    items: set[int] = set()
+    left = 0
+    for row in unit.connection.execute(found).all():
+        if allows(unit.sealer, after, row.ins_token):
+            continue
+        waiting = row.state in _WAITING
+        if waiting:
+            stopped.append(row.id)
+            items.add(row.item_id)
+        # One that was tried may have arrived, whatever became of its answer.
+        arrived = row.state in _LEFT or (waiting and row.attempts > 0)
+        if arrived and allows(unit.sealer, before, row.ins_token):
+            tell_of(unit, patient_id, row.item_id, row.id, now=cause.now)
+            left += 1
+    if stopped:
+        _stop(unit, stopped, items, now=cause.now)
+    if stopped or left:
+        detail = f"{cause.why}: {len(stopped)} stopped, {left} had left"
+        record_audit("passerelle", ACTION, f"patient {patient_id}", now=cause.now, detail=detail).apply(unit)
+    return bool(stopped)
+
+
+def arrived_all_the_same(unit: Unit, deliveries: Sequence[int], *, now: int) -> None:
+    """Report what was being sent at the moment when its INS was withdrawn, and arrived."""
+    delivery, item, patient = tables.delivery.c, tables.item.c, tables.patient.c
+    found = (
+        select(
+            delivery.id,
+            delivery.item_id,
+            delivery.ins_token,
+            func.coalesce(patient.merged_into, patient.id).label("patient_id"),
+        )
+        .join(tables.item, item.id == delivery.item_id)
+        .join(tables.patient, patient.id == item.patient_id)
+        .where(delivery.id.in_(deliveries), delivery.ins_token.is_not(None))
+    )
+    for row in unit.connection.execute(found).all():
+        known = load_patients(unit.connection, unit.sealer, [row.patient_id])[row.patient_id]
+        if not allows(unit.sealer, known.identity, row.ins_token):
+            tell_of(unit, row.patient_id, row.item_id, row.id, now=now)
+
+
+def tell_of(unit: Unit, patient_id: int, item_id: int, delivery_id: int, *, now: int) -> None:
+    """Say of a Delivery that it left under an INS that is withdrawn."""
+    keep_findings(unit, delivery_id, [_FINDING])
+    open_task(unit, patient_id, TaskKind.PUBLISHED, now=now, item_id=item_id, delivery_id=delivery_id)
+
+
+def _stop(unit: Unit, deliveries: Sequence[int], items: set[int], *, now: int) -> None:
+    item, message = tables.item.c, tables.message.c
+    connection = unit.connection
+    connection.execute(
+        update(tables.delivery)
+        .where(tables.delivery.c.id.in_(deliveries))
+        .values(state=DeliveryState.CANCELLED.value, ended_at=now, next_attempt_at=None, detail=_STOPPED)
+    )
+    connection.execute(
+        update(tables.item)
+        .where(item.id.in_(items), item.state == ItemState.ROUTED.value)
+        .values(state=ItemState.HELD.value, reason=WITHDRAWN)
+    )
+    owners = select(item.message_id).where(item.id.in_(items), item.state == ItemState.HELD.value)
+    connection.execute(
+        update(tables.message)
+        .where(message.id.in_(owners), message.state == MessageState.PROCESSED.value)
+        .values(state=MessageState.HELD.value)
+    )

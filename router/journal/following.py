@@ -1,0 +1,76 @@
+"""What an Item does to the journal beside being kept: a contract between the engine and what gives Items a meaning.
+
+An identity event changes the patient that it is about. It does so in the transaction that commits its Item, or not at
+all; the journal itself knows nothing of identities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import select
+
+from router.journal import tables
+from router.journal.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What came of it.
+
+    `hold` is the reason for which the Item must wait instead, with the patients that it may be about. `changed` are
+    the patients that are no longer what they were: what was prepared from them is stale. `stopped` is true when
+    Deliveries that were still to be sent may not be any more.
+    """
+
+    hold: str | None = None
+    candidates: tuple[int, ...] = ()
+    changed: tuple[int, ...] = ()
+    stopped: bool = False
+
+
+class Follow(Protocol):
+    """What follows from one Item. Pickled: workers prepare it, the writer applies it."""
+
+    def apply(self, unit: Unit, item_id: int, now: int) -> Followed:
+        """Apply it; `item_id` is the number that the Item has or will get, `now` is in microseconds."""
+
+
+class FromPatient(Protocol):
+    """What was prepared from a patient as it was seen then (`operations.PreparedItem`)."""
+
+    @property
+    def patient_id(self) -> int | None:
+        """The patient's number."""
+
+    @property
+    def patient_seen(self) -> int | None:
+        """When the patient had last changed; None when it does not matter."""
+
+
+class Patients:
+    """Says whether what was prepared from patients is still right, within one transaction."""
+
+    def __init__(self, unit: Unit, prepared: Iterable[FromPatient]) -> None:
+        numbers = {one.patient_id for one in prepared if one.patient_seen is not None}
+        column = tables.patient.c
+        rows = select(column.id, column.updated_at).where(column.id.in_(sorted(number for number in numbers if number)))
+        self._changed_at: dict[int, int] = (
+            {row.id: row.updated_at for row in unit.connection.execute(rows)} if numbers else {}
+        )
+
+    def changed(self, numbers: Iterable[int]) -> None:
+        """Say that these patients have just changed."""
+        for number in numbers:
+            self._changed_at.pop(number, None)
+
+    def stale(self, prepared: Iterable[FromPatient]) -> bool:
+        """Say whether one of these was prepared from a patient who is no longer the same."""
+        return any(
+            one.patient_id is not None
+            and one.patient_seen is not None
+            and self._changed_at.get(one.patient_id) != one.patient_seen
+            for one in prepared
+        )
