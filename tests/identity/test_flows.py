@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 from flows_rig import (
     DOUBTFUL,
-    HOSPITAL,
     LABORATORY,
     PAUL_INS,
     PROVISIONAL,
