@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connectors.sandbox.analyses import Panel
 from connectors.sandbox.er7 import AUTHORITY, escaped, message, msh, pid, professional, segment, stamp
-from connectors.sandbox.people import BIOLOGIST, PRESCRIBER
+from connectors.sandbox.people import BIOLOGIST, PRESCRIBER, Person
 from connectors.sandbox.reports import LABORATORY_CODE, LABORATORY_NAME, Measure, Report
 
 
@@ -52,6 +52,18 @@ def oru(
             )
         )
     return message(segments, charset)
+
+
+def under_used_name(message: bytes, person: Person, number: str) -> bytes:
+    """Make a report say no more than some laboratories do: a number of their own, and the name of every day."""
+    lines = message.decode().split("\r")
+    place = next(rank for rank, line in enumerate(lines) if line.startswith("PID|"))
+    fields = lines[place].split("|")
+    fields[3] = f"{number}^^^LABO-SUD^PI"
+    fields[5] = f"{person.daily_name}^{person.given_name}^^^{person.civility}^^D"
+    fields[11] = ""
+    lines[place] = "|".join(fields[:14])
+    return "\r".join(lines).encode()
 
 
 def _obr(report: Report, panel: Panel, rank: int) -> str:

@@ -145,6 +145,21 @@ STRANGER = _born_in("IPP099999", "TESTINCONNU", ("ALEX",), date(1951, 9, 3), "M"
 """Somebody whom the coordination dossier does not know: their messages must be held for a person."""
 
 
+WITHOUT_INS = _born_in(
+    "IPP000901", "TESTSANSINS", ("JEANNE", "LUCIE"), date(1944, 2, 17), "F", ("44109", "44000", "NANTES")
+)
+"""Somebody whom the dossier knows by her traits alone: INSi has her INS."""
+
+BY_USED_NAME = replace(
+    _born_in("IPP000902", "TESTNAISSANCE", ("PAULE",), date(1947, 11, 30), "F", ("56260", "56000", "VANNES")),
+    used_name="TESTUSUEL",
+)
+"""Somebody whom one laboratory knows by the name of every day, and by a number that nobody else knows."""
+
+DOUBLE_IPP = "IPP000903"
+"""A second IPP that the hospital gave Mme Rose by mistake, and merges."""
+
+
 def population(count: int, seed: int = 1) -> tuple[Person, ...]:
     """Draw `count` people, Mme Rose first: distinct IPP and matricules, the same for the same seed.
 

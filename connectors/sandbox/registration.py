@@ -23,7 +23,7 @@ IMPORT_COLUMNS = (
 """The header that `passerelle patients import` reads."""
 
 
-def import_file(people: Iterable[Person], authority: str = f"urn:oid:{HOSPITAL_OID}") -> str:
+def import_file(people: Iterable[Person], authority: str = f"urn:oid:{HOSPITAL_OID}", *, with_ins: bool = True) -> str:
     """Write the CSV that `passerelle patients import` reads, one line a person, with its header."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
@@ -33,8 +33,8 @@ def import_file(people: Iterable[Person], authority: str = f"urn:oid:{HOSPITAL_O
             (
                 authority,
                 person.ipp,
-                person.matricule,
-                INS_TEST_OID,
+                person.matricule if with_ins else "",
+                INS_TEST_OID if with_ins else "",
                 person.birth_name,
                 " ".join(person.birth_given_names),
                 person.used_name or "",

@@ -106,7 +106,7 @@ def patients_at_tool(stage: Stage, outcomes: Sequence[Outcome]) -> int:
     """Count the Patients that Mme Rose's reports and stays belong to at the tool: anything but 1 is a mix-up."""
     subjects = set()
     for outcome in outcomes:
-        for kind, identifier, _ in outcome.scene.resources if outcome.at_tool else ():
+        for kind, identifier, _ in outcome.scene.resources if outcome.at_tool and outcome.scene.about_rose else ():
             for version in stage.tool.store.known_by(kind, identifier):
                 subject = version.get("subject")
                 subjects.add(str(subject.get("reference")) if isinstance(subject, dict) else "")

@@ -15,6 +15,7 @@ from connectors.sandbox.laboratory import paris_now
 from connectors.sandbox.mllp import NoAnswer
 from router.demo.account import patients_at_tool, print_account, settled
 from router.demo.gentle import traffic
+from router.demo.officer import Officer
 from router.demo.stage import ADMINISTRATOR, Stage, staged
 from router.demo.story import Scene, Story, last_thursday
 from router.trial.process import TrialFault
@@ -39,7 +40,8 @@ async def _run(*, once: bool, port: int, folder: Path, say: Callable[[str], None
     async with staged(folder, port) as stage:
         if not once:
             _welcome(stage, say)
-        scenes = await _play(stage, say)
+        async with Officer(stage.listening.web, ADMINISTRATOR, stage.password, leave=not once) as officer:
+            scenes = await _play(stage, officer, say)
         outcomes = await settled(stage, scenes)
         patients = patients_at_tool(stage, outcomes)
         print_account(outcomes, patients, Console())
@@ -48,11 +50,11 @@ async def _run(*, once: bool, port: int, folder: Path, say: Callable[[str], None
         return await _live(stage, say)
 
 
-async def _play(stage: Stage, say: Callable[[str], None]) -> list[Scene]:
+async def _play(stage: Stage, officer: Officer, say: Callable[[str], None]) -> list[Scene]:
     scenes: list[Scene] = []
     say("The story of Mme Rose:")
     try:
-        async with contextlib.aclosing(Story(stage, last_thursday(paris_now())).play()) as told:
+        async with contextlib.aclosing(Story(stage, last_thursday(paris_now()), officer).play()) as told:
             async for scene in told:
                 say(f"  {scene.at:%A %H:%M}  {scene.who}: {scene.what}  [{scene.answer}]")
                 scenes.append(scene)

@@ -8,18 +8,21 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from connectors.ins.sandbox import InsiSandbox
 from connectors.sandbox.coordination import Coordination, serving
 from connectors.sandbox.mllp import MllpSender
-from connectors.sandbox.people import Person, population
-from connectors.sandbox.registration import import_bundle
+from connectors.sandbox.people import BY_USED_NAME, DOUBLE_IPP, ROSE, WITHOUT_INS, Person, population
+from connectors.sandbox.registration import import_bundle, import_file
 from connectors.sandbox.reports import LABORATORY_AUTHORITY
 from router.trial.folder import make_folder
 from router.trial.process import Listening, RouterProcess, run_command
 
 ADMINISTRATOR = "admin"
+PRACTICE = "urn:oid:1.2.250.1.999.35.9"
+"""The invented practice that numbers whom the dossier knows by traits alone."""
 FOLLOWED = 12
 """How many people the coordination dossier follows, Mme Rose among them."""
 
@@ -33,6 +36,7 @@ class Stage:
     listening: Listening
     tool: Coordination
     password: str
+    insi: InsiSandbox | None = None
     people: tuple[Person, ...] = field(default_factory=lambda: population(FOLLOWED))
 
     @property
@@ -50,7 +54,7 @@ class Stage:
         return MllpSender.to(self.listening.sources[source])
 
 
-def configuration(fhir_url: str, web_port: int) -> str:
+def configuration(fhir_url: str, web_port: int, insi_url: str = "http://127.0.0.1:9/lps") -> str:
     """Write the demonstration's configuration, as an administrator could."""
     return f"""\
 # The demonstration: a hospital and a laboratory on one side, a coordination tool and a practitioner on the other.
@@ -63,6 +67,12 @@ listen = "127.0.0.1:{web_port}"
 
 [identity]
 environment = "test"
+
+[insi]
+url = "{insi_url}"            # the sandbox's: the real one needs a contract and a certificate
+authorisation = "DEMO"
+emitter = "10B0000000"
+reverify_days = 0
 
 [sources.hopital]
 connector = "mllp"
@@ -111,12 +121,13 @@ async def staged(folder: Path, port: int) -> AsyncIterator[Stage]:
     tool = Coordination()
     password = secrets.token_urlsafe(9)
     people = population(FOLLOWED)
-    async with serving(tool) as url:
-        await asyncio.to_thread(_prepare, folder, configuration(url, free_or_any(port)), password, people)
+    async with serving(tool) as url, InsiSandbox(others=(ROSE, WITHOUT_INS, BY_USED_NAME)) as insi:
+        text = configuration(url, free_or_any(port), insi.url)
+        await asyncio.to_thread(_prepare, folder, text, password, people)
         router = RouterProcess(folder)
         try:
             listening = await asyncio.to_thread(router.start)
-            yield Stage(folder, router, listening, tool, password, people)
+            yield Stage(folder, router, listening, tool, password, insi, people)
         finally:
             # Shielded: a Ctrl-C while it stops must not leave a router behind.
             await asyncio.shield(asyncio.to_thread(router.__exit__))
@@ -127,8 +138,14 @@ def _prepare(folder: Path, text: str, password: str, people: tuple[Person, ...])
     for name in ("in", "practitioner"):
         (folder / name).mkdir(exist_ok=True)
     listed = folder / "patients.json"
-    listed.write_text(json.dumps(import_bundle(people, LABORATORY_AUTHORITY)), encoding="utf-8")
-    run_command("patients", "import", str(listed), "--config", str(folder / "passerelle.toml"))
+    followed = (*people, BY_USED_NAME)
+    listed.write_text(json.dumps(import_bundle(followed, LABORATORY_AUTHORITY)), encoding="utf-8")
+    by_hand = folder / "patients.csv"
+    by_hand.write_text(import_file((WITHOUT_INS,), f"{PRACTICE}", with_ins=False), encoding="utf-8")
+    double = folder / "double.csv"
+    double.write_text(import_file((replace(ROSE, ipp=DOUBLE_IPP),), with_ins=False), encoding="utf-8")
+    for file in (listed, by_hand, double):
+        run_command("patients", "import", str(file), "--config", str(folder / "passerelle.toml"))
 
 
 def free_or_any(port: int) -> int:

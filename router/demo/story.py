@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from connectors.sandbox.adt import CARDIOLOGY, EMERGENCIES
 from connectors.sandbox.analyses import HEART, INFLAMMATION, IONOGRAM, KIDNEY, NFS, Panel
@@ -15,7 +16,8 @@ from connectors.sandbox.cda import report_document_id
 from connectors.sandbox.hospital import Hospital
 from connectors.sandbox.laboratory import Laboratory
 from connectors.sandbox.mllp import control_id_of
-from connectors.sandbox.people import ROSE, STRANGER, Person
+from connectors.sandbox.oru import under_used_name
+from connectors.sandbox.people import BY_USED_NAME, DOUBLE_IPP, ROSE, STRANGER, WITHOUT_INS, Person
 from connectors.sandbox.reports import Report, draw_report
 from router.demo.stage import Stage
 
@@ -39,7 +41,8 @@ class Scene:
 
     `source` and `control_id` find its Message; `answer` is what the sender was told. `state` is the Message's end;
     `resources` the (type, identifier, status) that the coordination tool must have had at some moment, and must never
-    have unless the Message was processed; `copied` says that the general practitioner gets an HPRIM copy.
+    have unless the Message was processed; `copied` says that the general practitioner gets an HPRIM copy. `about_rose`
+    is false of the scenes that play with others.
     """
 
     at: datetime
@@ -51,6 +54,7 @@ class Scene:
     state: str = "processed"
     resources: tuple[tuple[str, str, str], ...] = ()
     copied: bool = False
+    about_rose: bool = True
 
 
 def last_thursday(now: datetime) -> datetime:
@@ -59,11 +63,22 @@ def last_thursday(now: datetime) -> datetime:
     return day - timedelta(days=(day.weekday() - _THURSDAY) % 7)
 
 
+class Decider(Protocol):
+    """Who sits at the identity desk while the story is played."""
+
+    async def resolve_by_insi(self) -> None:
+        """Ask INSi about the patient that the newest held Item may be about, and take INSi's person."""
+
+    async def resolve_by_hand(self) -> bool:
+        """Attach the newest held Item to the patient it may be about; False to leave it to whoever watches."""
+
+
 class Story:
     """Plays the scenes one after the other, each sent over a real connection or dropped as a real file."""
 
-    def __init__(self, stage: Stage, thursday: datetime, seed: int = 1) -> None:
+    def __init__(self, stage: Stage, thursday: datetime, decider: Decider, seed: int = 1) -> None:
         self._stage = stage
+        self._officer = decider
         self._thursday = thursday
         self._moment = thursday
         self._draw = random.Random(seed)
@@ -134,6 +149,23 @@ class Story:
                 "Laboratory", "A file that nobody can read", "depot", path.name, "taken", state="rejected"
             )
 
+            self._clock(4, 16, 0)
+            ack = await hospital.merge(ROSE, DOUBLE_IPP)
+            yield self._scene("Hospital", "A second IPP of Mme Rose merged (A40)", "hopital", ack.control_id, ack.code)
+
+            self._clock(4, 16, 20)
+            report = self._report(WITHOUT_INS, (KIDNEY,))
+            scene = await self._sent("Kidney, of somebody whose INS INSi gives (ORU)", laboratory, report)
+            await self._officer.resolve_by_insi()
+            yield replace(scene, about_rose=False)
+
+            self._clock(4, 16, 40)
+            report = self._report(BY_USED_NAME, (NFS,))
+            message = under_used_name(laboratory.oru(report, with_ins=False), BY_USED_NAME, "SUD-0001")
+            scene = await self._sent_as("Blood count under the name of every day (ORU)", laboratory, report, message)
+            scene = replace(scene, about_rose=False)
+            yield scene if await self._officer.resolve_by_hand() else replace(scene, state="held", copied=False)
+
     def _clock(self, days: int, hour: int, minute: int) -> None:
         self._moment = self._thursday + timedelta(days=days, hours=hour, minutes=minute)
 
@@ -149,7 +181,9 @@ class Story:
         return self._scene("Laboratory", what, "depot", path.name, "taken", resources=tuple(resources), copied=True)
 
     async def _sent(self, what: str, laboratory: Laboratory, report: Report, visit: str = "") -> Scene:
-        message = laboratory.oru(report, visit=visit)
+        return await self._sent_as(what, laboratory, report, laboratory.oru(report, visit=visit))
+
+    async def _sent_as(self, what: str, laboratory: Laboratory, report: Report, message: bytes) -> Scene:
         ack = await laboratory.send(message)
         status = "corrected" if report.status == "C" else "final"
         return self._scene(

@@ -46,6 +46,16 @@ def test_thursday_is_the_last_whose_monday_is_past(moment: datetime) -> None:
     assert timedelta(days=4, hours=22) <= now - thursday <= timedelta(days=12, hours=2)
 
 
+class Nobody:
+    """An identity desk at which nobody sits."""
+
+    async def resolve_by_insi(self) -> None:
+        return None
+
+    async def resolve_by_hand(self) -> bool:
+        return False
+
+
 async def test_every_scene_is_sent_for_real(tmp_path: Path) -> None:
     messages: list[bytes] = []
 
@@ -62,21 +72,21 @@ async def test_every_scene_is_sent_for_real(tmp_path: Path) -> None:
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         sources = {"hopital": address, "laboratoire": address}
         stage = Stage(tmp_path, RouterProcess(tmp_path), Listening(1, "", sources), Coordination(), "secret")
-        scenes = [scene async for scene in Story(stage, THURSDAY).play()]
+        scenes = [scene async for scene in Story(stage, THURSDAY, Nobody()).play()]
 
     assert [scene.at for scene in scenes] == sorted(scene.at for scene in scenes)
     kinds = [message.split(b"|")[8].split(b"^")[1].decode() for message in messages]
-    assert kinds == ["A01", "R01", "A02", "R01", "A03", "T02", "R01"]
+    assert kinds == ["A01", "R01", "A02", "R01", "A03", "T02", "R01", "A40", "R01", "R01"]
     by_mllp = [scene.control_id for scene in scenes if scene.source != "depot"]
     assert by_mllp == [control_id_of(message) for message in messages]
     dropped = {scene.control_id for scene in scenes if scene.source == "depot"}
     assert dropped == {path.name for path in stage.inbox.iterdir()}
-    assert [scene.state for scene in scenes].count("processed") == 9
+    assert [scene.state for scene in scenes].count("processed") == 11
     assert {scene.state for scene in scenes} == {"processed", "held", "rejected"}
     told = [one for scene in scenes if scene.state == "processed" for one in scene.resources]
     reports = [identifier for kind, identifier, _ in told if kind == "DiagnosticReport"]
-    assert len(reports) == 5
-    assert len(set(reports)) == 4  # the correction is the same report again
+    assert len(reports) == 6
+    assert len(set(reports)) == 5  # the correction is the same report again
     assert len([kind for kind, _, _ in told if kind == "DocumentReference"]) == 2
 
 
