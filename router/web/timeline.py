@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from router.journal.queries_message import DeliveryLine, MessageDetail
-from router.journal.tables import DeliveryState, MessageState
+from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.web.formatting import Formats
 from router.web.masking import masked
 from router.web.states import mark
@@ -125,7 +125,10 @@ def _where(message: MessageDetail, formats: Formats) -> Iterator[Markup]:
     for item in message.current:
         for delivery in item.deliveries:
             latest[delivery.destination] = delivery
-    if not latest and not any(item.line.state.value == "held" for item in message.current):
+    states = {item.line.state for item in message.current}
+    if ItemState.REFUSED in states:
+        yield say("headline.refused")
+    elif not latest and ItemState.HELD not in states:
         yield say("headline.unrouted")
     for name, delivery in latest.items():
         if delivery.state in GOOD and delivery.ended_at is not None:

@@ -192,7 +192,7 @@ async def test_other_decisions(site: Any, held: int, action: str, why: str, stat
     assert f"À décider 1 {pile}" in page.plain
     if state == "refused":
         message = item_of(site, held).message_id
-        assert "refusé" in (await browser.get(f"/messages/{message}")).plain
+        assert "refusé par une personne." in (await browser.get(f"/messages/{message}")).plain
     else:
         aside = (await browser.get("/identities?pile=aside")).plain
         assert "CRP, 1 résultat" in aside
@@ -280,3 +280,11 @@ async def test_the_overview_alerts_when_the_oldest_waits_too_long(site: Any, hel
     assert re.search(r'class="red">.*?plus de 24 h', page.text.replace("\n", ""))
     assert '<a href="/identities">Décider</a>' in page.text
     assert "un trait d’identité diffère" in page.plain
+
+
+async def test_a_held_message_leads_to_the_desk(site: Any, held: int) -> None:
+    browser = await site.signed_in()
+    message = item_of(site, held).message_id
+    assert f'href="/identities/{held}"' in (await browser.get(f"/messages/{message}")).text
+    assert f'href="/identities/{held}"' in (await browser.get(f"/messages/{message}/why")).text
+    assert "/identities/" not in (await browser.get("/messages/1/why")).text
