@@ -82,26 +82,38 @@ class Store:
         self.place = place
         self.engine = engine
         self.sealer = sealer
+        self._closed = False
         self.blobs = BlobStore(place.data / "blobs", place.data / "spool", sealer.clone())
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """Run a write transaction, alone among all processes; identifiers allocated inside are in commit order."""
-        with translated(), self.engine.connect() as connection, transaction(connection):
+        with translated(), self._lent() as connection, transaction(connection):
             yield connection
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """Lend a connection for reading; each statement sees what was committed when it began."""
-        with translated(), self.engine.connect() as connection:
+        with translated(), self._lent() as connection:
             yield connection
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            try:
+                yield connection
+            finally:
+                if self._closed:
+                    # A thread was still reading when the store was closed: its pool is gone, and nobody would close it.
+                    connection.invalidate()
 
     def translated(self) -> contextlib.AbstractContextManager[None]:
         """Translate a driver's errors, as `writing` does."""
         return translated()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is still lent closes when it is given back."""
+        self._closed = True
         self.engine.dispose()
 
 
