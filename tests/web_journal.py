@@ -47,8 +47,6 @@ from schemas.lab import (
     Reference,
     ResultStatus,
     TextValue,
-)
-from schemas.lab import (
     Unit as LabUnit,
 )
 from schemas.stay import Location, Stay, StayStatus

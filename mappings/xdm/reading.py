@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha1
 
 from mappings.archive import Archive, Entry, is_archive
-from mappings.cda import FORMAT as CDA
-from mappings.cda import is_cda
+from mappings.cda import FORMAT as CDA, is_cda
 from mappings.contracts import FormatError, ReadContext, Reading, item_id
 from mappings.notes import Notes
 from mappings.same_person import OTHER_PATIENT, SamePerson, other_patient, same_person

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 from mappings.archive import Archive
-from mappings.cda import FORMAT as CDA
-from mappings.cda import is_cda
+from mappings.cda import FORMAT as CDA, is_cda
 from mappings.contracts import FormatError, Piece, Position
 from mappings.notes import Notes
 from mappings.xdm.layout import METADATA, base, subsets

@@ -7,8 +7,7 @@ import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mappings.cda import FORMAT as CDA
-from mappings.cda import is_cda
+from mappings.cda import FORMAT as CDA, is_cda
 from mappings.contracts import FormatError, ReadContext, Rendition, WriteContext, WriteRefused
 from mappings.notes import Notes
 from mappings.safe_names import safe_stem

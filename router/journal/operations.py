@@ -14,10 +14,12 @@ from sqlalchemy import bindparam, delete, select, update
 from router.journal import tables
 from router.journal.decisions import BLOCKING, newest_decisions
 from router.journal.following import Follow, Followed, Patients
-from router.journal.prepared import PreparedDelivery as PreparedDelivery
-from router.journal.prepared import PreparedItem as PreparedItem
-from router.journal.prepared import PreparedMessage as PreparedMessage
-from router.journal.prepared import Queued as Queued
+from router.journal.prepared import (
+    PreparedDelivery as PreparedDelivery,
+    PreparedItem as PreparedItem,
+    PreparedMessage as PreparedMessage,
+    Queued as Queued,
+)
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import PROCESS_MESSAGE, Unit
 from router.journal.unmapped import Seen, count_unmapped

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, literal_column, select, text
-from sqlalchemy import func as sql
+from sqlalchemy import Column, func as sql, literal_column, select, text
 
 from router.journal import tables
 from router.journal.view import View

@@ -10,8 +10,7 @@ import pytest
 from local_codes import LocalRig
 
 from router.journal.sealing import make_key_file
-from router.journal.store import JournalPlace, open_store
-from router.journal.store import Store as JournalStore
+from router.journal.store import JournalPlace, Store as JournalStore, open_store
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from connectors.directory.codec import (
     LONGEST_NAME,

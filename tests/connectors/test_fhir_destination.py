@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 from conformance import Attempt, NetworkDestinationConformance, Peer
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from connectors.contracts import Delivered, Outcome, Parcel, Refused, Retry
 from connectors.fhir import CONNECTOR

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from connectors.ins.answers import CertifiedTraits, Found, Matricule, NoAnswer, NotFound, Rejected, Reply, Several
 from connectors.ins.codec import TraitsQuery

@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from web_journal import HOUR, MINUTE, Journal
 
 from router.identity.patients import search_tokens

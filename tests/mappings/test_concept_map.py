@@ -7,8 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from lab_strategies import lab_items
 from local_codes import GLUCOSE, HAEMOGLOBIN, LABORATORY, POTASSIUM, TSH, message
 

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from filled_items import REPORT_ITEM, STAY_ITEM
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mappings.contracts import FormatError, Piece, Position, ReadContext, Reading, Rendition, WriteContext, item_id
 from mappings.explain import ExplainedValue, Explanation, explain

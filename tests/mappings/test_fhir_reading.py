@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 from filled_items import EVERY_ITEM
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mappings.contracts import FormatError, ReadContext, WriteContext
 from mappings.fhir import FORMAT

@@ -10,8 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from filled_items import COMMON, DOCUMENT_ITEM, EVERY_ITEM, PDF, REPORT_ITEM
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pydantic import ValidationError
 
 from connectors.sandbox.fhir_store import FhirStore

@@ -7,15 +7,13 @@ from pathlib import Path
 from uuid import UUID, uuid5
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from lab_strategies import lab_items
 
 from mappings.contracts import FormatError, ReadContext, Reading, WriteContext
 from mappings.fhir import FORMAT as FHIR
 from mappings.fhir.writing import lab, outlines, patient
-from mappings.hl7v2 import FORMAT as HL7V2
-from mappings.hl7v2 import observations, reader, unread
+from mappings.hl7v2 import FORMAT as HL7V2, observations, reader, unread
 from mappings.uuids import uuid5_text
 from schemas.item import LabReportItem
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from router.cli.people import command_patients
 from router.identity.decisions import VALUES, Facts, Policy, decided, rule_of, rules

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from router.engine.lanes import PARKED_KEPT, Entry, Lanes
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from router.journal.blobs import CHUNK, BlobStore
 from router.journal.sealing import KeyFault, Sealer, loose, make_key_file, read_key_file

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.sandbox import hospital as hospitals
-from connectors.sandbox import laboratory as laboratories
+from connectors.sandbox import hospital as hospitals, laboratory as laboratories
 from connectors.sandbox.adt import CARDIOLOGY
 from connectors.sandbox.hospital import Hospital, HospitalSettings
 from connectors.sandbox.laboratory import Laboratory, LaboratorySettings, drop

@@ -23,8 +23,7 @@ from cda_documents import (
     section,
     unread,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mappings.cda import FORMAT, is_cda, read_header
 from mappings.cda.reading import source

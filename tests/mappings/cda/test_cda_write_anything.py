@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from filled_items import DOCUMENT_ITEM, REPORT_ITEM
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 from lab_strategies import clinical_view, lab_items
 from lxml import etree
 from pydantic import ValidationError

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from filled_items import EVERY_ITEM
 from hl7v2_messages import INS, PID, message, reading
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mappings.contracts import Piece, ReadContext, Splitter, WriteContext
 from mappings.hl7v2 import FORMAT

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from hl7v2_messages import PID, message
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mappings.contracts import FormatError, ReadContext
 from mappings.hl7v2 import FORMAT

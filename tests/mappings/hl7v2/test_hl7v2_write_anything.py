@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from filled_items import IDENTITY_ITEMS, REPORT_ITEM, STAY_ITEM
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 from pydantic import ValidationError
 
 from mappings.contracts import ReadContext, WriteContext

@@ -3,8 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mappings.contracts import Format, ReadContext, WriteContext
 from mappings.hprim_medecin import FORMAT as MEDECIN

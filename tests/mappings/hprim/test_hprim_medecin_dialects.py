@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from hprim_files import HEADER, coded, medecin, with_line
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mappings.contracts import FormatError, ReadContext, Reading
 from mappings.hprim_medecin import FORMAT

@@ -4,8 +4,7 @@ import random
 
 import pytest
 from hprim_files import SANTE_HEADER, SANTE_ORDER, SANTE_PATIENT, oru, sante
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mappings.contracts import FormatError, ReadContext, Reading
 from mappings.hprim_sante import FORMAT

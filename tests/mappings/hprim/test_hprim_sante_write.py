@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from hprim_files import medecin
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from lab_strategies import clinical_view, lab_items
 
 from mappings.contracts import Environment, FormatError, ReadContext, WriteContext, WriteRefused

@@ -3,8 +3,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mappings.french_time import find_day, read_day, read_stamp, write_day, write_moment, write_stamp
 from mappings.lab_text import Hints, bounds_of, measure_of, number_of, range_text, reference_of, unit_of, value_of

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from filled_items import DOCUMENT_ITEM, REPORT_ITEM, STAY_ITEM
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from lxml import etree
 from xdm_archives import FOLDER, PDF, archive, cda, entry, metadata, xdm
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from mappings.xds import datatypes
 from mappings.xds.identities import oid_of, source_id_of, unique_id_of

@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from filled_items import DOCTOR, DOCUMENT_ITEM, HOSPITAL, PATIENT
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from mappings.contracts import Environment, ReadContext, WriteContext
 from mappings.notes import Notes
