@@ -29,8 +29,8 @@ pytestmark = [
 
 NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
 PAGES = ("/", "/messages", "/messages/1/understood", "/messages/1/original", "/messages/1/sent", "/messages/1/why",
-         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/codes", "/notices", "/audit",
-         "/api")  # fmt: skip
+         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/identities/tasks", "/codes",
+         "/notices", "/audit", "/api")  # fmt: skip
 
 
 class Served:
