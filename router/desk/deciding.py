@@ -140,5 +140,7 @@ class Decide:
 
 
 def _is_known(unit: Unit, patient_id: int) -> bool:
-    found = select(tables.patient.c.id).where(tables.patient.c.id == patient_id)
+    """Say whether the register has this patient; one that was merged into another is there no more."""
+    column = tables.patient.c
+    found = select(column.id).where(column.id == patient_id, column.merged_into.is_(None))
     return unit.connection.execute(found).scalar() is not None

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import ColumnElement, func, or_, select
 
 from router.desk.deciding import TOGETHER
+from router.identity.tasks import count_open
 from router.journal import tables
 from router.journal.decisions import ASIDE, DeskAction, Newest, newest_action, newest_decisions
 from router.journal.operations import BODY_PLACE
@@ -41,11 +42,15 @@ class Heap:
 
 @dataclass(frozen=True, slots=True)
 class Piles:
-    """Both piles, and the one that was asked for by reason, the largest first."""
+    """Both piles, the one that was asked for by reason (the largest first), and how many tasks are open.
+
+    `tasks` are those that the router opened about patients (`router.identity.tasks`).
+    """
 
     todo: Heap
     aside: Heap
     reasons: tuple[Heap, ...]
+    tasks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ class Held:
 
 def piles(view: View, pile: Pile = Pile.TODO) -> Piles:
     """Count both piles; the reasons are those of `pile`."""
-    return Piles(_heap(view, Pile.TODO), _heap(view, Pile.ASIDE), tuple(_reasons(view, pile)))
+    return Piles(_heap(view, Pile.TODO), _heap(view, Pile.ASIDE), tuple(_reasons(view, pile)), count_open(view)[0])
 
 
 def next_held(view: View, pile: Pile, *, reason: str = "", after: int = 0) -> int | None:

@@ -50,11 +50,12 @@ _ATTACHED = (
         tables.message.c.message_type,
         tables.message.c.replays,
         _DECISION.id.label("decision_id"),
-        _DECISION.patient_id,
+        func.coalesce(tables.patient.c.merged_into, _DECISION.patient_id).label("patient_id"),
         _UNDONE.label("undone"),
     )
     .join(tables.message, tables.message.c.id == _ITEM.message_id)
     .join(tables.identity_decision, _DECISION.item_id == _ITEM.id)
+    .outerjoin(tables.patient, tables.patient.c.id == _DECISION.patient_id)
     .where(
         _ITEM.state == ItemState.HELD.value,
         _ITEM.id > bindparam("after"),

@@ -121,3 +121,9 @@ def test_each_action_has_its_reasons() -> None:
         assert whys[-1] is Why.OTHER
         assert all(reason_of(action, why.value) is why for why in whys)
     assert reason_of(DeskAction.ATTACH, "test_message") is None
+
+
+def test_nobody_attaches_to_a_patient_who_was_merged(office: Any) -> None:
+    with office.journal.store.writing() as connection:
+        connection.execute(update(tables.patient).where(tables.patient.c.id == 2).values(merged_into=1))
+    assert office.decide(DeskAction.ATTACH, office.hold(1), patient=2).refusal is Refusal.NO_PATIENT

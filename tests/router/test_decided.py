@@ -106,9 +106,9 @@ async def test_an_alarm_is_lifted_by_a_person_only(rig: Any, monkeypatch: pytest
     await rig.until(lambda: len(rig.sent) == 1)
 
 
-async def test_undoing_cancels_what_is_open_and_sends_anew_under_another_identity(rig: Any) -> None:
+async def test_undoing_cancels_what_is_open_and_sends_anew_under_another_identity(make_rig: Callable[..., Any]) -> None:
+    rig = make_rig()
     rig.retry = rig.retry.model_copy(update={"first_delay": 30.0, "max_delay": 30.0})
-    await rig.stop()
     await rig.start()
     await rig.know("KNOWN", "RIGHT")
     rig.answer = lambda _: Retry("not now")
@@ -126,6 +126,7 @@ async def test_undoing_cancels_what_is_open_and_sends_anew_under_another_identit
     assert rig.tried[0].identity != rig.sent[0].identity, "the receiver must not take it for a retry"
     assert b"IPP-RIGHT" in rig.sent[0].content
     assert b"IPP-KNOWN" not in rig.sent[0].content
+    await rig.stop()
 
 
 async def test_what_was_on_its_way_when_it_was_undone_is_marked(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:

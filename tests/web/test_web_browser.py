@@ -21,8 +21,8 @@ pytestmark = [
 ]
 
 PAGES = ("/", "/messages", "/messages/1/understood", "/messages/1/original", "/messages/1/sent", "/messages/1/why",
-         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/codes", "/notices", "/audit",
-         "/api")  # fmt: skip
+         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/identities/tasks", "/codes",
+         "/notices", "/audit", "/api")  # fmt: skip
 
 
 def expect(found: Any) -> Any:

@@ -36,6 +36,7 @@ PAGES = (
     "/identities?pile=aside",
     "/identities?reason=homonyms",
     "/identities/decisions",
+    "/identities/tasks",
     "/codes",
     "/codes?view=mapped&sender=LABO",
     "/notices",

@@ -9,7 +9,15 @@ import pytest
 
 import router.web
 from mappings.hl7v2.triggers import triggers
+from router.desk.dossiers import SOUGHT
+from router.desk.reasons import Why
+from router.identity.candidates import FoundBy
+from router.identity.comparison import Agreement
+from router.identity.insi import InsiResult
+from router.identity.insi_records import Accepted
 from router.identity.matching import HoldReason
+from router.identity.tasks import TaskKind
+from router.journal.decisions import DeskAction
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.web.bulk import BulkAction, JobState
 from router.web.states import MARKS
@@ -86,6 +94,14 @@ def test_every_value_of_ours_has_its_word(language: str) -> None:
         "identity_status": [one.value for one in IdentityStatus],
         "identity_attribute": [one.value for one in IdentityAttribute],
         "sex": [one.value for one in Sex],
+        "desk_action": [one.value for one in DeskAction if one is not DeskAction.UNDO],
+        "desk_done": [one.value for one in DeskAction],
+        "desk_why": [one.value for one in Why],
+        "found_by": [*(one.value for one in FoundBy), SOUGHT, "rules"],
+        "agreement": [one.value for one in Agreement],
+        "identity_task": [one.value for one in TaskKind],
+        "insi_result": [one.value for one in InsiResult],
+        "insi": [f"accepted_{one.value}" for one in Accepted],
         "event": sorted({trigger.event for trigger in triggers().values() if trigger.event}),
         "bulk": [f"title_{one.value}" for one in BulkAction] + [f"state_{one.value}" for one in JobState],
         "month": [str(number) for number in range(1, 13)],
