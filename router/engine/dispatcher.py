@@ -221,12 +221,14 @@ class Dispatcher:
     async def _load(self) -> None:
         self._missed = False
         parameters = {"destination": self.name, "after": self._cursor, "count": WINDOW // 2}
+        # What is being sent while the journal is read puts itself back: read as well, it would be there twice.
+        busy = set(self._sending)
         entries = await self._rows(_OPEN, parameters)
         if entries is None:
             return
         for entry in entries:
             self._cursor = entry.id
-            if entry.id not in self._sending:
+            if entry.id not in busy:
                 self._lanes.add(entry)
         if len(entries) < WINDOW // 2 and not self._missed:
             self._more = False

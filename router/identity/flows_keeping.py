@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import case, insert, update
+from sqlalchemy import func, insert, select, update
 
 from router.identity.flows_published import Cause, revise_published
 from router.identity.patients import Patient, clear_tokens, load_patients, patient_tokens
@@ -39,10 +39,15 @@ def keep_identity(unit: Unit, patient_id: int, before: PatientIdentity, after: P
 
 
 def touch(unit: Unit, patient_id: int, *, now: int, **values: object) -> None:
-    """Change a patient's row; its time of change grows even when two changes share one clock reading."""
-    column = tables.patient.c
-    later = case((column.updated_at >= now, column.updated_at + 1), else_=now)
-    unit.connection.execute(update(tables.patient).where(column.id == patient_id).values(updated_at=later, **values))
+    """Change a patient's row; its time of change is later than any other's, so that whoever watches them sees it."""
+    statement = update(tables.patient).where(tables.patient.c.id == patient_id)
+    unit.connection.execute(statement.values(updated_at=next_change(unit, now), **values))
+
+
+def next_change(unit: Unit, now: int) -> int:
+    """Give the time of a change: now, or just after the latest one when the clock has not moved (or went back)."""
+    latest = unit.connection.execute(select(func.max(tables.patient.c.updated_at))).scalar()
+    return now if latest is None or latest < now else latest + 1
 
 
 def sealed(unit: Unit, identity: PatientIdentity) -> bytes:

@@ -160,7 +160,7 @@ def register(identity: PatientIdentity, *, in_coordination: bool, now: int) -> C
 
     def change(unit: Unit) -> Registration:
         # Keeping needs the index of this module; only a registration needs keeping.
-        from router.identity.flows_keeping import index, keep_identity, patient_now, sealed, touch
+        from router.identity.flows_keeping import index, keep_identity, next_change, patient_now, sealed, touch
         from router.identity.flows_published import Cause
 
         connection = unit.connection
@@ -178,7 +178,10 @@ def register(identity: PatientIdentity, *, in_coordination: bool, now: int) -> C
         added = (
             insert(tables.patient)
             .values(
-                created_at=now, updated_at=now, in_coordination=in_coordination, sealed_identity=sealed(unit, identity)
+                created_at=now,
+                updated_at=next_change(unit, now),
+                in_coordination=in_coordination,
+                sealed_identity=sealed(unit, identity),
             )
             .returning(tables.patient.c.id)
         )

@@ -57,6 +57,9 @@ class RecordAttempt:
             },
         )
         if cancelled and waits:
+            counted = {"attempts": self.number, "attempts_before": self.attempts_before}
+            column = tables.delivery.c
+            unit.connection.execute(update(tables.delivery).where(column.id == self.delivery_id).values(counted))
             return
         unit.change(
             END_DELIVERY,
