@@ -249,10 +249,11 @@ class Rig:
 
     def ins_sent(self, since: int = 0) -> set[str]:
         """Give the matricules of patients that left since then: as the patient's own, not as one that is withdrawn."""
-        return {matricule for name, parcel in self.sent[since:] for matricule in _matricules(name, parcel.content)}
+        return {matricule for name, parcel in self.sent[since:] for matricule in ins_in(name, parcel.content)}
 
 
-def _matricules(destination: str, content: bytes) -> Iterator[str]:
+def ins_in(destination: str, content: bytes) -> Iterator[str]:
+    """Give the matricules that a parcel states as its patient's own."""
     if destination == "tool":
         for item in orjson.loads(content)["items"]:
             if item["patient"]["ins"] is not None:
