@@ -7,15 +7,17 @@ once and says, as a typed value, what became of it. Neither knows the journal, r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from schemas.finding import Finding
+from schemas.identity import PatientIdentity
 
 
 class Settings(BaseModel):
@@ -105,15 +107,40 @@ class Parcel:
     filename: str
     attempt: int
     attachments: Mapping[str, bytes] = field(default_factory=dict)
+    insisted: bool = False
+
+
+class ReferenceKind(StrEnum):
+    """How a partner calls something that was sent to it, or that came from it."""
+
+    MESSAGE_ID = "message-id"
+    ENVELOPE_ID = "envelope-id"
+    UNIQUE_ID = "xds.unique-id"
+    ENTRY_UUID = "xds.entry-uuid"
+    LOGICAL_ID = "xds.logical-id"
+    SUBMISSION_ID = "xds.submission-id"
+    HASH = "sha1"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One name under which a partner knows what was sent. The journal keeps it sealed, found by a blind index."""
+
+    kind: ReferenceKind
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The peer has it. `acknowledged` when it said so at the application's level (MSA AA, FHIR 2xx)."""
+    """The peer has it. `acknowledged` when it said so at the application's level (MSA AA, FHIR 2xx).
+
+    `references` are the names under which it may speak of it later: a receipt that names one finds its Delivery.
+    """
 
     detail: str = ""
     answer: bytes = b""
     acknowledged: bool = False
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +148,15 @@ class Retry:
     """It may work later; `after` seconds when the peer said when (Retry-After), else the engine's back-off.
 
     `detail` is one sentence without health data. `reached` is False when the peer could not be reached at all: the
-    whole destination is then suspected, not this parcel.
+    whole destination is then suspected, not this parcel. `references` when the peer may have it all the same (the line
+    was cut after the last byte): a receipt that comes meanwhile finds its Delivery.
     """
 
     detail: str
     answer: bytes = b""
     after: float | None = None
     reached: bool = True
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +167,19 @@ class Refused:
     answer: bytes = b""
 
 
-Outcome = Delivered | Retry | Refused
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """It was not sent: a person must decide (a guard of a national service…). `findings` say why, one by one.
+
+    When the person sends it all the same, `Parcel.insisted` is True.
+    """
+
+    detail: str
+    answer: bytes = b""
+    findings: tuple[Finding, ...] = ()
+
+
+Outcome = Delivered | Retry | Refused | Hold
 
 
 class Source(Protocol):
@@ -158,6 +199,34 @@ class Destination(Protocol):
         """Release connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class FollowedPatient:
+    """A patient in coordination: the journal's number, and what is known of who it is."""
+
+    number: int
+    identity: PatientIdentity
+
+
+class Memory(Protocol):
+    """What a connector remembers across restarts: its own small values, sealed in the journal."""
+
+    async def recall(self, key: str) -> bytes | None:
+        """Give the value kept under a key, None when there is none."""
+
+    async def keep(self, key: str, value: bytes | None) -> None:
+        """Keep a value durably; None forgets it. Returns once it is committed."""
+
+
+class Records(Protocol):
+    """What a connector may ask of the journal: whom to follow, and whether a thing went through already."""
+
+    async def followed(self, after: int = 0, count: int = 200) -> Sequence[FollowedPatient]:
+        """Give patients in coordination in the order of their numbers, from the one after `after`."""
+
+    async def known(self, kind: ReferenceKind, value: str) -> bool:
+        """Say whether something was sent or received under this name."""
+
+
 @dataclass(slots=True)
 class Health:
     """What a connector says of itself for the dashboard: a state word, a sentence, free figures without health data."""
@@ -172,7 +241,8 @@ class Services:
     """What the engine lends to a connector: a clock, a logger-like callable, the health record that it may update.
 
     `ready` is called with the address once the connector listens or watches. `spawn_every(seconds, job)` runs a
-    periodic coroutine function through the engine's scheduler and returns a function that stops it.
+    periodic coroutine function through the engine's scheduler and returns a function that stops it. `memory` is this
+    connector's own; `folder` is a place for files that can be made again (an index of a public directory).
     """
 
     now: Callable[[], datetime]
@@ -181,6 +251,9 @@ class Services:
     ready: Callable[[str], None]
     spawn_every: Callable[[float, Callable[[], Awaitable[None]]], Callable[[], None]]
     stopping: asyncio.Event
+    memory: Memory
+    records: Records
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)

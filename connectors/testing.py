@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from connectors.contracts import Health, Inbound, NotAccepted, Receipt, Services
+from connectors.contracts import FollowedPatient, Health, Inbound, NotAccepted, Receipt, ReferenceKind, Services
 from schemas.finding import Finding
 
 Job = Callable[[], Awaitable[None]]
@@ -123,6 +123,40 @@ class Clock:
         self._now += timedelta(seconds=seconds)
 
 
+class PlainMemory:
+    """A connector's memory, in memory: `values` by key."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    async def recall(self, key: str) -> bytes | None:
+        """Give the value kept under a key."""
+        return self.values.get(key)
+
+    async def keep(self, key: str, value: bytes | None) -> None:
+        """Keep a value, or forget it."""
+        if value is None:
+            self.values.pop(key, None)
+        else:
+            self.values[key] = value
+
+
+class PlainRecords:
+    """What a test's journal knows: `patients` in coordination, `names` under which things went through."""
+
+    def __init__(self) -> None:
+        self.patients: list[FollowedPatient] = []
+        self.names: set[tuple[ReferenceKind, str]] = set()
+
+    async def followed(self, after: int = 0, count: int = 200) -> Sequence[FollowedPatient]:
+        """Give patients in the order of their numbers."""
+        return sorted((one for one in self.patients if one.number > after), key=lambda one: one.number)[:count]
+
+    async def known(self, kind: ReferenceKind, value: str) -> bool:
+        """Say whether a name is in `names`."""
+        return (kind, value) in self.names
+
+
 @dataclass(frozen=True, slots=True)
 class PlainServices(Services):
     """Services that remember: what was reported, the address told, the periodic jobs."""
@@ -147,7 +181,7 @@ class PlainServices(Services):
         return [finding.code for finding in self.findings]
 
 
-def plain_services() -> PlainServices:
+def plain_services(folder: Path | None = None) -> PlainServices:
     """Make Services for a test, with a fixed clock; call it inside a running event loop."""
     clock = Clock()
     findings: list[Finding] = []
@@ -167,6 +201,9 @@ def plain_services() -> PlainServices:
         ready=addresses.put_nowait,
         spawn_every=spawn_every,
         stopping=asyncio.Event(),
+        memory=PlainMemory(),
+        records=PlainRecords(),
+        folder=folder or Path("/nonexistent"),
         clock=clock,
         findings=findings,
         jobs=jobs,

@@ -51,7 +51,8 @@ class ReadContext:
     """What a reader may know beside the bytes.
 
     `charset` forces a decoding (a Python codec name); None lets the reader detect it. `siblings` are the files that
-    travelled beside the content (HPRIM FIC), by name. `options` are per-partner settings of the format.
+    travelled beside the content (HPRIM FIC), by name. `options` are per-partner settings of the format, `keys` the
+    contents of files that it needs (keys, certificates, trust anchors), by name.
     """
 
     source: str = ""
@@ -62,6 +63,7 @@ class ReadContext:
     filename: str | None = None
     siblings: Mapping[str, bytes] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class WriteContext:
     """What a writer needs beside the Item.
 
     `now` and `identity` are injected: the same Item, `now` and `identity` give the same bytes. `identity` becomes the
-    control id, file name or Bundle identifier, so that a retry is recognisable. `options` are per-partner settings.
+    control id, file name or Bundle identifier, so that a retry is recognisable. `options` are per-partner settings,
+    `keys` the contents of files that the format needs (keys, certificates), by name.
     """
 
     now: datetime
@@ -78,6 +81,7 @@ class WriteContext:
     charset: str | None = None
     environment: Environment | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

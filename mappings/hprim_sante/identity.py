@@ -10,7 +10,8 @@ from mappings.hprim_sante.pen import Pen
 from mappings.hprim_sante.strokes import written_place
 from schemas.coding import Identifier
 from schemas.identifiers import ins_authority
-from schemas.identity import IdentityStatus, PatientIdentity
+from schemas.identity import PatientIdentity
+from schemas.identity_status import ins_usable
 from schemas.item import LabReportItem
 
 _STATUS_CODES = {status: code for code, status in STATUSES.items() if code != "VIDE"}
@@ -103,8 +104,8 @@ class _Writer:
         ins = self.patient.ins
         if ins is None:
             return ""
-        if self.patient.status is not IdentityStatus.QUALIFIED:
-            self._lost("patient.ins", ins, "only a qualified identity may send its INS")
+        if not ins_usable(self.patient.status, self.patient.attributes):
+            self._lost("patient.ins", ins, "only a qualified identity, neither doubtful nor fictitious, sends its INS")
             return ""
         authority = ins_authority(ins.oid)
         return self.pen.components((ins.matricule, authority.kind if authority else "", "", "", "", ins.oid), "P.11")

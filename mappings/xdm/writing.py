@@ -22,7 +22,8 @@ from mappings.xds.model import Association, DocumentEntry, Slots, Submission
 from schemas.actors import Recipient
 from schemas.attachment import Attachment
 from schemas.document import Document, DocumentOperation, Wishes
-from schemas.identity import PatientIdentity
+from schemas.identity import IdentityStatus, PatientIdentity
+from schemas.identity_status import ins_usable
 from schemas.item import DocumentItem, Item, LabReportItem
 
 _ACTIONS = {DocumentOperation.DELETE: "D", DocumentOperation.REPLACE: "C"}
@@ -56,7 +57,7 @@ def write(item: Item, context: WriteContext) -> Rendition:
         raise WriteRefused("xdm.write.kind", item.kind, "an XDM archive carries documents and laboratory reports")
     notes = Notes()
     content = _cda_of(item, context, notes)
-    read = _read_back(item, content, context)
+    read = _read_back(item, content, context, notes)
     recipients = _recipients(item)
     action = _action(item, read.document, context)
     main = Carried(read.document, read.patient, content, uri=document_name(1), extra=action)
@@ -104,7 +105,7 @@ def _without_deletion(item: DocumentItem | LabReportItem) -> DocumentItem | LabR
     return item.model_copy(update={"content": item.content.model_copy(update={"operation": before})})
 
 
-def _read_back(item: DocumentItem | LabReportItem, content: bytes, context: WriteContext) -> _Read:
+def _read_back(item: DocumentItem | LabReportItem, content: bytes, context: WriteContext, notes: Notes) -> _Read:
     """Read the document that travels; the Item says the rest: wishes, class, and what its header left out."""
     reading = CDA.read(content, ReadContext(timezone=context.timezone))
     found = next(one for one in reading.items if isinstance(one, DocumentItem))
@@ -114,8 +115,15 @@ def _read_back(item: DocumentItem | LabReportItem, content: bytes, context: Writ
     update: dict[str, object] = {}
     if isinstance(item, DocumentItem):
         update = {**gaps(document, item.content), "wishes": item.content.wishes}
-    if patient.ins is None and item.patient.ins is not None:
-        patient = patient.model_copy(update={"ins": item.patient.ins})
+    said = item.patient
+    if patient.ins is None and said.ins is not None and ins_usable(said.status, said.attributes):
+        patient = patient.model_copy(update={"ins": said.ins})
+    elif patient.ins is not None and not ins_usable(said.status or IdentityStatus.QUALIFIED, said.attributes):
+        # The document says what its author knew; the metadata are ours, and say what may be said now.
+        notes.warning(
+            "xdm.ins.withheld", "patient.ins", "the metadata name the patient without the INS of the document"
+        )
+        patient = patient.model_copy(update={"ins": None})
     if not patient.identifiers:
         patient = patient.model_copy(update={"identifiers": item.patient.identifiers})
     return _Read(content, document.model_copy(update=update), patient)

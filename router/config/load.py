@@ -77,6 +77,10 @@ class Loaded:
         """The folder of the validation package."""
         return (self.path.parent / self.configuration.validation.package).resolve()
 
+    def key_files(self, names: Mapping[str, str]) -> dict[str, bytes]:
+        """Read the files that a format needs; `load` checked that they can be."""
+        return {name: (self.folder / path).read_bytes() for name, path in names.items()}
+
     @property
     def folder(self) -> Path:
         """The folder that relative paths of the file start from."""
@@ -108,6 +112,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
     _check_routes(configuration, lines, problems)
     _check_code_maps(configuration, lines, problems)
     _check_validation(configuration, lines, problems)
+    _check_keys(configuration, lines, problems)
     if problems:
         raise ConfigurationFault(path, problems)
     return Loaded(path.resolve(), configuration, tuple(sources), tuple(destinations))
@@ -238,6 +243,19 @@ def _check_validation(configuration: Configuration, lines: _Lines, problems: lis
     strict = [("destinations", name, "validate") for name, one in configuration.destinations.items() if _strict(one)]
     strict += [("routes", str(rank), "validate") for rank, one in enumerate(configuration.routes) if _strict(one)]
     problems += [f"{lines.at(at)}say which `package` to check against, in [validation]" for at in strict]
+
+
+def _check_keys(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    """Tell of files of keys that cannot be read."""
+    sections = [(("sources", name), one.keys) for name, one in configuration.sources.items()]
+    sections += [(("destinations", name), one.keys) for name, one in configuration.destinations.items()]
+    for at, keys in sections:
+        for name, path in keys.items():
+            try:
+                (lines.folder / path).read_bytes()
+            except OSError as problem:
+                where = lines.at((*at, "keys", name))
+                problems.append(f"{where}the file {path} cannot be read ({type(problem).__name__})")
 
 
 def _strict(section: DestinationSection | RouteSection) -> bool:

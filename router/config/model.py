@@ -161,6 +161,10 @@ class SourceSection(BaseModel):
     charset: str | None = Field(None, description="Forces a Python codec name. Unset: detected, and said.")
     paused: bool = Field(False, description="Whether the source is left closed.")
     options: dict[str, str] = Field(default_factory=dict, description="Settings of the format for this partner.")
+    keys: dict[str, str] = Field(
+        default_factory=dict,
+        description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
+    )
 
     @property
     def connector_settings(self) -> dict[str, Any]:
@@ -191,6 +195,10 @@ class DestinationSection(BaseModel):
         "its findings until a person sends it, or sets it aside.",
     )
     options: dict[str, str] = Field(default_factory=dict, description="Settings of the format for this partner.")
+    keys: dict[str, str] = Field(
+        default_factory=dict,
+        description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
+    )
 
     @property
     def connector_settings(self) -> dict[str, Any]:

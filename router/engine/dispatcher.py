@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, exists, select, text
 
-from connectors.contracts import Delivered, Destination, Outcome, Parcel, Refused, Retry
+from connectors.contracts import Delivered, Destination, Hold, Outcome, Parcel, Refused, Retry
 from router.config.model import RetrySection
 from router.engine.clock import micros
 from router.engine.contents import Contents
@@ -272,11 +272,21 @@ class Dispatcher:
                 filename=entry.filename,
                 attempt=entry.attempts - entry.attempts_before + 1,
                 attachments=loaded.attachments,
+                insisted=entry.attempts > 0 and await asyncio.to_thread(self._was_held, entry.id),
             )
             judgement = await self._gate.judge(entry, parcel) if self._gate is not None else Judgement()
             findings = judgement.findings
             outcome = judgement.held or await self._sent(parcel)
+            if isinstance(outcome, Hold):
+                findings = (*findings, *outcome.findings)
         self._settle(entry, outcome, started, findings)
+
+    def _was_held(self, number: int) -> bool:
+        """Say whether a person let a Delivery go that was held."""
+        column = tables.attempt.c
+        held = exists().where(column.delivery_id == number, column.outcome == "held")
+        with self._store.reading() as connection:
+            return bool(connection.execute(select(held)).scalar())
 
     async def _sent(self, parcel: Parcel) -> Outcome:
         try:
@@ -295,7 +305,7 @@ class Dispatcher:
             self.last_sent_at = ended
         elif isinstance(outcome, Refused):
             state, word = DeliveryState.DEAD, "refused"
-        elif isinstance(outcome, Held):
+        elif isinstance(outcome, Held | Hold):
             state, word = DeliveryState.HELD, "held"
         else:
             word = "retry" if outcome.reached else "unreachable"
@@ -304,7 +314,7 @@ class Dispatcher:
             state = self._after_retry(entry, outcome, ended)
         if isinstance(outcome, Delivered | Refused) or (isinstance(outcome, Retry) and outcome.reached):
             self._reached()
-        if not isinstance(outcome, Delivered | Held):
+        if not isinstance(outcome, Delivered | Held | Hold):
             self.last_failure, self.last_failure_at = outcome.detail, ended
         again: int | None = None
         if state is DeliveryState.RETRYING and isinstance(outcome, Retry):
@@ -322,6 +332,7 @@ class Dispatcher:
             entry.attempts_before,
             again,
             findings,
+            outcome.references if isinstance(outcome, Delivered | Retry) else (),
         )
         # The record is queued before the lane moves: whatever follows on this lane is committed after it.
         self._unrecorded.append(operation)

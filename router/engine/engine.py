@@ -25,6 +25,7 @@ from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
 from router.engine.housekeeping import Housekeeping
 from router.engine.inbox import HandOver, SourceInbox
+from router.engine.memory import JournalMemory, JournalRecords
 from router.engine.outcomes import Outcomes
 from router.engine.pipeline import Pipeline
 from router.engine.plan import plan_of
@@ -99,6 +100,7 @@ class Engine:
             loaded.place.data / "stylesheets",
             seconds=loaded.configuration.validation.seconds,
         )
+        self._records = JournalRecords(store)
         self._map_files = MapFiles(loaded.code_maps)
         self.insi = Insi(
             loaded.insi, store, self.submit, now=now, environment=loaded.configuration.identity.environment
@@ -393,6 +395,9 @@ class Engine:
             ready=ready,
             spawn_every=self._every,
             stopping=stopping,
+            memory=JournalMemory(name, self.store, self.writer, self._now),
+            records=self._records,
+            folder=self._loaded.place.data,
         )
 
     def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> Callable[[], None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ class SourcePlan:
     format: str | None
     charset: str | None
     options: Mapping[str, str]
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class DestinationPlan:
     format: str
     charset: str | None
     options: Mapping[str, str]
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,18 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         place=loaded.place,
         master=master,
         sources={
-            name: SourcePlan(section.format or None, section.charset, dict(section.options))
+            name: SourcePlan(
+                section.format or None, section.charset, dict(section.options), loaded.key_files(section.keys)
+            )
             for name, section in configuration.sources.items()
         },
         destinations={
-            resolved.name: DestinationPlan(resolved.format, resolved.section.charset, dict(resolved.section.options))
+            resolved.name: DestinationPlan(
+                resolved.format,
+                resolved.section.charset,
+                dict(resolved.section.options),
+                loaded.key_files(resolved.section.keys),
+            )
             for resolved in loaded.destinations
         },
         routes=tuple(

@@ -44,6 +44,7 @@ from router.journal.operations import (
     PreparedItem,
     PreparedMessage,
 )
+from router.journal.receipts import receipt_of
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
 from router.journal.tables import WORST, DeliveryState, ItemState, MessageState
@@ -187,6 +188,7 @@ class Worker:
             filename=raw.filename,
             siblings=raw.siblings,
             options=source.options if source else {},
+            keys=source.keys if source else {},
         )
         name: str | None = None
         codes: tuple[ItemCodes, ...] = ()
@@ -283,6 +285,7 @@ class Worker:
             candidates=" ".join(map(str, decision.candidates)) or None if waits else None,
             patient_seen=decision.patient.updated_at if decision.patient is not None else None,
             follow=None if stopped else flow_of(item, decision.patient, decision.by, authority_of(item)),
+            receipt=None if stopped else receipt_of(item, self._sealer),
         )
 
     def _routes(
@@ -347,6 +350,7 @@ class Worker:
                 charset=plan.charset,
                 environment=self._plan.environment,
                 options=plan.options,
+                keys=plan.keys,
             )
             fmt = format_named(plan.format)
             try:

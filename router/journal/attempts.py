@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import select, update
 
+from connectors.contracts import Reference
 from router.journal import tables
 from router.journal.operations import ANSWER_PLACE, PARCEL_DETAIL_PLACE
+from router.journal.receipts import keep_references
 from router.journal.tables import WORST, DeliveryState
 from router.journal.unit import END_DELIVERY, Unit
 from schemas.finding import Finding
@@ -33,6 +35,10 @@ class RecordAttempt:
     next_attempt_at: int | None = None
     findings: Sequence[Finding] = ()
     """What was noticed before it was sent; kept with what its writer noticed."""
+    references: Sequence[Reference] = ()
+    """Names under which the partner knows it."""
+    stopped: bool = False
+    """After the commit: a receipt that was there already says that it need not be sent again."""
 
     def apply(self, unit: Unit) -> None:
         """Insert the attempt and update the Delivery."""
@@ -73,6 +79,8 @@ class RecordAttempt:
                 "detail": self.detail[:400],
             },
         )
+        if self.references:
+            self.stopped = keep_references(unit, self.delivery_id, self.references, self.ended_at)
 
 
 def keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:
@@ -99,7 +107,7 @@ class RecordAttempts:
     attempts: Sequence[RecordAttempt]
 
     def apply(self, unit: Unit) -> bool:
-        """Record them all; True when one that would be tried again was cancelled meanwhile and must not be."""
+        """Record them all; True when one that would be tried again must not be: it was cancelled, or it arrived."""
         unit.flush()  # what was cancelled within this transaction counts as well
         column = tables.delivery.c
         numbers = [one.delivery_id for one in self.attempts]
@@ -113,4 +121,5 @@ class RecordAttempts:
 
             arrived = [one for one in self.attempts if one.delivery_id in cancelled and one.state in _ARRIVED]
             arrived_all_the_same(unit, [one.delivery_id for one in arrived], now=self.attempts[-1].ended_at)
-        return any(one.delivery_id in cancelled and one.state in tables.OPEN_DELIVERIES for one in self.attempts)
+        again = any(one.delivery_id in cancelled and one.state in tables.OPEN_DELIVERIES for one in self.attempts)
+        return again or any(one.stopped for one in self.attempts)

@@ -20,6 +20,7 @@ from router.journal.prepared import (
     PreparedMessage as PreparedMessage,
     Queued as Queued,
 )
+from router.journal.receipts import keep_receipt
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import PROCESS_MESSAGE, Unit
 from router.journal.unmapped import Seen, count_unmapped
@@ -189,6 +190,9 @@ class CommitReadings:
                 for token in item.tokens:
                     unit.add(tables.item_token, {"token": token, "item_id": number})
                 queued.extend(_add_deliveries(unit, number, prepared.message_id, item, self.now))
+                # A message that is read again says nothing new of what was sent.
+                if item.receipt is not None and not waiting[prepared.message_id]:
+                    self.stopped = keep_receipt(unit, item.receipt, number, self.now) or self.stopped
             unit.change(
                 PROCESS_MESSAGE,
                 {

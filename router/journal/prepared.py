@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from router.journal.following import Follow
+from router.journal.receipts import PreparedReceipt
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unmapped import UnmappedCode
 from schemas.finding import Finding
@@ -61,6 +62,7 @@ class PreparedItem:
     patient_seen: int | None = None
     """When the patient had last changed as this was prepared: if it changed since, this is stale."""
     follow: Follow | None = None
+    receipt: PreparedReceipt | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,11 @@ from router.journal.tables_identity import (
     patient_link as patient_link,
     patient_merge as patient_merge,
 )
+from router.journal.tables_sending import (
+    connector_memory as connector_memory,
+    delivery_receipt as delivery_receipt,
+    delivery_reference as delivery_reference,
+)
 from schemas.finding import Severity
 
 
