@@ -100,7 +100,7 @@ class Engine:
             loaded.place.data / "stylesheets",
             seconds=loaded.configuration.validation.seconds,
         )
-        self._records = JournalRecords(store)
+        self.records = JournalRecords(store)
         self._map_files = MapFiles(loaded.code_maps)
         self.insi = Insi(
             loaded.insi, store, self.submit, now=now, environment=loaded.configuration.identity.environment
@@ -396,7 +396,7 @@ class Engine:
             spawn_every=self._every,
             stopping=stopping,
             memory=JournalMemory(name, self.store, self.writer, self._now),
-            records=self._records,
+            records=self.records,
             folder=self._loaded.place.data,
         )
 
