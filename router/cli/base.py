@@ -34,7 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead-letters": ("router.cli.journal", "List what could not be delivered, by cause."),
     "replay": ("router.cli.journal", "Read messages again, or send deliveries again."),
     "cancel": ("router.cli.held", "Set deliveries aside: they will not be sent."),
-    "audit": ("router.cli.journal", "List who did what."),
+    "audit": (
+        "router.cli.auditing",
+        "Who did or saw what: list, verify that nothing was altered, export for one patient.",
+    ),
     "bench": ("router.cli.lab", "Measure: acknowledged, delivered, latencies, memory, journal."),
     "prove-no-loss": ("router.cli.lab", "Kill a router under load, again and again, and account for every message."),
     "reference": ("router.cli.setting_up", "Print the configuration reference (Markdown)."),

@@ -332,9 +332,11 @@ audit = Table(
     Column("action", String(60), nullable=False),
     Column("target", String(120), nullable=False),
     Column("detail", String(400), nullable=False, server_default=""),
+    Column("chain", LargeBinary(16)),
     Index("ix_audit_at", "at"),
 )
-"""Who did what through the dashboard, the API or the command line: reads of health data and every action."""
+"""Who did what through the dashboard, the API or the command line: reads of health data and every action. `chain` ties
+a row to the one before it (`router.journal.auditing`); None for rows older than the chain."""
 
 account = Table(
     "account",
