@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
-from router.web import assets
+from router.web import assets, metrics
 from router.web.access import Office, Signed
 from router.web.answers import go, plain
 from router.web.api import mount_api
@@ -65,6 +65,7 @@ def create_app(context: WebContext) -> FastAPI:
         bulk,
         codes,
         records,
+        metrics,
     ):
         app.include_router(module.router, include_in_schema=False)
     app.add_api_route("/events", events, include_in_schema=False)
@@ -93,7 +94,7 @@ async def events(desk: Office, _visit: Signed) -> Response:
 
 
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
+    return request.url.path.startswith("/api/") or request.url.path == "/metrics"
 
 
 async def _not_signed_in(request: Request, _fault: Exception) -> Response:
