@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead-letters": ("router.cli.journal", "List what could not be delivered, by cause."),
     "replay": ("router.cli.journal", "Read messages again, or send deliveries again."),
     "cancel": ("router.cli.held", "Set deliveries aside: they will not be sent."),
+    "alarms": ("router.cli.alarms", "List the alarms that go on, or that are over."),
     "audit": (
         "router.cli.auditing",
         "Who did or saw what: list, verify that nothing was altered, export for one patient.",

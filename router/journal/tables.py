@@ -42,6 +42,7 @@ from router.journal.tables_sending import (
     delivery_receipt as delivery_receipt,
     delivery_reference as delivery_reference,
 )
+from router.journal.tables_watch import alarm as alarm
 from schemas.finding import Severity
 
 

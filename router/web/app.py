@@ -21,6 +21,7 @@ from router.web.desk import Desk, desk_of
 from router.web.faults import NotAllowed, NotEntitled, NotSignedIn, NotThere
 from router.web.guard import Guard
 from router.web.pages import (
+    alarms,
     bulk,
     codes,
     deliveries,
@@ -64,6 +65,7 @@ def create_app(context: WebContext) -> FastAPI:
         identities_insi,
         bulk,
         codes,
+        alarms,
         records,
         metrics,
     ):
