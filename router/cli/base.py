@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("router.cli.lab", "Play the whole story on this machine: hospital, laboratory, router, dossier."),
     "init": ("router.cli.setting_up", "Make a router's folder: configuration, key, administrator."),
     "check": ("router.cli.setting_up", "Check a configuration file."),
+    "plan": ("router.cli.plan", "Show what a changed configuration would alter, on messages that were received."),
     "serve": ("router.cli.serving", "Run the router."),
     "convert": ("router.cli.files", "Translate files from one format to another."),
     "validate": ("router.cli.files", "List what is wrong with files."),

@@ -42,7 +42,7 @@ from router.journal.tables_sending import (
     delivery_receipt as delivery_receipt,
     delivery_reference as delivery_reference,
 )
-from router.journal.tables_watch import alarm as alarm
+from router.journal.tables_watch import alarm as alarm, what_if as what_if
 from schemas.finding import Severity
 
 

@@ -1,8 +1,8 @@
-"""The journal's table of alarms."""
+"""The journal's tables of alarms, and of comparisons of configurations."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, text
 
 from router.journal.tables_base import Id, metadata
 
@@ -27,3 +27,18 @@ alarm = Table(
 )
 """One row a cause and occurrence, kept as history. `facts` is JSON of figures for its sentence; `told_at` is when it
 was sent to who is to be told, None when it is still to be."""
+
+what_if = Table(
+    "what_if",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("draft", Text, nullable=False),
+    Column("compared", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("report", Text, nullable=False),
+)
+"""Comparisons of a draft with what runs (`router.whatif`). `draft` is a unified diff of the two texts; secrets are
+references in them, and what looks like one is struck out. `report` is JSON of the differences, without content."""
