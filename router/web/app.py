@@ -35,6 +35,7 @@ from router.web.pages import (
     overview,
     records,
     views,
+    whatif,
 )
 from router.web.visits import visit_of
 
@@ -66,6 +67,7 @@ def create_app(context: WebContext) -> FastAPI:
         bulk,
         codes,
         alarms,
+        whatif,
         records,
         metrics,
     ):

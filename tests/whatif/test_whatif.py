@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
@@ -26,6 +27,7 @@ from router.engine.inbox import SourceInbox
 from router.journal import tables
 from router.journal.sealing import make_key_file
 from router.journal.store import open_store
+from router.web.trials import Trials
 from router.whatif.differences import Aspect, Difference, ItemSeen, Seen, Sent, differences, places
 from router.whatif.evidence import changes, kept
 
@@ -192,3 +194,37 @@ def test_places_are_named_without_ranks_or_values() -> None:
 def test_a_reference_to_a_secret_is_shown() -> None:
     diff = changes('a = "1"\n', 'a = "1"\npassword = "${LABO_PASSWORD}"\n')
     assert '+password = "${LABO_PASSWORD}"' in diff
+
+
+# --- asked for on the dashboard -----------------------------------------------------------------------------------
+
+
+async def test_the_dashboard_compares_in_a_process_of_its_own(folder: Path) -> None:
+    trials = Trials(folder / "passerelle.toml")
+    draft = CONFIGURATION.replace('to = ["tool"]', 'to = ["medecin"]')
+    trial = trials.start(b"session", draft, last=100, source="", actor="admin")
+    assert trial.task is not None
+    assert trial.running
+    await trial.task
+    assert (trial.number, trial.problem, trial.done, trial.total) == (1, "", 11, 11)
+    assert trials.find(b"session", trial.key) is trial
+    assert trials.find(b"another", trial.key) is None
+    store = open_store(load(folder / "passerelle.toml").place)
+    with store.reading() as connection:
+        assert [one.actor for one in kept(connection)] == ["admin"]
+    store.close()
+
+
+async def test_the_dashboard_says_why_a_draft_is_refused_and_stops_on_demand(folder: Path) -> None:
+    trials = Trials(folder / "passerelle.toml")
+    trial = trials.start(b"s", "[nonsense\n", last=100, source="", actor="admin")
+    assert trial.task is not None
+    await trial.task
+    assert "is not valid TOML" in trial.problem
+    stopped = trials.start(b"s", CONFIGURATION, last=100, source="", actor="admin")
+    assert stopped.task is not None
+    while stopped.process is None:
+        await asyncio.sleep(0)
+    trials.stop(stopped)
+    await stopped.task
+    assert (stopped.stopped, stopped.number) == (True, None)
