@@ -80,6 +80,8 @@ async def _run(trial: Trial, command: list[str], draft: bytes) -> None:
         stderr=asyncio.subprocess.PIPE,
         preexec_fn=None if sys.platform == "win32" else lambda: os.nice(NICE),
     )
+    if trial.stopped:  # before there was a process to stop
+        process.terminate()
     assert process.stdin is not None  # noqa: S101 - it was asked for
     assert process.stdout is not None  # noqa: S101 - the same
     assert process.stderr is not None  # noqa: S101 - the same

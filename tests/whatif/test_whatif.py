@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import re
@@ -223,8 +222,6 @@ async def test_the_dashboard_says_why_a_draft_is_refused_and_stops_on_demand(fol
     assert "is not valid TOML" in trial.problem
     stopped = trials.start(b"s", CONFIGURATION, last=100, source="", actor="admin")
     assert stopped.task is not None
-    while stopped.process is None:
-        await asyncio.sleep(0)
     trials.stop(stopped)
     await stopped.task
     assert (stopped.stopped, stopped.number) == (True, None)
