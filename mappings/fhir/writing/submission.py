@@ -94,7 +94,8 @@ class Submission:
                 Severity.WARNING,
                 "fhir.pdsm.deletion",
                 "content.operation",
-                "PDSm deletes with a PATCH of its own: the document was sent with the status entered-in-error",
+                "PDSm deletes with a PATCH of its own, which the connector pdsm makes of this; any other sends the document "
+                "with the status entered-in-error",
             )
         moment = date_time(self.item.occurred_at or "", self.builder.zone)
         now = self.builder.context.now.astimezone(self.builder.zone).isoformat(timespec="seconds")
