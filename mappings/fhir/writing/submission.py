@@ -94,8 +94,8 @@ class Submission:
                 Severity.WARNING,
                 "fhir.pdsm.deletion",
                 "content.operation",
-                "PDSm deletes with a PATCH of its own, which the connector pdsm makes of this; any other sends the document "
-                "with the status entered-in-error",
+                "PDSm deletes with a PATCH of its own, made by the connector pdsm; any other connector sends "
+                "the document with the status entered-in-error",
             )
         moment = date_time(self.item.occurred_at or "", self.builder.zone)
         now = self.builder.context.now.astimezone(self.builder.zone).isoformat(timespec="seconds")
@@ -110,10 +110,7 @@ class Submission:
             self._assume("content.period_start")
             period["id"], period["start"] = ASSUMED, out["date"]
         self._custodian(out)
-        if "securityLabel" not in out:
-            self._assume("content.confidentiality")
-            normal = {"system": systems.CONFIDENTIALITY, "code": "N"}
-            out["securityLabel"] = [{"id": ASSUMED, "coding": [normal]}]
+        self._confidentiality(out)
         known = class_of_type(document.type.code) if document.type is not None else None
         if "category" not in out and known is not None:
             self._assume("content.category")
@@ -122,6 +119,17 @@ class Submission:
         missing += [f"context.{name}" for name in _MANDATORY_CONTEXT if name not in context]
         for name in missing if not self.simplified else []:
             self._warn(name)
+
+    def _confidentiality(self, out: Resource) -> None:
+        """Say the one level of confidentiality that the profile wants beside what it says of visibility."""
+        labels = out.setdefault("securityLabel", [])
+        if not isinstance(labels, list):
+            raise TypeError("the labels of a DocumentReference are a list")
+        levels = (code for label in labels for code in label["coding"])
+        if not any(code.get("system") == systems.CONFIDENTIALITY for code in levels):
+            self._assume("content.confidentiality")
+            normal = {"system": systems.CONFIDENTIALITY, "code": "N"}
+            labels.insert(0, {"id": ASSUMED, "coding": [normal]})
 
     def _custodian(self, out: Resource) -> None:
         if "custodian" in out:
