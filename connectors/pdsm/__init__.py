@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from connectors.contracts import Connector
 from connectors.pdsm.destination import PdsmDestination
-from connectors.pdsm.settings import PdsmDestinationSettings
+from connectors.pdsm.settings import PdsmDestinationSettings, PdsmSourceSettings
+from connectors.pdsm.source import PdsmSource
 
 CONNECTOR = Connector(
     name="pdsm",
     summary="Submits documents to a document-sharing server (PDSm, IHE MHD), and fetches those of others.",
+    source_settings=PdsmSourceSettings,
+    make_source=PdsmSource,
     destination_settings=PdsmDestinationSettings,
     make_destination=PdsmDestination,
     format="pdsm",

@@ -8,6 +8,7 @@ followed, and for files the hosts that the configuration names.
 from __future__ import annotations
 
 from collections.abc import Collection
+from urllib.parse import unquote
 
 from yarl import URL
 
@@ -52,6 +53,8 @@ def file_address(base: URL, url: str, allowed: Collection[str]) -> URL:
 
 def _absolute(base: URL, written: str, code: str) -> URL:
     """Resolve what is written: `Type/id` is below the base, a path from the root stays on the same origin."""
+    if ".." in unquote(written).replace("\\", "/").split("/"):
+        raise Unfollowed(code, "the address climbs out of the place that it starts from")
     try:
         address = URL(written)
         if not address.absolute:
@@ -64,6 +67,4 @@ def _absolute(base: URL, written: str, code: str) -> URL:
         raise Unfollowed(code, "the address cannot be read") from None
     if not plain:
         raise Unfollowed(code, "the address is not one of the web")
-    if ".." in address.raw_path.split("/"):
-        raise Unfollowed(code, "the address climbs out of the server's base")
     return address

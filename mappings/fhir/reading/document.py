@@ -197,6 +197,8 @@ def _relation(node: Node, source: Source) -> tuple[str | None, DocumentOperation
             replaced = systems.document_number_in(system, number.value) if number else take_text(target, "reference")
             forget(one, "code")
             forget(target, "type", "display")
+            if number is not None:
+                forget(target, "reference")
     if _is_deleted(node, status, source):
         return replaced, DocumentOperation.DELETE
     stated = take_own_text(node, "operation")

@@ -1,0 +1,60 @@
+"""What is remembered of one patient between two rounds: since when, and what became of each document. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import orjson
+
+
+class Seen(StrEnum):
+    """What became of a document."""
+
+    TAKEN = "t"
+    """Handed over as a Message."""
+    KNOWN = "k"
+    """Already known here: our own submission, or come by another way."""
+    REFUSED = "r"
+    """Handed over as a rejected Message: its file cannot be had, or is not what it should be."""
+    REPLACED = "s"
+    """A document that came since replaces it."""
+    DELETED = "d"
+    """Its deletion was handed over."""
+
+
+@dataclass(slots=True)
+class Following:
+    """One patient's state. `since` is when the last complete round over this patient began; None before the first."""
+
+    since: datetime | None = None
+    seen: dict[str, Seen] = field(default_factory=dict)
+
+    @property
+    def held(self) -> bool:
+        """Whether some document of this patient is known here whose end would matter."""
+        return any(state in {Seen.TAKEN, Seen.KNOWN} for state in self.seen.values())
+
+    def dumped(self) -> bytes:
+        """Write it for the connector's memory."""
+        since = self.since.isoformat() if self.since is not None else None
+        return orjson.dumps({"since": since, "seen": self.seen})
+
+
+def recalled(content: bytes | None) -> Following:
+    """Read what the memory kept; a patient begins anew when there is nothing, or nothing that can be read.
+
+    Beginning anew costs a search: documents that are known here are not taken twice.
+    """
+    if content is None:
+        return Following()
+    try:
+        given = orjson.loads(content)
+        since = given["since"]
+        return Following(
+            datetime.fromisoformat(since) if since is not None else None,
+            {str(name): Seen(state) for name, state in given["seen"].items()},
+        )
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
+        return Following()
