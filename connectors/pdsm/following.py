@@ -8,6 +8,8 @@ from enum import StrEnum
 
 import orjson
 
+from schemas.identity import IdentityAttribute, IdentityStatus, Ins, PatientIdentity
+
 
 class Seen(StrEnum):
     """What became of a document."""
@@ -22,6 +24,12 @@ class Seen(StrEnum):
     """A document that came since replaces it."""
     DELETED = "d"
     """Its deletion was handed over."""
+
+
+def usable_ins(identity: PatientIdentity) -> Ins | None:
+    """Give the INS under which a patient may be asked for: that of a qualified identity that nothing casts doubt on."""
+    doubt = {IdentityAttribute.DOUBTFUL, IdentityAttribute.FICTITIOUS} & set(identity.attributes)
+    return identity.ins if identity.status is IdentityStatus.QUALIFIED and not doubt else None
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from connectors.pdsm.addresses import Unfollowed
 from connectors.pdsm.answers import id_in
 from connectors.pdsm.client import ALL_STATUSES, Interrupted, PdsmClient, token
 from connectors.pdsm.following import Following, Seen
-from connectors.pdsm.gathering import File, bytes_of, contained_patient, gathered, with_former
+from connectors.pdsm.gathering import File, bytes_of, gathered, with_former, with_subject
 from connectors.pdsm.resources import (
     DELETED,
     Resource,
@@ -30,7 +30,7 @@ from connectors.pdsm.resources import (
 from connectors.pdsm.settings import PdsmSourceSettings
 from mappings.fhir import systems
 from schemas.finding import Finding, Severity
-from schemas.identity import Ins
+from schemas.identity import PatientIdentity
 
 SUBMISSION_SET = f"{systems.LIST_TYPES}|submissionset"
 ENDED = "superseded,entered-in-error"
@@ -64,15 +64,17 @@ class Pull:
         settings: PdsmSourceSettings,
         services: Services,
         following: Following,
-        ins: Ins,
+        identity: PatientIdentity,
         hand: Hand,
     ) -> None:
         self._client = client
         self._settings = settings
         self._services = services
         self._following = following
-        self._patient = {"patient.identifier": token(f"urn:oid:{ins.oid}", ins.matricule)}
-        self._ins = ins
+        if identity.ins is None:
+            raise ValueError("a patient is asked for by an INS")
+        self._patient = {"patient.identifier": token(f"urn:oid:{identity.ins.oid}", identity.ins.matricule)}
+        self._identity = identity
         self._hand = hand
         self._read = 0
         self._ended: list[Resource] = []
@@ -174,17 +176,17 @@ class Pull:
     async def _take(self, document: Resource, name: str) -> None:
         """Fetch, check and hand over one document; what is only late is left for the next round."""
         document = copy.deepcopy(document)
+        patient = self._subject(document)
         refusal: Finding | None = None
         files: list[File] = []
         try:
             await self._name_formers(document)
-            patient = await self._subject(document)
             for form in attachments(document):
                 file, wrong = await self._file(form)
                 files += [file] if file is not None else []
                 refusal = refusal or wrong
         except Unfollowed as refused:
-            refusal, patient = _refusal(refused.code, refused.message), None
+            refusal = _refusal(refused.code, refused.message)
         except Interrupted as interrupted:
             outcome = interrupted.outcome
             if isinstance(outcome, Retry):
@@ -192,7 +194,7 @@ class Pull:
                 if not outcome.reached:
                     raise Stopped from None
                 return
-            refusal, patient = _refusal("pdsm.file.refused", f"the file cannot be had: {outcome.detail}"), None
+            refusal = _refusal("pdsm.file.refused", f"the file cannot be had: {outcome.detail}")
         await self._hand(Arrived(gathered(document, files, patient), name, "document", refusal))
         self._following.seen[name] = Seen.TAKEN if refusal is None else Seen.REFUSED
         self.counts["documents" if refusal is None else "refused"] += 1
@@ -232,22 +234,8 @@ class Pull:
                 if former is not None:
                     with_former(document, server_id, former)
 
-    async def _subject(self, document: Resource) -> Resource | None:
-        """Give the patient of a document that does not bring him along: the server's, else the one asked for."""
-        if contained_patient(document):
-            return None
-        subject = document.get("subject")
-        server_id = id_in(text(subject, "reference"), "Patient")
-        if server_id:
-            found = await self._client.read("Patient", server_id)
-            if found is not None:
-                return found
-        asked: Resource = {"system": f"urn:oid:{self._ins.oid}", "value": self._ins.matricule}
-        if not isinstance(subject, dict):
-            document["subject"] = {"identifier": asked}
-        elif "identifier" not in subject:
-            subject["identifier"] = asked
-        return None
+    def _subject(self, document: Resource) -> Resource:
+        return with_subject(document, self._identity, self._services.now())
 
     def _mark_replaced(self, document: Resource) -> None:
         for target in replaced_by(document):
@@ -268,7 +256,7 @@ class Pull:
         if not gone and self._settings.superseded_alone == "keep":
             return
         document = copy.deepcopy(document)
-        patient = await self._subject(document)
+        patient = self._subject(document)
         await self._hand(Arrived(gathered(document, (), patient, deleted=True), f"{name}/deleted", "deletion"))
         self._following.seen[name] = Seen.DELETED
         self.counts["deletions"] += 1

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 
 from connectors.contracts import FollowedPatient, Inbound, Inbox, NotAccepted, Refusal, Refused, Retry, Services
 from connectors.pdsm.client import Interrupted, PdsmClient
-from connectors.pdsm.following import Following, recalled
+from connectors.pdsm.following import Following, recalled, usable_ins
 from connectors.pdsm.pulling import Arrived, Pull, Stopped
 from connectors.pdsm.settings import PdsmSourceSettings
 from connectors.reporting import Reporter
 from connectors.spool import SpoolFile
 from schemas.finding import Severity
-from schemas.identity import IdentityStatus, Ins
 
 STOP_GRACE = 10.0
 """Seconds given at stop to the document being handed over; what was not is fetched again."""
@@ -90,9 +89,9 @@ class PdsmSource:
         gate = asyncio.Semaphore(self._settings.concurrency)
         over = asyncio.Event()
 
-        async def one(patient: FollowedPatient, ins: Ins) -> None:
+        async def one(patient: FollowedPatient) -> None:
             async with gate:
-                if not over.is_set() and not self._ending and not await self._over_one(inbox, patient, ins):
+                if not over.is_set() and not self._ending and not await self._over_one(inbox, patient):
                     over.set()
 
         while not over.is_set() and not self._ending:
@@ -100,12 +99,12 @@ class PdsmSource:
             if not patients:
                 break
             after = patients[-1].number
-            known = [(patient, ins) for patient in patients if (ins := _usable_ins(patient)) is not None]
+            known = [patient for patient in patients if usable_ins(patient.identity) is not None]
             without += len(patients) - len(known)
-            await asyncio.gather(*(one(patient, ins) for patient, ins in known))
+            await asyncio.gather(*(one(patient) for patient in known))
         self._counts["without_ins"] = self._services.health.figures["without_ins"] = without
 
-    async def _over_one(self, inbox: Inbox, patient: FollowedPatient, ins: Ins) -> bool:
+    async def _over_one(self, inbox: Inbox, patient: FollowedPatient) -> bool:
         """Make the round over one patient; False when the whole round had better end."""
         key = f"patient/{patient.number}"
         kept = await self._services.memory.recall(key)
@@ -114,7 +113,7 @@ class PdsmSource:
         async def hand(arrived: Arrived) -> None:
             await self._hand_over(inbox, arrived)
 
-        pull = Pull(self._client, self._settings, self._services, following, ins, hand)
+        pull = Pull(self._client, self._settings, self._services, following, patient.identity, hand)
         going_on = True
         try:
             await pull.run()
@@ -186,9 +185,3 @@ class PdsmSource:
 async def _discard(spool: SpoolFile | None) -> None:
     if spool is not None:
         await spool.discard()
-
-
-def _usable_ins(patient: FollowedPatient) -> Ins | None:
-    """Give the INS under which a patient may be asked for: that of a qualified identity."""
-    identity = patient.identity
-    return identity.ins if identity.status is IdentityStatus.QUALIFIED else None

@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from connectors.contracts import Delivered, FollowedPatient
 from connectors.pdsm import CONNECTOR
 from connectors.pdsm.client import Interrupted, PdsmClient
 from connectors.pdsm.destination import PdsmDestination
+from connectors.pdsm.gathering import with_subject
 from connectors.pdsm.settings import PdsmDestinationSettings, PdsmSourceSettings
 from connectors.pdsm.source import PdsmSource
 from connectors.sandbox.pdsm import DocumentServer, Fault, serving
@@ -80,13 +82,18 @@ class TestConformance(SourceConformance):
             "context": {"period": {"start": "2026-03-05T08:00:00+01:00"}},
         }
         binary = {"resourceType": "Binary", "contentType": "application/pdf", "data": base64.b64encode(data).decode()}
-        entries = [{"resource": document}, {"resource": {"resourceType": "Binary", "id": f"b{number}", **binary}}]
+        patient = with_subject(document, PATIENT, datetime(2026, 3, 5, tzinfo=UTC))
+        entries = [
+            {"resource": document},
+            patient,
+            {"resource": {"resourceType": "Binary", "id": f"b{number}", **binary}},
+        ]
         return json.dumps(
             {"resourceType": "Bundle", "type": "collection", "entry": entries}, separators=(",", ":")
         ).encode()
 
     async def deliver(self, running: Running, content: bytes) -> bool:
-        for entry in json.loads(content)["entry"]:
+        for entry in json.loads(content)["entry"][::2]:
             self.server.store.put(entry["resource"])
         member = json.loads(content)["entry"][0]["resource"]["id"]
         self.server.store.put(submission_of(self.patient, member, running.services.now().isoformat()))
@@ -174,7 +181,8 @@ async def test_a_document_of_somebody_else_comes_once(inbox: MemoryInbox, servic
         first, second = at.items()
         assert first.content.title == "Lettre"
         assert base64.b64decode(first.content.attachments[0].data or "") == PDF
-        assert first.patient.ins is not None or first.patient.identifiers
+        assert first.patient.ins == PATIENT.ins
+        assert first.patient.birth_name == PATIENT.birth_name
         assert second.content.document_id != first.content.document_id
         assert services.health.figures["documents"] == 2
         assert NUMBER not in "".join(one.path + one.query for one in at.server.arrivals)
