@@ -73,10 +73,11 @@ def gathered(
             "contentType": text(form, "contentType") or file.fetched.media_type,
             "data": base64.b64encode(file.fetched.content).decode("ascii"),
         }
-        entry: Resource = {"fullUrl": file.url, "resource": binary}
-        if ":" not in file.url:
-            entry = {"resource": {"resourceType": BINARY, "id": file.url.rsplit("/", 1)[-1], **binary}}
-        entries.append(entry)
+        folder, _, name = file.url.rpartition("/")
+        if folder == BINARY:
+            entries.append({"resource": {"resourceType": BINARY, "id": name, **binary}})
+        else:
+            entries.append({"fullUrl": file.url, "resource": binary})
     bundle["entry"] = entries
     return orjson.dumps(bundle)
 

@@ -137,7 +137,7 @@ class DocumentServer:
                 web.post(base + "/{kind:DocumentReference|List}/_search", self._search),
                 web.get(base + "/{kind:DocumentReference|List}", self._search),
                 web.get(base + "/_page/{page}", self._page),
-                web.get(base + "/{kind:DocumentReference|List|Patient|Binary}/{id}", self._read),
+                web.get(base + "/{kind:DocumentReference|List|Patient|Binary|Bundle}/{id}", self._read),
                 web.patch(base + "/DocumentReference/{id}", self._patch),
                 web.patch(base + "/DocumentReference", self._conditional_patch),
                 web.put("/mood/{mood}", self._change_mood),

@@ -29,7 +29,7 @@ from connectors.testing import MemoryInbox, PlainRecords, PlainServices
 from mappings.contracts import ReadContext
 from mappings.fhir import FORMAT
 from schemas.document import DocumentOperation
-from schemas.identity import IdentityStatus
+from schemas.identity import IdentityStatus, Ins
 from schemas.item import DocumentItem
 
 PDF = b"%PDF-1.4 TESTROSE"
@@ -341,6 +341,49 @@ async def test_a_file_that_is_not_what_it_should_be_is_kept_and_shown(
             await at.round()
         assert at.refusals() == [code]
         assert services.health.figures["refused"] == 1
+
+
+async def test_a_fhir_document_is_taken_as_its_json(inbox: MemoryInbox, services: PlainServices) -> None:
+    synthesis = {"resourceType": "Bundle", "id": "s1", "type": "document", "entry": []}
+    async with bench(inbox, services) as at:
+        at.server.store.put(synthesis)
+        at.place(attachment={"url": "Bundle/s1", "contentType": "application/fhir+json"})
+        await at.round()
+        (read,) = at.items()
+    (file,) = read.content.attachments
+    assert file.media_type == "application/fhir+json"
+    assert json.loads(base64.b64decode(file.data or "")) == synthesis
+
+
+async def test_an_address_of_the_servers_own_is_followed_whole(inbox: MemoryInbox, services: PlainServices) -> None:
+    async with bench(inbox, services) as at:
+        at.server.store.put({"resourceType": "Binary", "id": "9", "contentType": "application/pdf", "data": "JVBERi0="})
+        at.place(attachment={"url": f"{at.base}/Binary/9?version=1"})
+        await at.round()
+        (read,) = at.items()
+    assert read.content.attachments[0].data == "JVBERi0="
+
+
+@pytest.mark.shared_data
+async def test_the_submission_of_the_guide_is_pulled_and_read(
+    inbox: MemoryInbox, services: PlainServices, shared_data: Path
+) -> None:
+    bundle = json.loads((shared_data / "dmp/fhir/Bundle-example-td2-iti65-lot-soumission.json").read_bytes())
+    document = bundle["entry"][1]["resource"]
+    document["custodian"] = {"reference": "#practitioner-author"}
+    submission = bundle["entry"][0]["resource"]
+    submission["date"] = document["date"] = "2026-03-05T08:20:00+00:00"
+    ins = Ins(matricule="123456789012345", oid="1.2.250.1.213.1.4.8")
+    follow(services, FollowedPatient(5, PATIENT.model_copy(update={"ins": ins})))
+    async with bench(inbox, services) as at:
+        at.server.store.transact(bundle)
+        await at.round()
+        (read,) = at.items()
+    assert read.content.document_id == "1.2.250.1.213.1.4.8.99999.2"
+    assert read.content.title == "Compte rendu de consultation"
+    assert base64.b64decode(read.content.attachments[0].data or "").startswith(b"<?xml")
+    # The guide's matricule has no valid key: it is kept, and not used as an INS.
+    assert ins.matricule in {one.value for one in read.patient.identifiers}
 
 
 async def test_bytes_that_changed_on_the_way_are_seen(inbox: MemoryInbox, services: PlainServices) -> None:
