@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import orjson
 
 from connectors.contracts import ReferenceKind, Retry, Services
 from connectors.pdsm.addresses import Unfollowed
@@ -21,6 +22,7 @@ from connectors.pdsm.resources import (
     decoded,
     flagged,
     kind,
+    master_identifier,
     mismatch,
     objects,
     replaced_by,
@@ -175,13 +177,13 @@ class Pull:
 
     async def _take(self, document: Resource, name: str) -> None:
         """Fetch, check and hand over one document; what is only late is left for the next round."""
-        document = copy.deepcopy(document)
+        document, whole = _own_copy(document)
         patient = self._subject(document)
-        refusal: Finding | None = None
+        refusal = None if whole else _refusal("pdsm.document.nested", "the document's description is nested too deep")
         files: list[File] = []
         try:
             await self._name_formers(document)
-            for form in attachments(document):
+            for form in attachments(document) if whole else ():
                 file, wrong = await self._file(form)
                 files += [file] if file is not None else []
                 refusal = refusal or wrong
@@ -257,7 +259,7 @@ class Pull:
             return
         if not gone and self._settings.superseded_alone == "keep":
             return
-        document = copy.deepcopy(document)
+        document, _ = _own_copy(document)
         patient = self._subject(document)
         await self._hand(Arrived(gathered(document, (), patient, deleted=True), f"{name}/deleted", "deletion"))
         self._following.seen[name] = Seen.DELETED
@@ -269,6 +271,20 @@ class Pull:
 
     def _report(self, code: str, message: str, severity: Severity = Severity.WARNING) -> None:
         self._services.report(Finding(severity=severity, code=code, where="source", message=message))
+
+
+def _own_copy(document: Resource) -> tuple[Resource, bool]:
+    """Copy a document; one that could not be written again (nested too deep) is its names alone, and False."""
+    try:
+        copied: Resource = orjson.loads(orjson.dumps(document))
+    except (orjson.JSONEncodeError, orjson.JSONDecodeError):
+        named: Resource = {"resourceType": "DocumentReference", "id": text(document, "id")}
+        named |= {"status": text(document, "status")}
+        found = master_identifier(document)
+        if found is not None:
+            named["masterIdentifier"] = {"system": found[0], "value": found[1]}
+        return named, False
+    return copied, True
 
 
 def _refusal(code: str, message: str) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ByteSize, Field
+from pydantic import AfterValidator, AnyHttpUrl, ByteSize, Field
 
 from connectors.outbound_http import MIB, HttpPeerSettings
 
@@ -23,6 +23,9 @@ Host = Annotated[str, AfterValidator(_host)]
 class PdsmPeerSettings(HttpPeerSettings):
     """A document-sharing server (PDSm, IHE MHD), known by its FHIR base (`url`)."""
 
+    url: AnyHttpUrl = Field(
+        description="FHIR base of the server. It never holds a secret: credentials have their keys."
+    )
     max_document: ByteSize = Field(
         ByteSize(20 * MIB), ge=1024, description="Largest document sent or fetched; past it, a person must decide."
     )
@@ -39,8 +42,8 @@ class PdsmDestinationSettings(PdsmPeerSettings):
     version: str | None = Field(
         None,
         pattern=r"^\d{1,3}(\.\d{1,3}){1,2}$",
-        description="Version of the guide that the receiver wants named with each profile (`…|3.1.1`). Unset: profiles "
-        "are named without version.",
+        description="Version of the guide that the receiver wants named with each profile, such as 3.1.1. Unset: "
+        "profiles are named without version.",
     )
     supersede: Literal["transaction", "patch", "server"] = Field(
         "transaction",

@@ -122,6 +122,9 @@ class PdsmSource:
         except Interrupted as interrupted:
             outcome = interrupted.outcome
             going_on = self._judge(outcome)
+        except Exception as failure:
+            # One patient's documents, however strange, do not keep the others' from coming.
+            self._fail(f"{type(failure).__name__} during a patient's round", "pdsm.round.failed")
         if pull.trouble:
             self._fail(pull.trouble, "pdsm.document.late")
         for name, count in pull.counts.items():

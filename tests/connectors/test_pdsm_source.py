@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from conformance import Running, SourceConformance, until
 from pdsm_contents import OID, PATIENT, SYSTEM, item, parcel, written
 
@@ -384,6 +385,57 @@ async def test_the_submission_of_the_guide_is_pulled_and_read(
     assert base64.b64decode(read.content.attachments[0].data or "").startswith(b"<?xml")
     # The guide's matricule has no valid key: it is kept, and not used as an INS.
     assert ins.matricule in {one.value for one in read.patient.identifiers}
+
+
+STRANGE: list[dict[str, Any]] = [
+    {"content": "TESTROSE"},
+    {"content": [{"attachment": [1]}, None, 3]},
+    {"content": [{"attachment": {"url": 3, "size": "x", "hash": 4, "contentType": {}}}]},
+    {"content": [{"attachment": {"url": "Binary/1", "contentType": "a\r\nX-Evil: 1"}}]},
+    {"masterIdentifier": [1], "identifier": "x"},
+    {"relatesTo": {"code": "replaces"}},
+    {"relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/404"}}]},
+    {"relatesTo": [{"code": "replaces", "target": {"reference": "http://169.254.169.254/DocumentReference/1"}}]},
+    {"subject": [{"reference": "Patient/1"}], "context": "x"},
+    {"subject": {"reference": "#p"}, "contained": [{"resourceType": "Patient", "id": "p"}], "context": [1]},
+    {"extension": {"url": "x"}, "securityLabel": "N", "meta": "x", "date": 3},
+    {"date": "0001-01-01T00:00:00+14:00"},
+    {"date": "9999-99-99"},
+]
+
+
+@pytest.mark.parametrize("strange", STRANGE, ids=range(len(STRANGE)))
+async def test_a_strange_document_has_an_end_and_stops_nobody(
+    inbox: MemoryInbox, services: PlainServices, strange: dict[str, Any]
+) -> None:
+    async with bench(inbox, services) as at:
+        at.server.store.put({"resourceType": "Binary", "id": "1", "contentType": "application/pdf", "data": "JVBERi0="})
+        at.place(**{"attachment": {"url": "Binary/1"}, "id": "strange", **strange})
+        at.deposit()
+        for _ in range(2):
+            await at.round()
+        assert len(at.inbox.messages) == 2
+        assert "TESTROSE" not in f"{services.health!r}{services.findings!r}"
+        assert [one for one in at.server.arrivals if "x-evil" in one.headers] == []
+
+
+async def test_a_document_nested_too_deep_is_named_and_refused(
+    inbox: MemoryInbox, services: PlainServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep: Any = {}
+    for _ in range(400):
+        deep = {"x": deep}
+
+    def answered(resource: Any, status: int = 200) -> web.Response:
+        return web.Response(status=status, body=json.dumps(resource).encode(), content_type="application/fhir+json")
+
+    monkeypatch.setattr("connectors.sandbox.pdsm._json", answered)
+    async with bench(inbox, services) as at:
+        at.place(attachment={"url": "Binary/1"}, text=deep)
+        at.deposit()
+        await at.round()
+        assert at.refusals() == ["pdsm.document.nested"]
+        assert len(at.items()) == 1
 
 
 async def test_bytes_that_changed_on_the_way_are_seen(inbox: MemoryInbox, services: PlainServices) -> None:
