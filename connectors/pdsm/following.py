@@ -34,10 +34,14 @@ def usable_ins(identity: PatientIdentity) -> Ins | None:
 
 @dataclass(slots=True)
 class Following:
-    """One patient's state. `since` is when the last complete round over this patient began; None before the first."""
+    """One patient's state. `since` is when the last complete round over this patient began; None before the first.
+
+    `seen` is by unique id; `ids` are the server's ids of the same documents, which submissions name.
+    """
 
     since: datetime | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
+    ids: set[str] = field(default_factory=set)
 
     @property
     def held(self) -> bool:
@@ -47,7 +51,12 @@ class Following:
     def dumped(self) -> bytes:
         """Write it for the connector's memory."""
         since = self.since.isoformat() if self.since is not None else None
-        return orjson.dumps({"since": since, "seen": self.seen})
+        return orjson.dumps({"since": since, "seen": self.seen, "ids": sorted(self.ids)})
+
+
+def memory_key(patient: int) -> str:
+    """Name what is remembered of the patient of this number in the register."""
+    return f"patient/{patient}"
 
 
 def recalled(content: bytes | None) -> Following:
@@ -63,6 +72,7 @@ def recalled(content: bytes | None) -> Following:
         return Following(
             datetime.fromisoformat(since) if since is not None else None,
             {str(name): Seen(state) for name, state in given["seen"].items()},
+            {str(name) for name in given["ids"]},
         )
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
         return Following()

@@ -146,6 +146,8 @@ class Pull:
             if not server_id or (":" in reference and not reference.startswith(str(self._client.base))):
                 self._report("pdsm.member.elsewhere", "a submission names a document that is not on this server")
                 continue
+            if server_id in self._following.ids:
+                continue
             document = await self._client.read("DocumentReference", server_id)
             if document is not None:
                 yield document
@@ -170,6 +172,8 @@ class Pull:
             self._mark_replaced(document)
         else:
             await self._take(document, name)
+        if name in self._following.seen:
+            self._following.ids.add(text(document, "id"))
 
     def _name(self, document: Resource) -> str:
         """Name a document by its unique id, or by its address when it has none."""

@@ -73,7 +73,10 @@ class PdsmSourceSettings(PdsmPeerSettings):
         "changed since (ITI-67 with `_lastUpdated`), for a server that has it.",
     )
     overlap: float = Field(
-        3600.0, ge=0, description="Seconds before the last round that are asked for again: clocks are never equal."
+        86_400.0,
+        ge=0,
+        description="Seconds before the last round that are asked for again: clocks are never equal, and a submission "
+        "bears the date of who made it, not of its arrival.",
     )
     history_days: int = Field(
         730, ge=0, description="Days of the past asked for when a patient is new here; 0 for no limit."

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from connectors.contracts import FollowedPatient, Inbound, Inbox, NotAccepted, Refusal, Refused, Retry, Services
 from connectors.pdsm.client import Interrupted, PdsmClient
-from connectors.pdsm.following import Following, recalled, usable_ins
+from connectors.pdsm.following import Following, memory_key, recalled, usable_ins
 from connectors.pdsm.pulling import Arrived, Pull, Stopped
 from connectors.pdsm.settings import PdsmSourceSettings
 from connectors.reporting import Reporter
@@ -106,7 +106,7 @@ class PdsmSource:
 
     async def _over_one(self, inbox: Inbox, patient: FollowedPatient) -> bool:
         """Make the round over one patient; False when the whole round had better end."""
-        key = f"patient/{patient.number}"
+        key = memory_key(patient.number)
         kept = await self._services.memory.recall(key)
         following = recalled(kept)
 

@@ -15,6 +15,9 @@ import orjson
 
 from connectors.pdsm.resources import ARCHIVED, DELETED, Json, Resource, objects, text, version_of
 
+KNOWN_LABELS = frozenset({"N", "R", "V", "MASQUE_PS", "INVISIBLE_PATIENT", "INVISIBLE_REPRESENTANTS_LEGAUX"})
+"""JDV_J08: confidentiality and visibility, whose systems servers and guides name by OID, by URL, or misspelt."""
+
 
 class PatchForm(StrEnum):
     """How a patch is written."""
@@ -49,7 +52,7 @@ def patch(document: Resource, change: Change, form: PatchForm) -> bytes | None:
 
 
 def same_label(one: Json, other: Json) -> bool:
-    """Say whether two labels have a code in common (system and code)."""
+    """Say whether two labels have a code in common."""
     return bool(_codes(one) & _codes(other))
 
 
@@ -155,4 +158,8 @@ def _operation(what: str, path: str, *, name: str = "", value: Resource | None =
 
 
 def _codes(label: Json) -> set[tuple[str, str]]:
-    return {(text(one, "system"), text(one, "code")) for one in objects(label, "coding")}
+    """List the codes of a label; those that France knows are the same under every name that their system is given."""
+    return {
+        ("" if text(one, "code") in KNOWN_LABELS else text(one, "system"), text(one, "code"))
+        for one in objects(label, "coding")
+    }

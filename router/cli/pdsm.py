@@ -108,6 +108,50 @@ def command_set(config: Path, destination: str, patient: int, yes: bool, action:
     return 0 if isinstance(outcome, Delivered) else 1
 
 
+@command_pdsm.command("again")
+@config_option
+@click.option("--source", required=True, help="Name of a source whose connector is pdsm.")
+@_patient
+def command_again(config: Path, source: str, patient: int) -> int:
+    """Let a source look at all of a patient's documents again, at its next round.
+
+    For documents that were rejected because their file was not to be had (a host that is allowed since, a larger
+    `max_document`): what is known here is not taken twice.
+
+    \b
+    Examples:
+      passerelle pdsm again --source share --patient 12
+    """
+    from connectors.pdsm.following import memory_key
+    from connectors.pdsm.settings import PdsmSourceSettings
+    from router.config.load import load
+    from router.engine.clock import micros
+    from router.engine.memory import forget
+    from router.journal.actions import record_audit
+    from router.journal.store import open_store
+    from router.journal.unit import Unit
+
+    loaded = load(config_file(config))
+    if not any(one.name == source and isinstance(one.settings, PdsmSourceSettings) for one in loaded.sources):
+        raise Failed(f"{loaded.path} has no source {source} whose connector is pdsm")
+    actor, now = f"{getpass.getuser()} (command line)", micros(datetime.now(UTC))
+    store = open_store(loaded.place)
+    try:
+        with store.writing() as connection:
+            unit = Unit(connection, store.sealer)
+            done = forget(source, memory_key(patient)).apply(unit)
+            record_audit(actor, "fetch shared documents again", f"patient {patient}", now=now, detail=source).apply(
+                unit
+            )
+            unit.flush()
+    finally:
+        store.close()
+    click.echo(
+        "Every document is looked at again at the next round." if done else "Nothing is remembered of this patient."
+    )
+    return 0
+
+
 def _change(action: str, stored: Resource, deletion: str) -> Change:
     from connectors.pdsm.resources import objects
     from connectors.pdsm.updates import Change, same_label

@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from connectors.pdsm.following import memory_key
 from connectors.sandbox.pdsm import DocumentServer, Fault, serving
 from connectors.sandbox.people import INS_TEST_OID, ROSE, WITHOUT_INS
 from connectors.sandbox.registration import import_file
 from router.cli.base import run
+from router.config.load import load
+from router.journal import tables
+from router.journal.store import open_store
 
 UNIQUE = "2.999.7.1"
 
@@ -112,6 +117,25 @@ def test_a_server_that_fails_is_one_sentence(folder: Path, served: Served, capsy
     served.server.mood = Fault.OK
     assert run(["pdsm", "set", "mask", "2.999.404", "--yes", *where]) == 2
     assert "no document of this unique id" in capsys.readouterr().err
+
+
+def test_everything_is_looked_at_again(folder: Path, served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "passerelle.toml"
+    file.write_text(f'{file.read_text()}\n[sources.share]\nconnector = "pdsm"\nurl = "{served.base}"\n')
+    asking = ["pdsm", "again", "--patient", "1", "--config", str(folder), "--source"]
+    assert run([*asking, "dmp"]) == 2
+    assert "no source dmp" in capsys.readouterr().err
+    assert run([*asking, "share"]) == 0
+    assert "Nothing is remembered" in capsys.readouterr().out
+    store = open_store(load(file).place)
+    try:
+        with store.writing() as connection:
+            values = {"owner": "share", "token": store.sealer.token("memory", memory_key(1)), "at": 1}
+            connection.execute(insert(tables.connector_memory).values(**values, sealed_value=b"x"))
+    finally:
+        store.close()
+    assert run([*asking, "share"]) == 0
+    assert "looked at again" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("listen", ["nowhere", "127.0.0.1:99999", "192.0.2.1:80"])

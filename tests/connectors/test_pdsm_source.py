@@ -488,6 +488,25 @@ async def test_a_file_that_is_late_is_fetched_at_the_next_round(inbox: MemoryInb
         assert len(at.items()) == 2
 
 
+async def test_what_was_seen_is_not_read_again(inbox: MemoryInbox, services: PlainServices) -> None:
+    async with bench(inbox, services) as at:
+        at.deposit()
+        for _ in range(4):
+            await at.round()
+        assert len([one for one in at.server.arrivals if one.method == "GET"]) == 2
+        assert len(at.inbox.messages) == 1
+
+
+async def test_a_submission_dated_before_the_last_round_is_found(inbox: MemoryInbox, services: PlainServices) -> None:
+    async with bench(inbox, services) as at:
+        await at.round(50_000)
+        at.place(attachment={"data": "JVBERi0="})
+        (late,) = at.server.store.of_kind("List")
+        at.server.store.put({**late, "date": "2026-03-05T08:30:00+00:00"})
+        await at.round()
+        assert len(at.items()) == 1
+
+
 async def test_only_qualified_patients_are_asked_for(inbox: MemoryInbox, services: PlainServices) -> None:
     provisional = PATIENT.model_copy(update={"status": IdentityStatus.PROVISIONAL})
     follow(services, FollowedPatient(2, provisional), FollowedPatient(3, PATIENT.model_copy(update={"ins": None})))

@@ -90,6 +90,13 @@ def test_without_a_version_the_places_are_tested_first() -> None:
     assert [one["op"] for one in json.loads(body or b"")] == ["test", "test", "replace"]
 
 
+def test_a_label_is_the_same_whatever_its_system_is_called() -> None:
+    given = document([LEVEL, {"coding": [{"system": "urn:oid:1.2.250.1.213.1.1.4.13", "code": "MASQUE_PS"}]}], [])
+    masked = {"coding": [{"system": "https://mos.example/TRE_A07", "code": "MASQUE_PS"}]}
+    assert patch(given, Change(labels=[LEVEL, masked]), PatchForm.JSON) is None
+    assert json.loads(patch(given, Change(labels=[LEVEL]), PatchForm.JSON) or b"")[0]["op"] == "remove"
+
+
 @pytest.mark.parametrize("form", list(PatchForm))
 def test_nothing_to_change_is_no_patch(form: PatchForm) -> None:
     given = document([LEVEL], [])
