@@ -70,14 +70,16 @@ class PdsmDestination:
             if stored is not None:
                 return await self._found(submission, stored)
         former = await self._former(submission)
-        if submission.former is not None and not parcel.insisted:
-            wrong = _unfit_former(former)
-            if wrong is not None:
-                return _held([wrong])
+        unfit = _unfit_former(former) if submission.former is not None else None
+        if unfit is not None and not parcel.insisted:
+            return _held([unfit])
+        if unfit is not None:
+            former = None
         body = submission.body(
             self._settings.version,
             text(former, "id") or None,
             supersede_inside=self._settings.supersede == "transaction" and _is_current(former),
+            as_new=unfit is not None,
         )
         answer = await self._client.submit(body, self._headers(submission, parcel), simplified=submission.simplified)
         if isinstance(answer, Retry):

@@ -123,17 +123,22 @@ class Submission:
             found.append(Reference(ReferenceKind.HASH, sha1(self.file, usedforsecurity=False).hexdigest()))
         return tuple(found)
 
-    def body(self, version: str | None, former: str | None, *, supersede_inside: bool) -> bytes:
+    def body(self, version: str | None, former: str | None, *, supersede_inside: bool, as_new: bool = False) -> bytes:
         """Give the bytes to post: the Parcel's own, unless the server's id of the former document or a version goes in.
 
         `former` is the id of the DocumentReference that is replaced, at the receiver. `supersede_inside` leaves the
-        PATCH of the former in the transaction, else it is taken out.
+        PATCH of the former in the transaction, else it is taken out. `as_new` takes out that it replaces anything.
         """
         patches = [one for one in self.entries if text(one, "request", "method") == "PATCH"]
-        if version is None and former is None and (supersede_inside or not patches):
+        if version is None and former is None and not as_new and (supersede_inside or not patches):
             return self.content
         whole: Resource = orjson.loads(self.content)
         document = whole if self.simplified else _document_of(whole)
+        if as_new:
+            others: list[Json] = [one for one in objects(document, "relatesTo") if text(one, "code") != "replaces"]
+            document["relatesTo"] = others
+            if not others:
+                del document["relatesTo"]
         if former is not None:
             for target in replaced_by(document):
                 target["reference"] = f"DocumentReference/{former}"

@@ -213,6 +213,9 @@ async def test_what_cannot_be_replaced_is_held(services: PlainServices) -> None:
         third = item(3, replaces_id=f"{OID}1", operation=DocumentOperation.REPLACE)
         assert codes(await at.send(parcel(third))) == ["pdsm.replace.not_current"]
         assert len(at.documents) == 2
+        assert isinstance(await at.send(parcel(third, insisted=True)), Delivered)
+        assert "relatesTo" not in at.documents[2]
+        assert [one["status"] for one in at.documents] == ["superseded", "current", "current"]
 
 
 @pytest.mark.parametrize("form", ["json", "fhirpath"])
