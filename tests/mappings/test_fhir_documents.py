@@ -207,6 +207,7 @@ def test_what_a_profile_asks_for_is_assumed_and_not_read_back() -> None:
         "content.period_start",
         "content.custodian",
         "content.confidentiality",
+        "List.source",
     }
     assert {where for code, where in said if code == "fhir.pdsm.missing"} == {
         "type",
@@ -215,7 +216,6 @@ def test_what_a_profile_asks_for_is_assumed_and_not_read_back() -> None:
         "content.format",
         "context.facilityType",
         "context.practiceSetting",
-        "List.source",
     }
     assert changed(bare, again) == {}
     assert reading.unread == reading.findings == ()

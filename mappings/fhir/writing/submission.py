@@ -204,12 +204,23 @@ class Submission:
         out["date"] = builder.context.now.astimezone(builder.zone).isoformat(timespec="seconds")
         who = item.author or item.content.author
         source = professional(builder, who, out) if who is not None else {}
+        said = bool(source) and item.author is not None
+        source = source or self._place_as_source(out)
         if source:
-            out["source"] = source if item.author is not None else {"id": ASSUMED, **source}
+            out["source"] = source if said else {"id": ASSUMED, **source}
         else:
             self._warn("List.source")
         out["entry"] = members
         builder.post_once(out, f"submission|{identity}", token(systems.URI, entry_url(f"submission|{identity}")))
+
+    def _place_as_source(self, out: Resource) -> Resource:
+        """Give the place that submits, as a role that nobody is named for, where no person is known."""
+        place = self.item.content.author_organization or self.item.sender
+        keeper = organization(self.builder, place, out) if place is not None else {}
+        if not keeper:
+            return {}
+        self._assume("List.source")
+        return self.builder.contain(out, {"resourceType": "PractitionerRole", "organization": dict(keeper)})
 
     def _assume(self, where: str) -> None:
         message = "the profile asks for a value that the item does not say; one was assumed, and marked as such"
