@@ -24,6 +24,8 @@ class Seen(StrEnum):
     """A document that came since replaces it."""
     DELETED = "d"
     """Its deletion was handed over."""
+    ABSENT = "a"
+    """The server gives it no more, which was said: it was deleted there, or hidden from us."""
 
 
 def usable_ins(identity: PatientIdentity) -> Ins | None:
@@ -36,12 +38,14 @@ def usable_ins(identity: PatientIdentity) -> Ins | None:
 class Following:
     """One patient's state. `since` is when the last complete round over this patient began; None before the first.
 
-    `seen` is by unique id; `ids` are the server's ids of the same documents, which submissions name.
+    `seen` is by unique id; `ids` gives the unique id by the server's own, which submissions name. `compared` is when
+    what was taken was last compared with what the server still gives.
     """
 
     since: datetime | None = None
     seen: dict[str, Seen] = field(default_factory=dict)
-    ids: set[str] = field(default_factory=set)
+    ids: dict[str, str] = field(default_factory=dict)
+    compared: datetime | None = None
 
     @property
     def held(self) -> bool:
@@ -51,7 +55,8 @@ class Following:
     def dumped(self) -> bytes:
         """Write it for the connector's memory."""
         since = self.since.isoformat() if self.since is not None else None
-        return orjson.dumps({"since": since, "seen": self.seen, "ids": sorted(self.ids)})
+        compared = self.compared.isoformat() if self.compared is not None else None
+        return orjson.dumps({"since": since, "seen": self.seen, "ids": self.ids, "compared": compared})
 
 
 def memory_key(patient: int) -> str:
@@ -68,11 +73,12 @@ def recalled(content: bytes | None) -> Following:
         return Following()
     try:
         given = orjson.loads(content)
-        since = given["since"]
+        since, compared = given["since"], given["compared"]
         return Following(
             datetime.fromisoformat(since) if since is not None else None,
             {str(name): Seen(state) for name, state in given["seen"].items()},
-            {str(name) for name in given["ids"]},
+            {str(server_id): str(name) for server_id, name in given["ids"].items()},
+            datetime.fromisoformat(compared) if compared is not None else None,
         )
     except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
         return Following()

@@ -91,6 +91,8 @@ class Pull:
             await self._consider(document)
         for document in self._ended:
             await self._end(document)
+        if self.complete and self._comparison_is_due(started):
+            await self._compare()
         if self.complete:
             self._following.since = started
 
@@ -173,7 +175,7 @@ class Pull:
         else:
             await self._take(document, name)
         if name in self._following.seen:
-            self._following.ids.add(text(document, "id"))
+            self._following.ids[text(document, "id")] = name
 
     def _name(self, document: Resource) -> str:
         """Name a document by its unique id, or by its address when it has none."""
@@ -263,7 +265,51 @@ class Pull:
             return
         if not gone and self._settings.superseded_alone == "keep":
             return
-        document, _ = _own_copy(document)
+        await self._hand_deletion(_own_copy(document)[0], name)
+
+    def _comparison_is_due(self, now: datetime) -> bool:
+        last, hours = self._following.compared, self._settings.compare_hours
+        if last is None:
+            # What was never taken cannot have gone: the first comparison is one period after the first round.
+            self._following.compared = now
+            return False
+        return bool(hours) and self._following.held and now - last >= timedelta(hours=hours)
+
+    async def _compare(self) -> None:
+        """Find what was taken and is given no more: later drafts of the guide hide deleted documents altogether."""
+        given = {text(one, "id") async for one in self._found("DocumentReference", {"status": ALL_STATUSES})}
+        if not self.complete:
+            return
+        seen = self._following.seen
+        for server_id, name in list(self._following.ids.items()):
+            if server_id not in given and seen.get(name) in {Seen.TAKEN, Seen.KNOWN} and await self._is_gone(server_id):
+                await self._miss(server_id, name)
+        self._following.compared = self._services.now()
+
+    async def _is_gone(self, server_id: str) -> bool:
+        """Say whether the server denies that there is such a document; one that it only withholds is there."""
+        try:
+            return await self._client.read("DocumentReference", server_id) is None
+        except Interrupted as interrupted:
+            if isinstance(interrupted.outcome, Retry):
+                raise
+            return False
+
+    async def _miss(self, server_id: str, name: str) -> None:
+        if self._settings.absent == "keep":
+            self._following.seen[name] = Seen.ABSENT
+            self._report("pdsm.document.absent", "a document that was taken is given no more: deleted there, or hidden")
+            return
+        system, value = systems.document_number_out(name, "")
+        document: Resource = {
+            "resourceType": "DocumentReference",
+            "id": server_id,
+            "masterIdentifier": {"system": system, "value": value},
+            "status": "entered-in-error",
+        }
+        await self._hand_deletion(document, name)
+
+    async def _hand_deletion(self, document: Resource, name: str) -> None:
         patient = self._subject(document)
         await self._hand(Arrived(gathered(document, (), patient, deleted=True), f"{name}/deleted", "deletion"))
         self._following.seen[name] = Seen.DELETED

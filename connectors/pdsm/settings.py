@@ -93,6 +93,16 @@ class PdsmSourceSettings(PdsmPeerSettings):
         "keep",
         description="What a document marked superseded that nothing replaces means here: nothing, or a deletion.",
     )
+    compare_hours: float = Field(
+        24.0,
+        ge=0,
+        description="Hours between two comparisons of what was taken with what the server still gives; 0 for none.",
+    )
+    absent: Literal["keep", "deletion"] = Field(
+        "keep",
+        description="What it means that the server denies having a document that was taken: a warning (it may be "
+        "hidden from us), or a deletion.",
+    )
     own_sources: tuple[str, ...] = Field(
         (), description="Source OIDs (ihe-sourceId) of submissions that are our own, and never fetched back."
     )

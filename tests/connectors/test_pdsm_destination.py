@@ -13,6 +13,7 @@ from conformance import Attempt, NetworkDestinationConformance, Peer
 from pdsm_contents import OID, PATIENT, SYSTEM, item, parcel, written
 
 from connectors.contracts import Delivered, Hold, Outcome, Parcel, ReferenceKind, Refused, Retry
+from connectors.http.simulator import Reply, WebReceiver
 from connectors.pdsm import CONNECTOR
 from connectors.pdsm.destination import PdsmDestination
 from connectors.pdsm.settings import PdsmDestinationSettings
@@ -329,6 +330,19 @@ async def test_what_is_no_submission_is_refused(services: PlainServices, content
         outcome = await at.send(Parcel(1, "D1", content, "application/fhir+json", "d.json", 1))
         assert isinstance(outcome, Refused)
         assert at.methods() == []
+
+
+async def test_the_token_of_a_token_endpoint_opens_the_server(services: PlainServices) -> None:
+    async with WebReceiver(Reply(200, b'{"access_token": "t0ken", "token_type": "Bearer"}')) as issuer:
+        oauth = {"url": issuer.url, "client_id": "routeur", "client_secret": "s3cr3t"}
+        async with bench(services, oauth=oauth) as at:
+            at.server.token = "t0ken"
+            assert isinstance(await at.send(parcel(item())), Delivered)
+            at.server.token = "another"
+            outcome = await at.send(parcel(item(2)))
+            assert isinstance(outcome, Retry)
+            assert outcome.reached is False
+    assert len(issuer.received) == 2
 
 
 async def test_a_version_is_named_with_the_profiles(services: PlainServices) -> None:

@@ -22,6 +22,7 @@ from connectors.pdsm import CONNECTOR
 from connectors.pdsm.client import Interrupted, PdsmClient
 from connectors.pdsm.destination import PdsmDestination
 from connectors.pdsm.gathering import with_subject
+from connectors.pdsm.resources import DELETED
 from connectors.pdsm.settings import PdsmDestinationSettings, PdsmSourceSettings
 from connectors.pdsm.source import PdsmSource
 from connectors.sandbox.pdsm import DocumentServer, Fault, serving
@@ -253,6 +254,33 @@ async def test_a_deletion_comes_as_one(inbox: MemoryInbox, services: PlainServic
         assert len(at.items()) == 3
         assert (last.content.document_id, last.content.operation) == (f"{OID}1", DocumentOperation.DELETE)
         assert services.health.figures["deletions"] == 1
+
+
+@pytest.mark.parametrize("absent", ["keep", "deletion"])
+async def test_a_document_that_the_server_denies_is_missed(
+    inbox: MemoryInbox, services: PlainServices, absent: str
+) -> None:
+    async with bench(inbox, services, absent=absent) as at:
+        name = at.deposit(unique_id=f"{OID}1")
+        at.deposit(b"%PDF-1.4 other")
+        await at.round()
+        gone = [
+            {"op": "replace", "path": "/status", "value": "superseded"},
+            {"op": "add", "path": "/extension", "value": [{"url": DELETED, "valueBoolean": True}]},
+        ]
+        at.server.store.update(name, "application/json-patch+json", json.dumps(gone).encode(), "")
+        await at.round()
+        assert len(at.inbox.messages) == 2
+        for _ in range(3):
+            await at.round(25 * 3600)
+        if absent == "keep":
+            assert services.codes() == ["pdsm.document.absent"]
+            assert len(at.inbox.messages) == 2
+        else:
+            *_, last = at.items()
+            assert len(at.inbox.messages) == 3
+            assert (last.content.document_id, last.content.operation) == (f"{OID}1", DocumentOperation.DELETE)
+            assert last.patient.ins == PATIENT.ins
 
 
 async def test_a_superseded_document_that_nothing_replaces_is_left_unless_told(
