@@ -51,7 +51,7 @@ class PdsmPeer:
 
 class TestConformance(NetworkDestinationConformance):
     connector = CONNECTOR
-    impatient = {"timeout": 0.1}  # noqa: RUF012 - read only
+    impatient = {"timeout": 0.5}  # noqa: RUF012 - read only
 
     def content(self, number: int) -> bytes:
         return written(item(number))
@@ -143,7 +143,7 @@ async def test_a_simplified_publication(services: PlainServices) -> None:
 
 @pytest.mark.parametrize("fault", [Fault.SILENT, Fault.DROP, Fault.HALF, Fault.TRUNCATED])
 async def test_what_may_be_stored_is_looked_up_before_it_is_sent_again(services: PlainServices, fault: Fault) -> None:
-    async with bench(services, timeout=0.3) as at:
+    async with bench(services, timeout=1.0) as at:
         at.server.once(fault)
         first = await at.send(parcel(item()))
         assert isinstance(first, Retry)
@@ -157,7 +157,7 @@ async def test_what_may_be_stored_is_looked_up_before_it_is_sent_again(services:
 
 
 async def test_what_was_not_stored_is_sent_again(services: PlainServices) -> None:
-    async with bench(services, timeout=0.2) as at:
+    async with bench(services, timeout=1.0) as at:
         at.server.once(Fault.HANG)
         assert isinstance(await at.send(parcel(item())), Retry)
         assert isinstance(await at.send(parcel(item(), attempt=2)), Delivered)

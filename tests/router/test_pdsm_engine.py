@@ -84,7 +84,7 @@ def configuration(folder: Path, base: str) -> Path:
         [destinations.share]
         connector = "pdsm"
         url = "{base}"
-        timeout = 0.5
+        timeout = 10
         retry = {{ first_delay = 0.05 }}
         [[routes]]
         name = "ours to the share"
