@@ -44,12 +44,7 @@ def is_wrapped(part: Part) -> bool:
         return True
     if part.media_type == "multipart/encrypted":
         return True
-    protocol = part.type.parameters.get("protocol", "").lower()
-    return part.media_type == "multipart/signed" and (protocol in _SIGNATURES or _has_signature(part))
-
-
-def _has_signature(part: Part) -> bool:
-    return len(part.children) >= 2 and part.children[1].media_type in _SIGNATURES
+    return part.media_type == "multipart/signed"
 
 
 def open_layers(mail: Part, context: ReadContext, notes: Notes) -> Opened:
@@ -99,6 +94,11 @@ def _opened(part: Part, mail: Part, context: ReadContext, notes: Notes) -> tuple
 def _detached(part: Part, mail: Part, context: ReadContext, notes: Notes) -> Part:
     """Verify `multipart/signed`: the signed bytes are cut from the mail as it came."""
     first = part.children[0] if part.children else part
+    protocol = part.type.parameters.get("protocol", "").lower()
+    if protocol and protocol not in _SIGNATURES and first is not part:
+        message = "the mail is signed in a way that is not S/MIME: the signature is not verified"
+        notes.warning("mail.signature.unchecked", part.where, message)
+        return first
     signature = next((one for one in part.children[1:] if one.media_type in _SIGNATURES), None)
     signed = signed_data(decoded(signature, notes)) if signature is not None else None
     if first is part or signed is None:
