@@ -47,9 +47,11 @@ def is_wrapped(part: Part) -> bool:
     return part.media_type == "multipart/signed"
 
 
-def open_layers(mail: Part, context: ReadContext, notes: Notes) -> Opened:
-    """Take off every layer. Raises FormatError `mail.key` when a key or certificate cannot be used."""
-    part = mail
+def open_layers(part: Part, mail: Part, context: ReadContext, notes: Notes) -> Opened:
+    """Take off every layer of a part of a mail, whose header says who the signer should be.
+
+    Raises FormatError `mail.key` when a key or certificate cannot be used.
+    """
     layers: list[str] = []
     while is_wrapped(part):
         if len(layers) >= _MOST_LAYERS:

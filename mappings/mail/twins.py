@@ -47,10 +47,11 @@ def paired(found: list[Found], notes: Notes) -> list[Found]:
     pdfs = [one for one in found if not one.certain and one.file.is_pdf]
     inside = _inside(found)
     seen: set[bytes] = set()
+    doubles: set[bytes] = set()
     for one in found:
         if one.file.kind is FileKind.HPRIM and one.certain and _same_results(one, whole, notes):
             continue
-        if not one.certain and _is_known(one, inside, seen):
+        if _is_double(one, whole, doubles) or (not one.certain and _is_known(one, inside, seen)):
             notes.info("mail.twin", one.file.where, "this file is in another attachment too: it is one document")
             continue
         if one in pdfs and _joined(one, pdfs, whole, notes):
@@ -70,6 +71,20 @@ def _inside(found: list[Found]) -> frozenset[str]:
         for attachment in item.content.attachments
         if attachment.data is not None
     )
+
+
+def _is_double(one: Found, whole: list[Found], seen: set[bytes]) -> bool:
+    """Say whether a document came before in the same mail: the same file, or a CDA that is in an archive as well."""
+    if not one.certain:
+        return False
+    digest = hashlib.sha256(one.file.content).digest()
+    if digest in seen:
+        return True
+    seen.add(digest)
+    if one.file.kind is not FileKind.CDA:
+        return False
+    archives = [other for other in whole if other.file.kind is FileKind.XDM]
+    return bool(archives) and base64.b64encode(one.file.content).decode("ascii") in _inside(archives)
 
 
 def _is_known(one: Found, inside: frozenset[str], seen: set[bytes]) -> bool:

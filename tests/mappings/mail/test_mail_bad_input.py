@@ -45,6 +45,7 @@ def test_metadata_about_another_than_the_document_hold_it() -> None:
         ("=?utf-8?q?xdm/1=2E0/ddm+CR_d=C3=A9taill=C3=A9?= fictive rose mireille 05/03/1979", set()),
         ("XDM/1.0/DDM+Lettre FICTIVE-ROSE MIREILLE 06/03/1979", {"document.other_patient"}),
         ("XDM/1.0/DDM+Lettre PATTROIS PAULE 05/03/1979", {"mail.subject.name"}),
+        ("XDM/1.0/DDM+Lettre FICTIVE-ROSE MIREILLE 02/03/2026", {"mail.subject.date"}),
         ("XDM/1.0/DDM+2 documents PATTROIS PAULE", set()),
         ("Lettre du 06/03/1979", set()),
     ],

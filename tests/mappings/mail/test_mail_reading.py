@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
+from filled_items import REPORT_ITEM
 from hprim_files import coded, medecin, oru, with_line
 from mails import (
     DOCTOR,
@@ -20,9 +23,10 @@ from mails import (
 )
 from xdm_archives import PDF, archive, cda, entry, metadata, xdm
 
+from mappings.contracts import WriteContext
 from mappings.mail import FORMAT
 from mappings.mail.wording import says_something
-from mappings.registry import detect
+from mappings.registry import detect, format_named
 from schemas.identity import PatientIdentity
 from schemas.item import LabReportItem
 
@@ -126,6 +130,24 @@ def test_the_hprim_of_a_cda_of_the_same_results_is_kept_beside_it() -> None:
     letter = medecin("Texte fictif", header=with_line(2, "PATTROIS"))
     reading = read(mail(text(ENCLOSED), attached(cda(), "c.xml"), attached(letter, "r.hpr")))
     assert "mail.patients.several" in codes(reading), "beside a document, another person is an alarm"
+
+
+def test_results_in_hprim_and_as_cda_are_read_from_the_cda() -> None:
+    context = WriteContext(now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC), identity="R1")
+    report = REPORT_ITEM.model_copy(update={"content": REPORT_ITEM.content.model_copy(update={"attachments": ()})})
+    cr_bio, hprim = (format_named(name).write(report, context).content for name in ("cda", "hprim-sante"))
+    reading = read(mail(text(ENCLOSED), attached(cr_bio, "cr.xml"), attached(hprim, "r.hpr")))
+    assert [one.kind for one in reading.items] == ["lab_report", "document"]
+    assert codes(reading) == {"mail.twin"}
+    assert files(documents(reading)[0])[-1] == hprim
+
+
+def test_the_same_document_twice_is_one() -> None:
+    twice = read(mail(text(ENCLOSED), attached(xdm(), "IHE_XDM.ZIP"), attached(xdm(), "IHE_XDM(1).ZIP")))
+    beside = read(mail(text(ENCLOSED), attached(cda(), "DOC00001.XML"), attached(xdm(), "IHE_XDM.ZIP")))
+    for reading in (twice, beside):
+        assert [one.kind for one in reading.items] == ["document"]
+        assert codes(reading) == {"mail.twin"}
 
 
 def test_a_mail_of_a_person_is_a_note() -> None:

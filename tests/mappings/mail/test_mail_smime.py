@@ -246,6 +246,25 @@ def test_a_document_goes_signed_and_encrypted_too(pki: Pki) -> None:
     assert files(documents(reading)[0]) == [cda(), PDF]
 
 
+def test_a_signed_part_beside_others_is_verified_too(pki: Pki) -> None:
+    """A list or a gateway wrapped the mail, and added its own words below."""
+    signed = pki.signed().removeprefix(header())
+    for part, expected in (
+        (signed, "mail.signature.good"),
+        (signed.replace(b"mieux", b"moins"), "mail.signature.invalid"),
+    ):
+        reading = read(mail(part, text("Pied de page")), pki.reading, received_at=NOW)
+        assert codes(reading) == {expected}
+        assert notes(reading)[0].content.text is not None
+    sealed = attached(b"0", "smime.p7m", "application/pkcs7-mime")
+    reading = read(mail(text("Voir la pièce."), sealed), pki.reading, received_at=NOW)
+    assert codes(reading) == {"mail.decryption.failed"}
+    assert files(notes(reading)[0]) == [b"0"]
+    assert codes(read(mail(*[sealed] * 30), pki.reading)) == {"mail.decryption.failed", "mail.parts.left"}
+    certificate = read(mail(text("x"), sealed, Subject="HNET.1/CER/x"), pki.reading)
+    assert files(notes(certificate)[0]) == [b"0"]
+
+
 def test_keys_that_cannot_be_used_are_an_error_of_the_settings(pki: Pki) -> None:
     content = written(pki, encrypted=True)
     other = Pki()
