@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,7 +9,7 @@ from mappings.contracts import FormatError, ReadContext
 from mappings.mail.bodies import decoded, text_of
 from mappings.mail.classify import MailKind
 from mappings.mail.envelope import HNET_MESSAGE, Envelope
-from mappings.mail.files import FileKind, MailFile, file_of, hprim_format, read_file, read_hprim
+from mappings.mail.files import FileKind, MailFile, file_of, hprim_format, read_file
 from mappings.mail.gathering import gather
 from mappings.mail.liaison import NAME, note_item
 from mappings.mail.mime import LIMITS, PARTLY_READ, Part, parse
@@ -67,10 +66,10 @@ class Letter:
         """Give every document of the mail and of those in it to the reader, then the note."""
         before = len(self.reader.items)
         self._unwrap()
-        texts = self._texts()
         files = [self._file(part) for part in self.parts.files]
         kept = [one for one in files if one is not None]
         names = {one.part.filename: one.content for one in kept if one.part.filename}
+        texts = self._texts(names)
         for file in kept:
             self._open(file, names)
         self.found = paired(self.found, self.notes)
@@ -99,7 +98,7 @@ class Letter:
 
     # --- text
 
-    def _texts(self) -> list[str]:
+    def _texts(self, names: dict[str, bytes]) -> list[str]:
         """Read the texts; one that is HPRIM, or encrypted in the way of Apicrypt, is read as that."""
         told = HNET_MESSAGE.match(self.envelope.subject) is not None
         texts: list[str] = []
@@ -108,19 +107,10 @@ class Letter:
             if b"$APICRYPT" in content[:4096]:
                 self._apicrypt(part)
             elif part.media_type == "text/plain" and hprim_format(content, _HNET_BODY if told else _ANY_BODY):
-                self._hprim_text(part, content)
+                self._structured(MailFile(part, content, FileKind.HPRIM), names)
             else:
                 texts.append(text_of(part, self.notes))
         return [text for text in texts if text]
-
-    def _hprim_text(self, part: Part, content: bytes) -> None:
-        file = MailFile(part, content, FileKind.HPRIM)
-        context = dataclasses.replace(self.context, charset=None, filename=None, siblings={})
-        try:
-            self._take(file, read_hprim(content, context).items)
-        except FormatError as problem:
-            self.notes.error(problem.code, f"{part.where} {problem.where}".strip(), problem.message)
-            self._loose(file)
 
     def _apicrypt(self, part: Part) -> None:
         message = "this part is encrypted with Apicrypt, whose own program alone decrypts it"
