@@ -18,7 +18,9 @@ from mappings.mail.reports import read_report
 from mappings.mail.smime import open_layers
 from mappings.notes import Notes
 from schemas.item import Item, Provenance, ReceiptItem
+from schemas.mailboxes import is_patient_address
 
+_ADDRESSED = ("To", "Cc", "Reply-To")
 _UNUSED = ("X-MSS-NIL", "Comments", "Keywords", "Organization", "Sensitivity")
 
 
@@ -44,6 +46,10 @@ class _Reader:
         envelope = envelope_of(mail)
         for name in _UNUSED:
             self.notes.leave(name, mail.headers.text(name))
+        for name in _ADDRESSED:
+            for one in mail.headers.mailboxes(name):
+                if is_patient_address(one.address):
+                    self.notes.leave(name, one.address)
         if envelope.message_id is None:
             self.notes.warning("mail.message_id.missing", "Message-ID", "the mail has no identity of its own")
         kind = self.read_mail(mail, "", 0)

@@ -203,6 +203,17 @@ def test_the_mail_of_a_patient_names_a_number_and_no_trait() -> None:
     assert item.content.sender_name == "Leo TESTROSE"
 
 
+def test_the_address_of_a_patient_goes_on_with_no_document() -> None:
+    """It is an INS, and nobody has said that this one may be used."""
+    content = mail(text(), attached(xdm(), "IHE_XDM.ZIP"), To=f"{DOCTOR}, {PATIENT_ADDRESS}", Reply_To=PATIENT_ADDRESS)
+    reading = read(content)
+    for item in reading.items:
+        people = [one.professional for one in item.recipients if one.professional is not None]
+        assert [one.value for person in people for one in person.telecoms] == [DOCTOR]
+    assert documents(reading)[0].content.reply_to is None
+    assert {(one.where, one.text) for one in reading.unread} >= {("To", PATIENT_ADDRESS), ("Reply-To", PATIENT_ADDRESS)}
+
+
 @pytest.mark.parametrize(
     ("changes", "closed"),
     [({"X_MSS_MES": "FIN"}, True), ({"Subject": "[FIN]"}, True), ({"Subject": "[fin]"}, False), ({}, False)],
