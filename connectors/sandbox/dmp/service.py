@@ -19,6 +19,7 @@ from lxml import etree
 
 from connectors.sandbox.dmp import answers, envelope, names, patients, queries
 from connectors.sandbox.dmp.deposits import register
+from connectors.sandbox.dmp.lot_signature import signature_problems
 from connectors.sandbox.dmp.lots import Content, lot_problems
 from connectors.sandbox.dmp.metadata import Submission, read_submission
 from connectors.sandbox.dmp.names import clark
@@ -285,6 +286,8 @@ class DmpService:
         asked = body.find(clark(names.LCM, "SubmitObjectsRequest"))
         submission = _submission(asked, "XDSRepositoryMetadataError")
         found = list(lot_problems(submission, contents, caller.patient, self.checks))
+        if self.checks.lot_signature:
+            found += signature_problems(submission, contents, self._authority)
         if not all(one.warning for one in found):
             raise RegistryRefused(found)
         register(self.store, submission, contents, caller.owner, self.checks)
