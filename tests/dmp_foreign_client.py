@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -450,6 +451,14 @@ class Foreign:
         return xades(lot, self.signer)
 
 
+@cache
+def key_of(signer: Pair) -> rsa.RSAPrivateKey:
+    """Load a key once: it is checked at length each time."""
+    key = serialization.load_pem_private_key(signer.key.read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
 def xades(lot: Lot, signer: Pair) -> bytes:
     """Sign as the official sample does, in SHA-256; every piece is text whose canonical form is itself."""
     ds, etsi = "http://www.w3.org/2000/09/xmldsig#", "http://uri.etsi.org/01903/v1.1.1#"
@@ -483,9 +492,7 @@ def xades(lot: Lot, signer: Pair) -> bytes:
         '<SignatureMethod Algorithm="http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"></SignatureMethod>'
         f"{references}</SignedInfo>"
     )
-    key = serialization.load_pem_private_key(signer.key.read_bytes(), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    value = base64.b64encode(key.sign(info.encode(), padding.PKCS1v15(), hashes.SHA256())).decode()
+    value = base64.b64encode(key_of(signer).sign(info.encode(), padding.PKCS1v15(), hashes.SHA256())).decode()
     return (
         f'<Signature xmlns="{ds}" Id="S0">{info}<SignatureValue>{value}</SignatureValue><KeyInfo><X509Data>'
         f"<X509Certificate>{base64_of(signer.certificate)}</X509Certificate></X509Data></KeyInfo>"
@@ -505,7 +512,7 @@ def signed_assertion(text: str, signer: Pair) -> str:
         c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
     ).sign(
         root,
-        key=signer.key.read_bytes(),
+        key=key_of(signer),
         cert=signer.certificate.read_text(),
         reference_uri=f"#{root.get('ID')}",
         id_attribute="ID",

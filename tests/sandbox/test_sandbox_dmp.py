@@ -15,8 +15,8 @@ ROSES = {"$XDSDocumentEntryPatientId": f"'{ROSE_CX}'", "$XDSDocumentEntryStatus"
 
 
 @pytest.fixture
-async def dmp(tmp_path: Path) -> AsyncIterator[DmpSandbox]:
-    async with DmpSandbox(tmp_path, tls=False) as sandbox:
+async def dmp(dmp_folder: Path) -> AsyncIterator[DmpSandbox]:
+    async with DmpSandbox(dmp_folder, tls=False) as sandbox:
         yield sandbox
 
 

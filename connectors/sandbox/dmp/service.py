@@ -286,7 +286,7 @@ class DmpService:
         asked = body.find(clark(names.LCM, "SubmitObjectsRequest"))
         submission = _submission(asked, "XDSRepositoryMetadataError")
         found = list(lot_problems(submission, contents, caller.patient, self.checks))
-        if self.checks.lot_signature:
+        if self.checks.lot_signature and all(one.warning for one in found):
             found += signature_problems(submission, contents, self._authority)
         if not all(one.warning for one in found):
             raise RegistryRefused(found)
