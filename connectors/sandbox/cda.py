@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 from xml.sax.saxutils import escape, quoteattr
 
@@ -137,12 +137,13 @@ def consultation_report(
     )
     visit = '<code code="AMB" displayName="Ambulatoire" codeSystem="2.16.840.1.113883.5.4"/>'
     performer = _entity("assignedEntity", practitioner, _PHYSICIAN, _PRACTICE, sector=True)
-    event = _event(visit, _span(at, at), at, performer)
+    span = _span(at - timedelta(minutes=20), at)
+    event = _event(visit, span, at, performer)
     if replaces is not None:
         parent = f'<parentDocument><id root="{oid_of(replaces)}"/></parentDocument>'
         event += f'<relatedDocument typeCode="RPLC">{parent}</relatedDocument>'
     text = f'<nonXMLBody><text mediaType="application/pdf" representation="B64">{body}</text></nonXMLBody>'
-    return _document(header, event, _encounter(visit, _span(at, at), _PRACTICE), text)
+    return _document(header, event, _encounter(visit, span, _PRACTICE), text)
 
 
 def cr_bio(report: Report, *, version: int = 1) -> bytes:

@@ -28,7 +28,7 @@ _THERE = click.Path(path_type=Path, file_okay=False, exists=True)
     help="Where its documents and certificates are kept; what is there is taken up again.",
 )
 @click.option(
-    "--schemas", type=_THERE, help="Folder of the public XSD (IHE/, ebRS/, HL7V3/): messages are held to them."
+    "--schemas", type=_THERE, help="Folder of the public XSD (IHE, ebRS, HL7V3, saml): messages are held to them."
 )
 @click.option(
     "--value-sets", type=_THERE, help="Folder of the ANS's value sets (JDV_J07….xml): codes are held to them."

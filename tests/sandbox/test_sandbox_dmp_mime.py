@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from connectors.sandbox.dmp.mime import MalformedMultipart, MultipartReader, PartBegins, PartData, PartEnds
 
@@ -36,6 +36,7 @@ def is_content(content: bytes) -> bool:
     return not any(line.startswith(b"--") or not line.split(b"\r\n")[0].strip(b" \t") for line in lines)
 
 
+@settings(deadline=None)
 @given(st.lists(NASTY.filter(is_content), min_size=1, max_size=4), st.data())
 def test_any_cut_gives_the_parts_that_were_packed(contents: list[bytes], data: st.DataObject) -> None:
     body = b"preamble"

@@ -68,7 +68,7 @@ def whole(time: str) -> str:
     return time + "20300101000000"[len(time) :]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(DOCUMENT, min_size=1, max_size=4),
     st.lists(CODES, min_size=1, max_size=2, unique=True),

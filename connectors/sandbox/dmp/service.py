@@ -213,6 +213,9 @@ class DmpService:
     def _done(self, call: Call, request: envelope.Request, asked: Transaction, trouble: Trouble | None) -> Done:
         vihf = VihfChecks(self._authority, self._now, call.connection) if self.checks.vihf else None
         caller = self._known(read_caller(request.security, vihf))
+        if self.schemas is not None and request.security is not None:
+            for one in self.schemas.vihf_problems(request.security[0]):
+                raise FaultRaised(f"the VIHF breaks the schema of SAML 2.0 ({one})")
         broken = self.schemas.problems(request.body) if self.schemas is not None else []
         try:
             if broken:
