@@ -6,26 +6,30 @@ means that it may have left, and it is then not sent again but said.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable
-from datetime import datetime
 
 from connectors.contracts import Delivered, Outcome, Reference, ReferenceKind, Retry, Services
-from connectors.mssante.heads import domain_of, within
+from connectors.mssante.heads import within
 from connectors.mssante.mailbox import Mailbox, MailboxFault
 from connectors.mssante.pickup import Hand, Thread
 from connectors.mssante.settings import MssanteSourceSettings
 from connectors.mssante.submission import Envelope, Submission
 from connectors.reporting import Reporter
-from schemas.finding import Finding
+from mappings.mail.mdn import Failure, Mdn, NoMdn, write_mdn
 
 ATTEMPTS = 12
 """Looks at which a notification that cannot leave is tried, before the mail is filed without."""
 
 BEGUN, SENT = b"begun", b"sent"
 
-Compose = Callable[[bytes, str, Finding | None, datetime], bytes | None]
-"""Makes the notification of a mail (its bytes, our address, why it was refused or None, the moment), or None."""
+CODES = {
+    "mail.ins.missing": "903",
+    "cda.ins.traits": "904",
+    "cda.ins.withheld": "905",
+    "xdm.ins.withheld": "905",
+}
+"""Codes of the guide (ERR-5) by the code of the finding for which a mail was refused; any other is 906."""
 
 
 class Answering:
@@ -39,7 +43,6 @@ class Answering:
         mailbox: Mailbox,
         thread: Thread,
         report: Reporter,
-        compose: Compose,
     ) -> None:
         self._name = name
         self._settings = settings
@@ -47,7 +50,6 @@ class Answering:
         self._mailbox = mailbox
         self._thread = thread
         self._report = report
-        self._compose = compose
         self._submission = Submission(settings.answers, services.now) if settings.answers is not None else None
 
     async def close(self) -> None:
@@ -57,8 +59,8 @@ class Answering:
 
     async def settle(self, hand: Hand) -> tuple[bool, bool]:
         """Answer a mail whose outcome is known: whether nothing is left to do, and whether a notification left."""
-        recipient = self._wish(hand)
-        if self._submission is None or recipient is None:
+        settings = self._settings.answers
+        if self._submission is None or settings is None or not hand.head.notify or hand.refused_at_the_door:
             return True, False
         key = "mdn/" + hashlib.sha256(hand.control_id.encode()).hexdigest()[:32]
         kept = await self._services.memory.recall(key)
@@ -74,14 +76,32 @@ class Answering:
             if fault.kind == "gone":
                 return True, False
             raise
-        sender = (self._settings.answers or self._settings).account
-        content = self._compose(original, sender, hand.rejection, self._services.now())
-        if content is None:
+        mdn = await asyncio.to_thread(self._write, original, key, hand)
+        if isinstance(mdn, NoMdn):
+            if mdn is not NoMdn.REPORT:
+                said = f"the sender of a mail asked for a reading notification that may not be sent ({mdn.value})"
+                self._report("mssante.answer.not_allowed", self._name, said)
             return True, False
         await self._services.memory.keep(key, BEGUN)
-        name = Reference(ReferenceKind.ENVELOPE_ID, f"mdn-{key[4:]}")
-        outcome = await self._submission.send(Envelope(sender, (recipient,), name.value, (name,)), content)
+        sender = "" if self._settings.answers_sender == "null" else settings.account
+        name = Reference(ReferenceKind.ENVELOPE_ID, key.replace("/", "-"))
+        outcome = await self._submission.send(Envelope(sender, (mdn.recipient,), name.value, (name,)), mdn.content)
         return await self._after(outcome, key, hand)
+
+    def _write(self, original: bytes, key: str, hand: Hand) -> Mdn | NoMdn:
+        """Write the notification; the same mail gives the same one, Message-ID included."""
+        settings = self._settings.answers or self._settings
+        rejection = hand.rejection
+        return write_mdn(
+            original,
+            mailbox=settings.account,
+            identity=key,
+            now=self._services.now(),
+            allowed=lambda domain: within(domain, self._settings.allowed_domains),
+            failure=None if rejection is None else Failure(CODES.get(rejection.code, "906")),
+            nil=self._settings.answers_nil,
+            legacy=self._settings.answers_legacy,
+        )
 
     async def _after(self, outcome: Outcome, key: str, hand: Hand) -> tuple[bool, bool]:
         if isinstance(outcome, Delivered):
@@ -101,18 +121,3 @@ class Answering:
                 return False, False
         self._report("mssante.answer.failed", self._name, f"a reading notification was not sent: {outcome.detail}")
         return True, False
-
-    def _wish(self, hand: Hand) -> str | None:
-        """Give who is to be told; None when nobody asks, or when it would tell a stranger (RFC 8098 section 2.1)."""
-        head = hand.head
-        if not head.notify or head.automatic or self._submission is None:
-            return None
-        [first, *more] = head.notify
-        known = {author.lower() for author in head.authors}
-        if head.return_path:
-            known = {head.return_path.lower()}
-        if more or first.lower() not in known or not within(domain_of(first), self._settings.allowed_domains):
-            said = "a reading notification was asked for another address than the sender's: not sent"
-            self._report("mssante.answer.elsewhere", self._name, said)
-            return None
-        return first

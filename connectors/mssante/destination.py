@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 
 from connectors.contracts import Delivered, Hold, Outcome, Parcel, Reference, ReferenceKind, Refused, Retry, Services
-from connectors.mssante.heads import domain_of, read_head, within
+from connectors.mssante.heads import read_head, within
 from connectors.mssante.settings import MssanteDestinationSettings
 from connectors.mssante.submission import Envelope, Submission
 from schemas.finding import Finding, Severity
+from schemas.mailboxes import domain_of
 
 LONGEST_LINE = 998
 """Bytes of a line without its end (RFC 5321 section 4.5.3.1.6): servers cut longer ones, which changes the mail."""

@@ -51,11 +51,6 @@ def read_head(content: bytes) -> Head:
     )
 
 
-def domain_of(address: str) -> str:
-    """Give the domain of an address, lower case; "" when it has none."""
-    return address.rpartition("@")[2].strip().strip(".").lower() if "@" in address else ""
-
-
 def within(domain: str, allowed: Iterable[str]) -> bool:
     """Say whether a domain is one of those allowed, or under one."""
     return any(domain == name or domain.endswith("." + name) for name in allowed)

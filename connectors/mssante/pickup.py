@@ -6,19 +6,20 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from connectors.contracts import Inbound, Inbox, Receipt, Refusal, Services
 from connectors.mssante.doubles import Doubles
-from connectors.mssante.heads import HEAD, Head, domain_of, read_head, within
+from connectors.mssante.heads import HEAD, Head, read_head, within
 from connectors.mssante.mailbox import Mailbox, MailboxFault, Waiting
 from connectors.mssante.settings import MssanteSourceSettings
 from connectors.reporting import Reporter
 from connectors.spool import SpoolFile
 from schemas.finding import Finding, Severity
+from schemas.mailboxes import domain_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +49,10 @@ class Thread:
 
 @dataclass(slots=True)
 class Hand:
-    """A mail that the journal has. `concluded` once it was read: `rejection` says why it was refused, if it was."""
+    """A mail that the journal has. `concluded` once it was read: `rejection` says why it was refused, if it was.
+
+    `refused_at_the_door` when we refused it without reading: it is then not answered.
+    """
 
     uid: int
     control_id: str
@@ -57,7 +61,8 @@ class Hand:
     rejection: Finding | None = None
     concluded: bool = False
     attempts: int = 0
-    notified: bool = field(default=False)
+    notified: bool = False
+    refused_at_the_door: bool = False
 
 
 @dataclass(slots=True)
@@ -118,7 +123,15 @@ class Pickup:
                 await asyncio.shield(spool.discard())
             raise
         self._failures.pop(mail.uid, None)
-        return Hand(mail.uid, known.control_id, fetched.head, receipt, refusal, concluded=refusal is not None)
+        return Hand(
+            mail.uid,
+            known.control_id,
+            fetched.head,
+            receipt,
+            refusal,
+            concluded=refusal is not None,
+            refused_at_the_door=refusal is not None,
+        )
 
     async def _fetch(self, mail: Waiting, spool: SpoolFile | None) -> tuple[_Fetched, Finding | None]:
         """Fetch a mail; gives why it is to be refused, when that is known by now."""

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, ByteSize, Field, SecretStr, model_validator
 from connectors.address import PeerAddress
 from connectors.contracts import Settings
 from connectors.tls import ClientTls
+from schemas.mailboxes import is_patient_address
 
 KIB = 1024
 MIB = 1024 * KIB
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Suites of TLS 1.2 that are taken, beside those of TLS 1.3 (fact sheet mssante §2, ECO.1.1.3)."""
 
-PATIENT_DOMAIN = "patient.mssante.fr"
 _INS = re.compile(r"^\d{6}[\dAB]\d{6,8}$", re.IGNORECASE)
 
 
@@ -27,7 +27,7 @@ def _mailbox_address(text: str) -> str:
     local, at, domain = text.strip().rpartition("@")
     if not at or not local or not domain or any(mark in text.strip() for mark in " <>,;\r\n\t"):
         raise ValueError("write it as a mail address, such as resultats@ch-exemple.mssante.fr")
-    if domain.lower() == PATIENT_DOMAIN or _INS.match(local):
+    if is_patient_address(text) or _INS.match(local):
         raise ValueError("this is a patient's mailbox (its address holds an INS): a router has no business in it")
     return text.strip()
 
@@ -190,6 +190,17 @@ class MssanteSourceSettings(Operator):
         None,
         description="Submission server by which reading notifications (MDN) that a sender asks for are answered; "
         "unset: never.",
+    )
+    answers_sender: Literal["null", "account"] = Field(
+        "null",
+        description="Envelope sender of these notifications: the null path that RFC 8098 asks for, or the account where "
+        "the operator refuses it.",
+    )
+    answers_nil: str = Field(
+        "", pattern=r"^[A-Za-z0-9._/-]{0,64}$", description="Reference number of the product (X-MSS-NIL) they bear."
+    )
+    answers_legacy: bool = Field(
+        False, description="Write errors as before guide 1.1.3, inside `Disposition`: for senders that read no other."
     )
 
     @property

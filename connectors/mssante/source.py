@@ -17,8 +17,7 @@ from collections.abc import Sequence
 import orjson
 
 from connectors.contracts import Inbox, NotAccepted, Services
-from connectors.mssante.answering import Answering, Compose
-from connectors.mssante.composing import compose_mdn
+from connectors.mssante.answering import Answering
 from connectors.mssante.mailbox import Mailbox, MailboxFault, Waiting
 from connectors.mssante.pickup import Hand, Pickup, Thread
 from connectors.mssante.settings import MssanteSourceSettings
@@ -43,9 +42,7 @@ CURSOR = "cursor"
 class MssanteSource:
     """One folder of one mailbox."""
 
-    def __init__(
-        self, name: str, settings: MssanteSourceSettings, services: Services, *, compose: Compose = compose_mdn
-    ) -> None:
+    def __init__(self, name: str, settings: MssanteSourceSettings, services: Services) -> None:
         self.name = name
         self._settings = settings
         self._services = services
@@ -53,7 +50,7 @@ class MssanteSource:
         self._mailbox = Mailbox(settings)
         self._thread = Thread(name)
         self._pickup = Pickup(settings, services, self._mailbox, self._thread, self._report, name)
-        self._answering = Answering(name, settings, services, self._mailbox, self._thread, self._report, compose)
+        self._answering = Answering(name, settings, services, self._mailbox, self._thread, self._report)
         self._hands: dict[int, Hand] = {}
         self._reading: dict[int, asyncio.Task[None]] = {}
         self._validity = 0

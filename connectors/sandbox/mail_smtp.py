@@ -16,6 +16,8 @@ from typing import Any, Protocol
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 _DSN = re.compile(r"\s+(RET|ENVID|NOTIFY|ORCPT)=(\S+)", re.IGNORECASE)
+_NULL_PATH = re.compile(r"FROM:\s*<>", re.IGNORECASE)
+NULL_PATH = "<>"
 _XTEXT = re.compile(r"\+([0-9A-F]{2})")
 
 # It writes every address at the level INFO; a patient's address holds an INS, even here.
@@ -102,7 +104,13 @@ class SubmissionServer(SMTP):
         """MAIL FROM, with RET and ENVID."""
         plain, wishes = _parted(arg)
         self.wishes = Submitted("", "", [], b"", envelope_id=_from_xtext(wishes.get("ENVID", "")))
-        await super().smtp_MAIL(plain)
+        if plain is None or not _NULL_PATH.match(plain):
+            await super().smtp_MAIL(plain)
+        elif not await self.check_helo_needed() and not await self.check_auth_needed("MAIL"):
+            # aiosmtpd takes no null path, which notifications have (RFC 8098 section 3).
+            assert self.envelope is not None  # noqa: S101 - a session is under way
+            self.envelope.mail_from = NULL_PATH
+            await self.push("250 2.1.0 Ok")
 
     async def smtp_RCPT(self, arg: str | None) -> None:  # noqa: N802 - the same
         """RCPT TO, with NOTIFY and ORCPT."""
@@ -205,7 +213,7 @@ class Handler:
                 await self._closing.wait()
                 return "421 4.3.2 Closing"
         mail = server.wishes or Submitted("", "", [], b"")
-        mail.login, mail.sender, mail.content = str(session.auth_data), envelope.mail_from or "", content
+        mail.login, mail.sender, mail.content = str(session.auth_data), _path(envelope), content
         mail.recipients = list(envelope.rcpt_tos)
         mail.session = self._number(server)
         self._exchange.submitted(mail)
@@ -264,6 +272,11 @@ async def serve_submission(
         return made
 
     return Listener(await loop.create_server(connection, "127.0.0.1", port), connections)
+
+
+def _path(envelope: Envelope) -> str:
+    sender = envelope.mail_from or ""
+    return "" if sender == NULL_PATH else sender
 
 
 def _parted(arg: str | None) -> tuple[str | None, dict[str, str]]:
