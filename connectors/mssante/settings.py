@@ -193,8 +193,8 @@ class MssanteSourceSettings(Operator):
     )
     answers_sender: Literal["null", "account"] = Field(
         "null",
-        description="Envelope sender of these notifications: the null path that RFC 8098 asks for, or the account where "
-        "the operator refuses it.",
+        description="Envelope sender of these notifications: the null path, as RFC 8098 asks, or the account where the "
+        "operator refuses that.",
     )
     answers_nil: str = Field(
         "", pattern=r"^[A-Za-z0-9._/-]{0,64}$", description="Reference number of the product (X-MSS-NIL) they bear."

@@ -80,6 +80,10 @@ class MailOperator:
             await listener.close()
         self._listeners = []
 
+    def release(self) -> None:
+        """Answer those whom the mood `hang` made wait."""
+        self._closing.set()
+
     async def drop(self) -> None:
         """End the IMAP connections, as an operator does that restarts."""
         for listener in self._listeners:
