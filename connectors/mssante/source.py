@@ -180,13 +180,13 @@ class MssanteSource:
         waiting = await self._thread(self._mailbox.waiting, self._done_up_to)
         await self._tell_figures()
         self._watching(len(waiting))
+        self._ready()
         await self._take_all(inbox, waiting)
         await self._await_readings()
         await self._file()
         if not self._settings.moves:
             await self._advance(waiting)
         self._watching(sum(mail.uid not in self._hands for mail in waiting))
-        self._ready()
         self._count("looks")
 
     def _watching(self, waiting: int) -> None:
