@@ -142,6 +142,7 @@ class Submission:
                     await line.starttls(tls_context=context)
                 await line.ehlo()
                 await self._log_in(line)
+                await line.ehlo()  # what the server can do may depend on who asks: DSN, SIZE
         except BaseException as failure:
             if line is not None:
                 line.close()

@@ -195,12 +195,11 @@ class MailServers:
     def _start(self) -> None:
         _run("postfix", "-c", str(self.folder / "pf/etc"), "start")
         self._relaying = True
-        self.start_imap()
+        self._start_imap()
         for port in (self.ports.relay, self.ports.lmtp, self.ports.submission, self.ports.imaps):
             self._await(port)
 
-    def start_imap(self) -> None:
-        """Start Dovecot; it may have been stopped, as an operator that restarts."""
+    def _start_imap(self) -> None:
         self._dovecot = subprocess.Popen(  # noqa: S603 - the server's own program
             [_path("dovecot"), "-F", "-c", str(self.folder / "dovecot.conf")],
             stdin=subprocess.DEVNULL,
@@ -209,8 +208,12 @@ class MailServers:
         )
         self._await(self.ports.imap)
 
-    def stop_imap(self) -> None:
-        """Stop Dovecot alone."""
+    def kick(self, account: str) -> None:
+        """End the IMAP connections of a mailbox, as an operator does that restarts."""
+        _run("doveadm", "-c", str(self.folder / "dovecot.conf"), "kick", account)
+
+    def _stop_imap(self) -> None:
+        """Stop Dovecot."""
         process, self._dovecot = self._dovecot, None
         if process is not None:
             if process.poll() is None:
@@ -219,7 +222,7 @@ class MailServers:
 
     def stop(self) -> None:
         """Stop both servers."""
-        self.stop_imap()
+        self._stop_imap()
         if self._relaying:
             self._relaying = False
             _run("postfix", "-c", str(self.folder / "pf/etc"), "stop")

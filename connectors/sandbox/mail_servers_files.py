@@ -82,6 +82,9 @@ mail_max_userip_connections = 50
 first_valid_uid = 1
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =
@@ -169,7 +172,6 @@ virtual_mailbox_domains = {", ".join(domains)}
 virtual_transport = lmtp:inet:127.0.0.1:{ports.lmtp}
 default_transport = error:5.7.1 domaine hors liste blanche
 smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_recipient_restrictions = reject_unauth_destination, permit
 smtpd_tls_security_level = none
 message_size_limit = {limit}
 minimal_backoff_time = 5s
