@@ -216,7 +216,8 @@ async def _send(servers: MailServers, mails: int) -> tuple[int, float]:
         nonlocal sent
         for number, content in waiting:
             parcel = Parcel(number, f"bench-{number}", content, "message/rfc822", "mail.eml", 1)
-            sent += isinstance(await destination.send(parcel), Delivered)
+            outcome = await destination.send(parcel)
+            sent += isinstance(outcome, Delivered)
 
     began = time.monotonic()
     await asyncio.gather(*(work() for _ in range(settings.concurrency)))

@@ -29,6 +29,7 @@ from router.web.pages import (
     identities_insi,
     identities_tasks,
     login,
+    mailboxes,
     message,
     messages,
     overview,
@@ -64,6 +65,7 @@ def create_app(context: WebContext) -> FastAPI:
         identities_insi,
         bulk,
         codes,
+        mailboxes,
         records,
     ):
         app.include_router(module.router, include_in_schema=False)
