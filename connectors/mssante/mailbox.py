@@ -100,6 +100,7 @@ class Mailbox:
             said = f"the certificates cannot be loaded ({type(failure).__name__})"
             raise MailboxFault("certificate", said) from None
         address = parse_address(settings.address)
+        kind, what = "unreachable", "the server turned us away"
         try:
             self._client = client = IMAPClient(
                 address.host,
@@ -111,14 +112,16 @@ class Mailbox:
             client.normalise_times = False
             client._imap.debug = 0
             if settings.security == "starttls":
+                kind, what = "tls", "the server offers no STARTTLS"
                 client.starttls(context)
+            kind, what = "login", "the login was refused"
             self._log_in(client)
             client.socket().settimeout(settings.answer_timeout)
             client._timeout = SocketTimeout(settings.connect_timeout, settings.answer_timeout)
         except BaseException as failure:
             self.abort()
             if isinstance(failure, Exception):
-                raise self._opening_fault(failure) from None
+                raise self._opening_fault(failure, kind, what) from None
             raise
         self._select()
 
@@ -158,7 +161,7 @@ class Mailbox:
         elif login.password is not None:
             client.login(user, login.password.get_secret_value())
 
-    def _opening_fault(self, failure: Exception) -> MailboxFault:
+    def _opening_fault(self, failure: Exception, kind: str, what: str) -> MailboxFault:
         if isinstance(failure, TokenFault):
             return MailboxFault("token", str(failure))
         tls = tls_trouble(failure)
@@ -171,7 +174,7 @@ class Mailbox:
         if isinstance(failure, OSError):
             return MailboxFault("unreachable", f"cannot connect: {failure.strerror or type(failure).__name__}")
         if isinstance(failure, LoginError | IMAPClientError | imaplib.IMAP4.error):
-            return MailboxFault("login", f"the login was refused{_code(failure)}")
+            return MailboxFault(kind, f"{what}{_code(failure)}")
         return MailboxFault("unreachable", f"cannot connect ({type(failure).__name__})")
 
     def _select(self) -> None:
