@@ -24,6 +24,7 @@ from router.config.model import (
     RouteSection,
     SourceSection,
     ValidationSection,
+    WatchSection,
     WebSection,
 )
 
@@ -34,6 +35,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[insi]", InsiSection),
     ("[codes]", CodesSection),
     ("[validation]", ValidationSection),
+    ("[watch]", WatchSection),
     ("[web]", WebSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -40,6 +41,8 @@ from router.journal.operations import Notice, Operation, Queued
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
 from router.validation.server import ValidationServer
+from router.watch.telling import Teller
+from router.watch.watching import EVERY, Watching
 from router.web.context import FlowStatus
 from schemas.finding import Finding, Severity
 
@@ -100,7 +103,7 @@ class Engine:
             loaded.place.data / "stylesheets",
             seconds=loaded.configuration.validation.seconds,
         )
-        self._records = JournalRecords(store)
+        self.records = JournalRecords(store)
         self._map_files = MapFiles(loaded.code_maps)
         self.insi = Insi(
             loaded.insi, store, self.submit, now=now, environment=loaded.configuration.identity.environment
@@ -138,10 +141,24 @@ class Engine:
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )
         self._every(3600.0, housekeeping.run)
+        self._every(EVERY, self._watching().run)
         self._start_insi()
         await self._look_at_certificates()
         self._every(DAY_SECONDS, self._look_at_certificates)
         await self._start_sources()
+
+    def _watching(self) -> Watching:
+        section, zone = self._loaded.configuration.watch, ZoneInfo(self._loaded.configuration.web.timezone)
+        return Watching(
+            self.store,
+            self.submit,
+            section,
+            self.flows,
+            Teller(section, zone=zone),
+            zone,
+            self._now,
+            partial(self._trouble, "watch"),
+        )
 
     def _start_insi(self) -> None:
         """Verify INS again from time to time, where INSi is configured and this is wanted."""
@@ -396,7 +413,7 @@ class Engine:
             spawn_every=self._every,
             stopping=stopping,
             memory=JournalMemory(name, self.store, self.writer, self._now),
-            records=self._records,
+            records=self.records,
             folder=self._loaded.place.data,
         )
 
