@@ -10,6 +10,7 @@ SANDBOXES: dict[str, tuple[str, str]] = {
     "dmp": ("router.cli.sandbox_dmp", "A DMP: registry and repository, written from the specification."),
     "insi": ("router.cli.sandbox_insi", "INSi: who has which INS."),
     "pdsm": ("router.cli.sandbox_pdsm", "A document-sharing server (PDSm, IHE MHD) with faults on demand."),
+    "mssante": ("router.cli.sandbox_mssante", "A mail operator of MSSanté: submission and IMAP, with mailboxes."),
 }
 """Every part: its module (attribute `command_sandbox_<name>`) and its line of help."""
 
@@ -37,4 +38,10 @@ class SandboxGroup(click.Group):
 
 @click.group("sandbox", cls=SandboxGroup)
 def command_sandbox() -> None:
-    """Run a national service or a partner on this machine, with fictitious people; Ctrl-C ends it."""
+    """Serve a simulated partner on this machine until Ctrl-C, and print what to configure to reach it.
+
+    \b
+    Examples:
+      passerelle sandbox insi
+      passerelle sandbox mssante
+    """

@@ -39,6 +39,7 @@ PAGES = (
     "/identities/tasks",
     "/codes",
     "/codes?view=mapped&sender=LABO",
+    "/mailboxes",
     "/notices",
     "/notices?severity=error",
     "/audit",
@@ -77,7 +78,8 @@ async def test_a_page_is_for_those_signed_in(site: Any, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/messages", "/messages/1", "/deliveries", "/identities", "/codes", "/notices", "/audit"]
+    "path",
+    ["/", "/messages", "/messages/1", "/deliveries", "/identities", "/codes", "/mailboxes", "/notices", "/audit"],
 )
 async def test_the_live_part_comes_alone(site: Any, path: str) -> None:
     browser = await site.signed_in()
@@ -89,7 +91,9 @@ async def test_the_live_part_comes_alone(site: Any, path: str) -> None:
     assert check(answer.text).wrong == []
 
 
-@pytest.mark.parametrize("path", ["/", "/messages", "/deliveries", "/notices", "/audit", "/messages/1/why"])
+@pytest.mark.parametrize(
+    "path", ["/", "/messages", "/deliveries", "/mailboxes", "/notices", "/audit", "/messages/1/why"]
+)
 async def test_names_are_masked(site: Any, path: str) -> None:
     browser = await site.signed_in()
     text = (await browser.get(path)).text
