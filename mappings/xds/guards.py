@@ -32,7 +32,7 @@ PREFIX = "dmp.guard."
 SLOT = "urn:x-passerelle:xds:guard"
 """Slot of the request that carries the guards, one value each; it never leaves the router."""
 
-INSISTABLE = frozenset(f"{PREFIX}{name}" for name in ("type", "format", "size", "representatives"))
+INSISTABLE = frozenset(f"{PREFIX}{name}" for name in ("type", "format", "size", "representatives", "former"))
 """Guards that a person may overrule: what our tables, or our settings, may know less well than the DMP does."""
 
 MAJORITY = 18

@@ -108,7 +108,7 @@ def command_check(config: Path) -> int:
     loaded = load(config_file(config))
     click.echo(f"{loaded.path} is valid.")
     for source in loaded.sources:
-        wanted = source.section.format or "recognised by its content"
+        wanted = source.format or "recognised by its content"
         click.echo(f"  source       {source.name}: {source.section.connector}, {wanted}")
     for destination in loaded.destinations:
         click.echo(f"  destination  {destination.name}: {destination.section.connector}, {destination.format}")

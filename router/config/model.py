@@ -241,11 +241,12 @@ class Configuration(Section):
 
 
 class ResolvedSource(Section):
-    """A source whose connector's settings are validated."""
+    """A source whose connector's settings are validated; `format` None is recognised by the content."""
 
     name: str
     section: SourceSection
     settings: Settings
+    format: str | None = None
 
 
 class ResolvedDestination(Section):
