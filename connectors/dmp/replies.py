@@ -111,14 +111,14 @@ def _content(element: etree._Element, parts: Mapping[str, bytes]) -> bytes:
 
 def trouble_of_fault(fault: SoapFault) -> Trouble:
     """Make a trouble of a fault: its innermost known code decides, its text is not repeated."""
-    inner = [meaning_of(code) for code in reversed(fault.codes)]
-    known = next((one for one in inner if not _is_unknown(one)), None)
-    meaning = known or (inner[-1] if inner else meaning_of("Receiver"))
-    if meaning.code == "Sender" and inner[0].code != "Sender":
-        # A subcode that is not known here stands for more than its envelope.
-        meaning = Meaning(inner[0].code, meaning.kind, meaning.en, meaning.fr)
-    if (_is_unknown(meaning) or meaning.code in _GENERAL) and _about_certificates(fault.text):
-        meaning = Meaning(meaning.code, Kind.CALLER, "the DMP refuses our certificate or assertion", meaning.fr)
+    inner = [meaning_of(code) for code in reversed(fault.codes)] or [meaning_of("Receiver")]
+    meaning = next((one for one in inner if not _is_unknown(one)), inner[0])
+    if meaning.code in _GENERAL or _is_unknown(meaning):
+        # A subcode that is not known here says more than what it stands in.
+        kind, said = meaning.kind, meaning.en
+        if _about_us(fault.text):
+            kind, said = Kind.CALLER, "the DMP refuses our certificate, assertion or addressing"
+        return Trouble(inner[0].code, f"{inner[0].code}: {said}", kind)
     return Trouble(meaning.code, meaning.sentence, meaning.kind)
 
 
@@ -126,7 +126,7 @@ def _is_unknown(meaning: Meaning) -> bool:
     return meaning.en.startswith("the DMP refuses, with a code")
 
 
-def _about_certificates(text: str) -> bool:
+def _about_us(text: str) -> bool:
     """Say whether a fault speaks of what identifies us; the DMP's table of codes for this is not public."""
     lowered = text.lower()
     words = ("certificat", "vihf", "assertion", "addressing property", "structure introuvable", "ps et structure")
