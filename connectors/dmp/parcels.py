@@ -109,7 +109,7 @@ def _unique_id(operation: Operation, submission: Submission) -> str | None:
 def related_to(submission: Submission, former_entry: str | None) -> Submission:
     """Name the replaced document by its entry UUID, which the registry wants; None leaves it out of the submission."""
     links = tuple(
-        replace(one, target=former_entry or one.target)
+        replace(one, target=former_entry) if former_entry is not None and one.type == vocabulary.REPLACES else one
         for one in submission.associations
         if one.type != vocabulary.REPLACES or former_entry is not None
     )

@@ -20,7 +20,7 @@ from mappings.xds.ebrim_writing import metadata_xml
 from mappings.xds.entries import Carried, confidentiality_codes, document_entry, submission, submission_set
 from mappings.xds.guards import guard_slots, guards_of
 from mappings.xds.identities import oid_of, source_id_of, unique_id_of
-from mappings.xds.model import Association, Code, DocumentEntry, Slots, Submission, SubmissionSet
+from mappings.xds.model import Association, DocumentEntry, Slots, Submission, SubmissionSet
 from mappings.xds.people import document_authors, patient_id, write_person
 from mappings.xds.signature import signed
 from mappings.xds.travelling import recipients_of, travelling
@@ -110,7 +110,7 @@ def _change(item: DocumentItem, operation: Operation, context: WriteContext, not
         or source_id_of(document.custodian or document.author_organization)[0],
         patient_id=patient_id(patient),
         submission_time=write_time(context.now.isoformat(timespec="seconds"), context.timezone),
-        content_type_code=Code(context.options["content_type"], vocabulary.CONTENT_TYPES)
+        content_type_code=vocabulary.content_type(context.options["content_type"])
         if "content_type" in context.options
         else vocabulary.content_type_of_encounter(None),
         title=document.title,

@@ -392,8 +392,8 @@ async def test_a_replacement_names_the_entry_that_it_replaces(rig: Rig) -> None:
     rig.peer.answers[SEARCH] = references(FORMER)
     assert isinstance(await rig.destination.send(parcel(REPLACEMENT)), Delivered)
     (call,) = rig.peer.of(SUBMIT)
-    assert f'targetObject="{FORMER}"' in call.envelope
-    assert f"urn:oid:{UNIQUE_ID}" not in call.envelope
+    targets = re.findall(r'targetObject="([^"]*)"', call.envelope)
+    assert targets == ["Document01", FORMER, "Signature01", "SubmissionSet01"]
 
 
 async def test_of_several_versions_the_approved_one_is_replaced(rig: Rig) -> None:
