@@ -17,7 +17,7 @@ from connectors.dmp.destination import DmpDestination
 from connectors.dmp.queries import find_documents, get_documents
 from connectors.dmp.settings import DmpDestinationSettings
 from connectors.sandbox.adt import Visit
-from connectors.sandbox.cda import discharge_letter
+from connectors.sandbox.cda import discharge_letter, oid_of
 from connectors.sandbox.dmp import DmpSandbox, Trouble
 from connectors.sandbox.dmp.pki import Pair
 from connectors.sandbox.dmp.population import CLOSED, OPPOSED
@@ -45,7 +45,9 @@ def letter(number: str = "LET1", person: Person = ROSE, *, replaces: str | None 
     )
     text = content.decode()
     at = text.index("<componentOf>")
-    return (text[:at] + parent + text[at:]).replace('<versionNumber value="1"/>', '<versionNumber value="2"/>').encode()
+    text = text[:at] + parent + text[at:]
+    text = text.replace(oid_of(f"{number}-set"), oid_of("LET1-set"))
+    return text.replace('<versionNumber value="1"/>', '<versionNumber value="2"/>').encode()
 
 
 def item(content: bytes, **changes: Any) -> DocumentItem:
