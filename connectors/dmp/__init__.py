@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from connectors.contracts import Connector
 from connectors.dmp.destination import DmpDestination
-from connectors.dmp.settings import DmpDestinationSettings
+from connectors.dmp.settings import DmpDestinationSettings, DmpSourceSettings
+from connectors.dmp.source import DmpSource
 
 CONNECTOR = Connector(
     name="dmp",
     summary="Submits, replaces and deletes documents in the DMP, and retrieves those of others.",
+    source_settings=DmpSourceSettings,
     destination_settings=DmpDestinationSettings,
+    make_source=DmpSource,
     make_destination=DmpDestination,
     format="xds",
     source_format="xds",

@@ -86,6 +86,13 @@ def direct(folder: Path, url: str, **more: Any) -> dict[str, Any]:
     return settings(folder, url, mode="DIRECTE", profile="MD", **more)
 
 
+def pulling(folder: Path, url: str, **more: Any) -> dict[str, Any]:
+    """Give settings of a source, by which a doctor retrieves at full speed."""
+    values = direct(folder, url, per_minute=6000, **more)
+    del values["existence"]
+    return values
+
+
 # --- what came
 
 
