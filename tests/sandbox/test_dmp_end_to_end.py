@@ -10,19 +10,20 @@ from typing import Any
 
 import pytest
 
-from connectors.contracts import Delivered, Hold, Parcel, ReferenceKind, Refused, Retry
+from connectors.contracts import Delivered, FollowedPatient, Hold, Parcel, ReferenceKind, Refused, Retry
 from connectors.dmp.answers import Listed, Retrieved
 from connectors.dmp.client import DmpClient
 from connectors.dmp.destination import DmpDestination
 from connectors.dmp.queries import find_documents, get_documents
-from connectors.dmp.settings import DmpDestinationSettings
+from connectors.dmp.settings import DmpDestinationSettings, DmpSourceSettings
+from connectors.dmp.source import DmpSource
 from connectors.sandbox.adt import Visit
 from connectors.sandbox.cda import discharge_letter, oid_of
 from connectors.sandbox.dmp import DmpSandbox, Trouble
 from connectors.sandbox.dmp.pki import Pair
 from connectors.sandbox.dmp.population import CLOSED, OPPOSED
 from connectors.sandbox.people import PRESCRIBER, ROSE, Person
-from connectors.testing import PlainServices, plain_services
+from connectors.testing import MemoryInbox, PlainRecords, PlainServices, plain_services
 from mappings.cda import FORMAT as CDA
 from mappings.contracts import Environment, ReadContext, WriteContext
 from mappings.xds.format import FORMAT
@@ -259,3 +260,35 @@ async def test_eight_at_once_lose_nothing(rig: Rig) -> None:
     outcomes = await asyncio.gather(*(rig.destination.send(parcel(one, rank)) for rank, one in enumerate(sent)))
     assert all(isinstance(one, Delivered) for one in outcomes)
     assert {one.kind for outcome in outcomes for one in getattr(outcome, "references", ())} >= {ReferenceKind.HASH}
+
+
+async def test_what_others_deposited_is_pulled_once_by_a_doctor(rig: Rig, tmp_path: Path) -> None:
+    recent = datetime.now(UTC) - timedelta(days=3)
+    visit = Visit("SEJ2", "DOS2", recent - timedelta(days=4), discharged_at=recent)
+    content = discharge_letter(ROSE, visit, ["Texte fictif"] * 400, number="LET9", at=recent)
+    sent = item(content)
+    assert isinstance(await rig.destination.send(parcel(sent)), Delivered)
+    values = settings(rig.dmp, mode="DIRECTE", profile="MD").model_dump()
+    source_settings = DmpSourceSettings.model_validate(
+        {name: value for name, value in values.items() if name in DmpSourceSettings.model_fields}
+        | {"per_minute": 6000, "max_document": 1024 * 1024}
+    )
+    records = rig.services.records
+    assert isinstance(records, PlainRecords)
+    records.patients.append(FollowedPatient(1, sent.patient))
+    (tmp_path / "spool").mkdir()
+    inbox = MemoryInbox(tmp_path / "spool")
+    task = asyncio.create_task(DmpSource("dmp", source_settings, rig.services).run(inbox))
+    await inbox.wait_committed(1)
+    assert inbox.contents == [content]
+    reading = FORMAT.read(content, ReadContext(siblings=inbox.messages[0].siblings))
+    assert [one.severity for one in reading.findings if one.severity.value == "error"] == []
+    while not rig.services.health.figures.get("patients"):  # noqa: ASYNC110 - the source tells nobody
+        await asyncio.sleep(0)
+    before = rig.dmp.calls.count("ITI-43")
+    records.names.add((ReferenceKind.UNIQUE_ID, sent.content.document_id or ""))
+    await rig.services.tick()
+    assert rig.dmp.calls.count("ITI-43") == before
+    assert rig.services.health.figures["known"] == 1
+    rig.services.stopping.set()
+    await task
