@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("router.cli.sending", "Send files to a router, as a laboratory would."),
     "patients": ("router.cli.people", "Register the patients that the dossier follows."),
     "insi": ("router.cli.insi", "Ask INSi about a person, to test the access to it."),
+    "dmp": ("router.cli.dmp", "Look into the DMP of a patient, and change what was deposited there."),
     "users": ("router.cli.people", "Accounts of the dashboard and keys of the API."),
     "codes": ("router.cli.codes", "Laboratories' own codes: what is not mapped, mapping it, bringing maps."),
     "messages": ("router.cli.journal", "List messages."),
