@@ -131,8 +131,8 @@ def _sources(configuration: Configuration, lines: _Lines, problems: list[str]) -
         _check_format(section.format, (*at, "format"), lines, problems)
         settings = _settings(connector.source_settings, section.connector_settings, at, lines, problems)
         if settings is not None:
-            read_as = section.format or connector.source_format
-            resolved.append(ResolvedSource(name=name, section=section, settings=settings, format=read_as))
+            implied = connector.source_format
+            resolved.append(ResolvedSource(name=name, section=section, settings=settings, implied_format=implied))
     return resolved
 
 
