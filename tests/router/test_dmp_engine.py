@@ -1,4 +1,4 @@
-"""A real engine between a folder, the sandbox DMP as a hospital's destination, and the same DMP as a doctor's source."""
+"""A real engine between a folder, the sandbox DMP as a hospital's destination, and the same as a doctor's source."""
 
 from __future__ import annotations
 
