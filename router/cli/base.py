@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("router.cli.journal", "List who did what."),
     "bench": ("router.cli.lab", "Measure: acknowledged, delivered, latencies, memory, journal."),
     "prove-no-loss": ("router.cli.lab", "Kill a router under load, again and again, and account for every message."),
+    "sandbox": ("router.cli.sandbox", "Run services of fictitious partners, to test against."),
     "reference": ("router.cli.setting_up", "Print the configuration reference (Markdown)."),
 }
 """Every command: its module (attribute `command_<name>`) and its line of help, known without importing it."""

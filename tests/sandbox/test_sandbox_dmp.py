@@ -10,15 +10,13 @@ from dmp_foreign_client import APPROVED, DIRECT, ROSE_CX, Document, Foreign, Lot
 
 from connectors.sandbox.dmp import DmpSandbox
 from connectors.sandbox.dmp.queries import FIND_DOCUMENTS
-from connectors.sandbox.dmp.rules import Checks
 
-PLAIN = Checks(lot_signature=False)
 ROSES = {"$XDSDocumentEntryPatientId": f"'{ROSE_CX}'", "$XDSDocumentEntryStatus": f"('{APPROVED}')"}
 
 
 @pytest.fixture
-async def dmp(tmp_path: Path) -> AsyncIterator[DmpSandbox]:
-    async with DmpSandbox(tmp_path, tls=False, checks=PLAIN) as sandbox:
+async def dmp(dmp_folder: Path) -> AsyncIterator[DmpSandbox]:
+    async with DmpSandbox(dmp_folder, tls=False) as sandbox:
         yield sandbox
 
 

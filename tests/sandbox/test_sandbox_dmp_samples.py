@@ -33,10 +33,10 @@ SAMPLE_DOCTOR = "899900063480"
 
 
 @pytest.fixture
-async def dmp(tmp_path: Path, shared_data: Path) -> AsyncIterator[DmpSandbox]:
+async def dmp(dmp_folder: Path, shared_data: Path) -> AsyncIterator[DmpSandbox]:
     """As official messages need it: they are of 2019, unsigned, and their document is not the one that was signed."""
     checks = Checks(vihf=False, lot_signature=False, cda_identity=False)
-    async with DmpSandbox(tmp_path, tls=False, checks=checks, schemas=shared_data / "dmp" / "schema") as sandbox:
+    async with DmpSandbox(dmp_folder, tls=False, checks=checks, schemas=shared_data / "dmp" / "schema") as sandbox:
         for key in (SAMPLE_PATIENT, OWN_PATIENT):
             sandbox.store.keep_patient(Patient(key, State.ACTIVE, "TESTEXEMPLE", "FICTIF", "19070525", "F"))
             sandbox.store.authorise(key, Authorisation(SAMPLE_DOCTOR, "VALIDE", treating=False))
@@ -238,9 +238,9 @@ async def test_an_injection_is_no_literal(client: Foreign, shared_data: Path, na
     assert reply.errors == ["XDSStoredQueryParamNumber"]
 
 
-async def test_todays_value_sets_refuse_the_type_code_of_2021(tmp_path: Path, shared_data: Path) -> None:
+async def test_todays_value_sets_refuse_the_type_code_of_2021(dmp_folder: Path, shared_data: Path) -> None:
     checks = Checks(vihf=False, lot_signature=False, values=ValueSets(shared_data / "dmp" / "valuesets"))
-    async with DmpSandbox(tmp_path, tls=False, checks=checks) as dmp:
+    async with DmpSandbox(dmp_folder, tls=False, checks=checks) as dmp:
         reply = await Foreign(dmp.url).post("repository", *sample(shared_data))
         assert set(reply.errors) == {"XDSRegistryMetadataError"}
         assert "f0306f51-975f-434e-a61c-c59651d33983 has a code that is not in its value set" in reply.contexts

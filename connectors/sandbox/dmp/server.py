@@ -28,7 +28,9 @@ from aiohttp import web
 
 from connectors.sandbox.dmp.lots import Content
 from connectors.sandbox.dmp.mime import MalformedMultipart, MultipartReader, PartBegins, PartData, PartEnds
+from connectors.sandbox.dmp.others import deposit
 from connectors.sandbox.dmp.packaging import Package, packaged
+from connectors.sandbox.dmp.page import page
 from connectors.sandbox.dmp.pki import Certificates, certificates_in
 from connectors.sandbox.dmp.population import seed
 from connectors.sandbox.dmp.refusals import NotSoap
@@ -135,17 +137,41 @@ class DmpSandbox:
             for ending in endings:
                 services.router.add_post(f"{self.base}/{ending}", self._handler(service))
         context = self.certificates.server_context() if self.tls else None
-        page = self._pages(web.Application(client_max_size=1 << 20) if self.tls else services)
+        pages = self._pages(web.Application(client_max_size=1 << 20) if self.tls else services)
         port = await self._start(services, self.host, self.port, context)
         origin = f"{'https' if self.tls else 'http'}://{self.host}:{port}"
         self.url = f"{origin}{self.base}"
         self.urls = {service: f"{self.url}/{endings[0]}" for service, endings in self.paths.items()}
         if self.tls:
-            port = await self._start(page, "127.0.0.1", 0, None)
+            port = await self._start(pages, "127.0.0.1", 0, None)
         self.page_url = f"http://127.0.0.1:{port}/"
 
     def _pages(self, app: web.Application) -> web.Application:
+        app.router.add_get("/", self._page)
+        app.router.add_post("/sandbox/trouble", self._plan)
+        app.router.add_post("/sandbox/deposit", self._deposit)
         return app
+
+    async def _page(self, request: web.Request) -> web.Response:
+        _from_here(request)
+        text = await asyncio.to_thread(page, self.store, self.troubles)
+        return web.Response(text=text, content_type="text/html")
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        """Plan a trouble: `{"trouble": "busy", "transaction": "ITI-41", "times": 1}`."""
+        asked = await _asked(request)
+        try:
+            trouble, times = Trouble(str(asked.get("trouble"))), int(str(asked.get("times", 1)))
+        except ValueError:
+            raise web.HTTPBadRequest(text=f"trouble is none of: {', '.join(Trouble)}; times is a number\n") from None
+        self.troubles.plan(trouble, transaction=str(asked.get("transaction", "")), times=times)
+        return web.json_response({"planned": len(self.troubles.planned())})
+
+    async def _deposit(self, request: web.Request) -> web.Response:
+        """Deposit a document of Mme Rose's treating doctor: `{"masked": false}`."""
+        asked = await _asked(request)
+        unique_id = await asyncio.to_thread(deposit, self.store, masked=asked.get("masked") is True)
+        return web.json_response({"uniqueId": unique_id})
 
     async def _start(self, app: web.Application, host: str, port: int, context: ssl.SSLContext | None) -> int:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -275,6 +301,25 @@ class DmpSandbox:
             while (chunk := await asyncio.to_thread(next, chunks, b"")) != b"":
                 await response.write(chunk)
         await response.write(package.tail)
+
+
+def _from_here(request: web.Request) -> None:
+    if not _is_loopback(request.remote or ""):
+        raise web.HTTPForbidden(text="this page is for the machine itself\n")
+
+
+async def _asked(request: web.Request) -> dict[str, object]:
+    _from_here(request)
+    # A page of another site cannot send this type without being asked first.
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="send application/json\n")
+    try:
+        asked = await request.json()
+    except ValueError:
+        raise web.HTTPBadRequest(text="this is no JSON\n") from None
+    if not isinstance(asked, dict):
+        raise web.HTTPBadRequest(text="send a JSON object\n")
+    return asked
 
 
 async def _whole(request: web.Request) -> bytes:

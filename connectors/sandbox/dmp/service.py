@@ -19,6 +19,7 @@ from lxml import etree
 
 from connectors.sandbox.dmp import answers, envelope, names, patients, queries
 from connectors.sandbox.dmp.deposits import register
+from connectors.sandbox.dmp.lot_signature import signature_problems
 from connectors.sandbox.dmp.lots import Content, lot_problems
 from connectors.sandbox.dmp.metadata import Submission, read_submission
 from connectors.sandbox.dmp.names import clark
@@ -212,6 +213,9 @@ class DmpService:
     def _done(self, call: Call, request: envelope.Request, asked: Transaction, trouble: Trouble | None) -> Done:
         vihf = VihfChecks(self._authority, self._now, call.connection) if self.checks.vihf else None
         caller = self._known(read_caller(request.security, vihf))
+        if self.schemas is not None and request.security is not None:
+            for one in self.schemas.vihf_problems(request.security[0]):
+                raise FaultRaised(f"the VIHF breaks the schema of SAML 2.0 ({one})")
         broken = self.schemas.problems(request.body) if self.schemas is not None else []
         try:
             if broken:
@@ -285,6 +289,8 @@ class DmpService:
         asked = body.find(clark(names.LCM, "SubmitObjectsRequest"))
         submission = _submission(asked, "XDSRepositoryMetadataError")
         found = list(lot_problems(submission, contents, caller.patient, self.checks))
+        if self.checks.lot_signature and all(one.warning for one in found):
+            found += signature_problems(submission, contents, self._authority)
         if not all(one.warning for one in found):
             raise RegistryRefused(found)
         register(self.store, submission, contents, caller.owner, self.checks)

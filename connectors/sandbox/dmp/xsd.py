@@ -1,4 +1,4 @@
-"""Messages against the public schemas, in and out, when the user has their folder (`IHE/`, `ebRS/`, `HL7V3/`)."""
+"""Messages against the public schemas, in and out, when the user has their folder (`IHE`, `ebRS`, `HL7V3`, `saml`)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ _FILES = {
 }
 
 
+_SAML = "saml/sstc-saml-schema-assertion-2.0.xsd"
+_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+
+
 class MessageSchemas:
     """The schemas, each compiled when the first message needs it.
 
@@ -34,7 +38,7 @@ class MessageSchemas:
     """
 
     def __init__(self, folder: Path) -> None:
-        missing = sorted({path for path in _FILES.values() if not (folder / path).is_file()})
+        missing = sorted({path for path in (*_FILES.values(), _SAML) if not (folder / path).is_file()})
         if missing:
             raise FileNotFoundError(2, "the schema is not there", str(folder / missing[0]))
         self._folder = folder
@@ -45,9 +49,17 @@ class MessageSchemas:
     def problems(self, body: etree._Element) -> list[str]:
         """Say what a SOAP body's child breaks: line and rule of the processor, without the content."""
         path = _FILES.get(str(body.tag))
-        if path is None:
-            return []
-        alone = _inlined(body)
+        return [] if path is None else self._broken(path, _inlined(body))
+
+    def vihf_problems(self, assertion: etree._Element) -> list[str]:
+        """Say what a VIHF breaks of SAML 2.0; HL7's types in it are none that the SAML schema could know."""
+        made = copy.deepcopy(assertion)
+        for one in made.iter(clark(names.HL7, "Role"), clark(names.HL7, "PurposeOfUse")):
+            if _TYPE in one.attrib:
+                del one.attrib[_TYPE]
+        return self._broken(_SAML, made)
+
+    def _broken(self, path: str, alone: etree._Element) -> list[str]:
         with self._lock:
             if path not in self._compiled:
                 self._compiled[path] = etree.XMLSchema(etree.parse(self._folder / path))
