@@ -22,7 +22,7 @@ from connectors.dmp.existence import ACTION as EXISTENCE_ACTION, Asking, read_ex
 from connectors.dmp.mtom import Malformed, Multipart, Part, write_multipart
 from connectors.dmp.queries import Query, write_query, write_retrieve
 from connectors.dmp.replies import read_document, read_list, read_registry
-from connectors.dmp.rights import Transaction, denial
+from connectors.dmp.rights import Profile, Transaction, denial
 from connectors.dmp.settings import DmpSettings, Mode
 from connectors.dmp.signing import Signer, Unusable, signer_of
 from connectors.dmp.soap import NotAnAnswer, write_envelope
@@ -71,6 +71,12 @@ class DmpClient:
         settings = self._settings
         return denial(transaction, settings.profile, settings.access) if settings.local_rights else None
 
+    @property
+    def submitting(self) -> Transaction:
+        """What submitting is called for this profile: TD2.2 by an employee's card, TD2.1 by all others."""
+        by_card = self._settings.profile is Profile.EMPLOYEE
+        return Transaction.SUBMIT_BY_SECRETARY if by_card else Transaction.SUBMIT
+
     # --- transactions
 
     async def exists(self, ins: Ins) -> Existence | Refusal | Trouble:
@@ -98,7 +104,7 @@ class DmpClient:
         body = provide_and_register(submission, {entry: f"cid:{cid}" for entry, cid in cids.items()})
         parts = [Part(cids[entry], "text/xml; charset=UTF-8", content) for entry, content in documents.items()]
         answer = await self._call(
-            Transaction.SUBMIT, self._settings.repository, SUBMIT, patient, body, parts, changes=True
+            self.submitting, self._settings.repository, SUBMIT, patient, body, parts, changes=True
         )
         return self._registered(answer)
 

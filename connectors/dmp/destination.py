@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.contracts import Delivered, Outcome, Parcel, ReferenceKind, Refused, Retry, Services
+from connectors.contracts import Delivered, Hold, Outcome, Parcel, ReferenceKind, Refused, Retry, Services
 from connectors.dmp.answers import Existence, Listed, Refusal, Registered, Trouble
 from connectors.dmp.changes import status_change, visibility_change
 from connectors.dmp.client import DmpClient
@@ -26,11 +26,12 @@ from connectors.dmp.settings import DmpDestinationSettings
 from connectors.dmp.signing import Unusable
 from connectors.reporting import Reporter
 from mappings.contracts import FormatError
-from mappings.xds.guards import INSISTABLE
+from mappings.xds.guards import INSISTABLE, PREFIX
 from mappings.xds.model import DocumentEntry
 from mappings.xds.writing import DELETED, Operation
 from schemas.finding import Finding, Severity
 
+FORMER = f"{PREFIX}former"
 TIDY_SECONDS = 60.0
 REMEMBERED = 10_000
 """Patients whose existence in the DMP is remembered."""
@@ -78,13 +79,25 @@ class DmpDestination:
             wanted = await asyncio.to_thread(read_parcel, parcel)
         except FormatError as problem:
             return Refused(f"this cannot be sent to the DMP: {problem.message}")
-        outcome = await self._sent(wanted, parcel)
+        key = f"held/{parcel.delivery_id}"
+        accepted = await self._accepted(key) if parcel.insisted else frozenset()
+        outcome = await self._sent(wanted, parcel, accepted)
+        if isinstance(outcome, Hold):
+            shown = accepted | {one.code for one in outcome.findings}
+            await self._services.memory.keep(key, " ".join(sorted(shown)).encode())
+        elif parcel.insisted and not isinstance(outcome, Retry):
+            await self._services.memory.keep(key, None)
         self._note(wanted, outcome)
         return outcome
 
-    async def _sent(self, wanted: Wanted, parcel: Parcel) -> Outcome:
+    async def _accepted(self, key: str) -> frozenset[str]:
+        """Give the guards that a person overrules: those that were shown, where it is legal."""
+        shown = await self._services.memory.recall(key)
+        return frozenset((shown or b"").decode().split()) & INSISTABLE
+
+    async def _sent(self, wanted: Wanted, parcel: Parcel, accepted: frozenset[str]) -> Outcome:
         guards = [*wanted.guards, *self._own_guards(wanted)]
-        standing = [one for one in guards if not (parcel.insisted and one.code in INSISTABLE)]
+        standing = [one for one in guards if one.code not in accepted]
         if standing:
             return held(*standing)
         match wanted.operation:
@@ -93,11 +106,12 @@ class DmpDestination:
             case Operation.VISIBILITY:
                 return await self._change_visibility(wanted)
             case _:
-                return await self._deposit(wanted, parcel)
+                return await self._deposit(wanted, parcel.attempt, accepted)
 
     def _own_guards(self, wanted: Wanted) -> list[Finding]:
         found: list[Finding] = []
-        transaction = Transaction.DELETE if wanted.operation is Operation.DELETE else Transaction.SUBMIT
+        submits = self._client.submitting
+        transaction = Transaction.DELETE if wanted.operation is Operation.DELETE else submits
         denied = None if wanted.operation is Operation.VISIBILITY else self._client.denied(transaction)
         if denied is not None:
             found.append(guard("rights", denied))
@@ -108,8 +122,8 @@ class DmpDestination:
 
     # --- submission
 
-    async def _deposit(self, wanted: Wanted, parcel: Parcel) -> Outcome:
-        if parcel.attempt > 1 or await self._doubts.about(wanted.unique_id, wanted.lot_id):
+    async def _deposit(self, wanted: Wanted, attempt: int, accepted: frozenset[str]) -> Outcome:
+        if attempt > 1 or await self._doubts.about(wanted.unique_id, wanted.lot_id):
             arrived = await self._look_up(wanted, wanted.unique_id)
             if isinstance(arrived, Trouble | Refusal):
                 return self._undecided(arrived, wanted)
@@ -126,7 +140,7 @@ class DmpDestination:
             return refused
         former: Found | None = None
         if wanted.former is not None:
-            looked = await self._former(wanted, parcel)
+            looked = await self._former(wanted, accepted)
             if not isinstance(looked, Found | None):
                 return looked
             former = looked
@@ -231,7 +245,7 @@ class DmpDestination:
         both = [one for one in answer.references if one in set(approved.references)]
         return Found(both[0] if both else answer.references[-1])
 
-    async def _former(self, wanted: Wanted, parcel: Parcel) -> Found | Outcome | None:
+    async def _former(self, wanted: Wanted, accepted: frozenset[str]) -> Found | Outcome | None:
         """Find what is to be replaced; None when a person insists on submitting without it."""
         assert wanted.former is not None  # noqa: S101 - asked about a replacement only
         found = await self._look_up(wanted, wanted.former)
@@ -239,7 +253,7 @@ class DmpDestination:
             return self._undecided(found, wanted)
         status = found.entry.availability_status if found is not None and found.entry is not None else APPROVED
         if found is None or status != APPROVED:
-            if parcel.insisted:
+            if FORMER in accepted:
                 return None
             said = "is not in the DMP" if found is None else "is not its current version there"
             message = f"the document that this one replaces {said}; sent all the same, it goes as a new one"

@@ -1,4 +1,4 @@
-"""What an operator does in the DMP by hand: ask, search, retrieve, delete, mask. The same rights count as elsewhere."""
+"""What an operator does in the DMP by hand: ask, search, retrieve, delete, archive, mask; with the rights of the profile."""
 
 from __future__ import annotations
 
@@ -70,18 +70,29 @@ class Operator:
 
     async def delete(self, ins: Ins, unique_id: str) -> Changed:
         """Delete what this structure, or this person, deposited."""
+        return await self._move(ins, unique_id, Transaction.DELETE, (APPROVED, ARCHIVED), DELETED)
+
+    async def archive(self, ins: Ins, unique_id: str, *, back: bool = False) -> Changed:
+        """Archive a document, or bring it back."""
+        before, after = (ARCHIVED, APPROVED) if back else (APPROVED, ARCHIVED)
+        return await self._move(ins, unique_id, Transaction.ARCHIVE, (before,), after)
+
+    async def _move(
+        self, ins: Ins, unique_id: str, transaction: Transaction, before: tuple[str, ...], after: str
+    ) -> Changed:
+        """Give a document another status; its present one is found by names alone, which every mode may ask for."""
         who = write_ins(ins)
-        for status in (APPROVED, ARCHIVED):
-            versions = await self._client.search(who, get_documents((unique_id,), references=True))
-            if isinstance(versions, Refusal | Trouble):
-                return versions
+        versions = await self._client.search(who, get_documents((unique_id,), references=True))
+        if isinstance(versions, Refusal | Trouble):
+            return versions
+        for status in before:
             held = await self._client.search(who, find_documents(who, statuses=(status,), references=True))
             if isinstance(held, Refusal | Trouble):
                 return held
             entry = next((one for one in versions.references if one in set(held.references)), None)
             if entry is not None:
-                body = status_change(self._lot(who), entry, status, DELETED)
-                return await self._client.change(Transaction.DELETE, who, body)
+                body = status_change(self._lot(who), entry, status, after)
+                return await self._client.change(transaction, who, body)
         return NotThere()
 
     async def show(self, ins: Ins, unique_id: str, code: str, *, hidden: bool) -> Changed:

@@ -111,6 +111,19 @@ def command_delete(ins: str, config: Path, name: str | None, oid: str | None, un
     return _done(found, "deleted")
 
 
+@command_dmp.command("archive")
+@_common
+@click.argument("unique_id")
+@click.option("--back", is_flag=True, help="Bring it back from the archive.")
+def command_archive(ins: str, config: Path, name: str | None, oid: str | None, unique_id: str, back: bool) -> int:
+    """Archive a document, or bring it back (TD3.3d)."""
+    action = "unarchive" if back else "archive"
+    found = _run(
+        config, name, ins, oid, action, unique_id, lambda operator, who: operator.archive(who, unique_id, back=back)
+    )
+    return _done(found, "brought back" if back else "archived")
+
+
 @command_dmp.command("mask")
 @_common
 @click.argument("unique_id")

@@ -126,6 +126,9 @@ def test_an_operator_asks_searches_retrieves_masks_and_deletes(
     assert dmp(place, "mask", place.unique_id) == 0
     assert dmp(place, "mask", place.unique_id, "--remove") == 0
     assert dmp(place, "mask", place.unique_id, "--code", "INVISIBLE_PATIENT") == 2
+    assert dmp(place, "archive", place.unique_id) == 0
+    assert dmp(place, "archive", place.unique_id) == 1
+    assert dmp(place, "archive", place.unique_id, "--back") == 0
     assert dmp(place, "search", name="hospital") == 2
     assert "no right to search" in capsys.readouterr().err
     assert dmp(place, "delete", place.unique_id, "--yes", name="hospital") == 0
@@ -137,7 +140,9 @@ def test_an_operator_asks_searches_retrieves_masks_and_deletes(
         rows = connection.execute(select(tables.audit.c.action, tables.audit.c.target)).all()
     store.close()
     actions = [row.action for row in rows if row.action.startswith("dmp ")]
-    assert {"dmp test", "dmp search", "dmp retrieve", "dmp mask", "dmp unmask", "dmp delete"} <= set(actions)
+    assert {"dmp test", "dmp search", "dmp retrieve", "dmp mask", "dmp unmask", "dmp archive", "dmp delete"} <= set(
+        actions
+    )
     assert ROSE.matricule not in str(rows)
 
 

@@ -331,7 +331,10 @@ async def test_success_with_remarks_and_half_a_success(rig: Rig) -> None:
 async def test_guards_hold_one_finding_a_reason(
     item: DocumentItem, expected: list[str], may_insist: bool, insisted: bool, rig: Rig
 ) -> None:
-    outcome = await rig.destination.send(parcel(item, insisted=insisted))
+    outcome = await rig.destination.send(parcel(item))
+    assert isinstance(outcome, Hold)
+    if insisted:
+        outcome = await rig.destination.send(parcel(item, insisted=True))
     if insisted and may_insist:
         assert isinstance(outcome, Delivered)
         return
@@ -372,14 +375,36 @@ async def test_an_answer_about_another_patient_is_none(rig: Rig) -> None:
 
 
 async def test_what_the_matrix_denies_is_not_sent(rig: Rig) -> None:
-    secretary = rig.make(mode="DIRECTE", profile="CPE")
-    outcome = await secretary.send(parcel())
+    unplanned = {"mode": "DIRECTE", "profile": "MT", "access": "regulation", "purpose": "x", "purpose_label": "x"}
+    outcome = await rig.make(**unplanned).send(parcel())
     assert isinstance(outcome, Hold)
     assert [one.code for one in outcome.findings] == ["dmp.guard.rights"]
-    assert "CPE" in outcome.findings[0].message
+    assert "MT" in outcome.findings[0].message
     assert rig.peer.calls == []
-    trusting = rig.make(mode="DIRECTE", profile="CPE", local_rights=False)
+    trusting = rig.make(**unplanned, local_rights=False)
     assert isinstance(await trusting.send(parcel()), Delivered)
+
+
+async def test_an_employee_submits_by_card(rig: Rig) -> None:
+    secretary = rig.make(mode="DIRECTE", profile="CPE")
+    assert isinstance(await secretary.send(parcel()), Delivered)
+    assert len(rig.peer.of(SUBMIT)) == 1
+
+
+async def test_a_person_overrules_what_was_shown_and_nothing_else(rig: Rig) -> None:
+    memory = rig.services.memory
+    assert isinstance(memory, PlainMemory)
+    rig.peer.answers[EXISTS] = existence(None)
+    asking = rig.make(existence="ask")
+    first = await asking.send(parcel(REPLACEMENT))
+    assert isinstance(first, Hold)
+    assert [one.code for one in first.findings] == ["dmp.guard.no_dmp"]
+    rig.peer.answers[EXISTS] = existence()
+    second = await asking.send(parcel(REPLACEMENT, insisted=True))
+    assert isinstance(second, Hold)
+    assert [one.code for one in second.findings] == ["dmp.guard.former"]
+    assert isinstance(await asking.send(parcel(REPLACEMENT, insisted=True)), Delivered)
+    assert [key for key in memory.values if key.startswith("held/")] == []
 
 
 # --- replacement, deletion, visibility
