@@ -1,4 +1,4 @@
-"""What an operator does in the DMP by hand: ask, search, retrieve, delete, archive, mask; with the rights of the profile."""
+"""What an operator does in the DMP by hand: ask, search, retrieve, delete, archive, mask. Rights are the profile's."""
 
 from __future__ import annotations
 

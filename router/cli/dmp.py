@@ -43,7 +43,7 @@ def command_dmp() -> None:
 
     \b
     Examples:
-      passerelle dmp test 238053523800056
+      passerelle dmp test 238053523800024
       passerelle dmp search - --name dmp < ins.txt
     """
 
