@@ -173,6 +173,17 @@ async def test_mutual_tls_is_required(tmp_path: Path, dmp_folder: Path) -> None:
             assert "TESTROSE" in (await http.get(dmp.page_url)).text
 
 
+async def test_a_store_that_cannot_be_written_is_a_fault_of_the_receiver(dmp: DmpSandbox, client: Foreign) -> None:
+    lock = sqlite3.connect(dmp.folder / "dmp.sqlite", isolation_level=None)
+    lock.execute("PRAGMA busy_timeout = 0")
+    lock.execute("BEGIN IMMEDIATE")
+    dmp.store.patience(0)
+    reply = await client.iti41(Lot())
+    lock.close()
+    assert (reply.status, "Receiver" in reply.fault) == (500, True)
+    assert (await client.iti41(Lot())).outcome == "Success"
+
+
 async def test_plain_http_is_for_loopback(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="loopback"):
         async with DmpSandbox(tmp_path, tls=False, host="0.0.0.0"):  # noqa: S104 - that it is refused is the test

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -190,9 +191,11 @@ class DmpService:
             done = self._done(call, request, transaction, trouble)
             self._hold_to_schemas(done.body)
         except FaultRaised as raised:
-            multipart = transaction is ITI_43
-            name = "" if transaction is None else transaction.name
-            return Answer(500, envelope.fault(raised, relates_to), multipart=multipart, transaction=name)
+            return _faulty(raised, relates_to, transaction)
+        except sqlite3.Error as problem:
+            # A full disk, a folder that went away: nothing was kept, the client may try again.
+            ours = FaultRaised(f"the sandbox cannot use its file ({type(problem).__name__})", side="Receiver")
+            return _faulty(ours, relates_to, transaction)
         content = envelope.answer(transaction.answer, relates_to, done.body)
         return Answer(200, content, done.documents, transaction is ITI_43, transaction.name)
 
@@ -359,6 +362,11 @@ class DmpService:
         if broken:
             self.schemas.violations += broken
             raise FaultRaised(f"defect of the sandbox: its answer breaks the schema ({broken[0]})", side="Receiver")
+
+
+def _faulty(raised: FaultRaised, relates_to: str, transaction: Transaction | None) -> Answer:
+    name = "" if transaction is None else transaction.name
+    return Answer(500, envelope.fault(raised, relates_to), multipart=transaction is ITI_43, transaction=name)
 
 
 def _warnings(trouble: Trouble | None) -> list[RegistryProblem]:

@@ -151,6 +151,11 @@ class DmpStore:
         with self._lock:
             self._connection.close()
 
+    def patience(self, seconds: float) -> None:
+        """Set how long to wait for another process that writes; then sqlite3.OperationalError is raised."""
+        with self._lock:
+            self._connection.execute(f"PRAGMA busy_timeout = {round(seconds * 1000)}")
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold a transaction: committed at the end, undone when anything is raised."""
