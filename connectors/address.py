@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
@@ -51,3 +52,13 @@ PeerAddress = Annotated[str, AfterValidator(_peer)]
 def peer_host(name: object) -> str:
     """Give the host of a socket's peer name (`("192.0.2.1", 40312)`), or "" when the socket has none."""
     return str(name[0]) if isinstance(name, tuple) and name else ""
+
+
+def on_this_machine(host: str) -> bool:
+    """Say whether a host is this machine (loopback): what goes there crosses no network."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

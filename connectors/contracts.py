@@ -28,6 +28,10 @@ class Settings(BaseModel):
     own_base: ClassVar[frozenset[str]] = frozenset()
     """Fields of type Path whose relative values do not start from the configuration file's folder, as others do."""
 
+    def problems(self) -> tuple[str, ...]:
+        """Say what is wrong with the files that these settings name, one sentence each; looked at when loading."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -267,7 +271,8 @@ class Connector:
     """A protocol as it is registered under the entry point `passerelle.connectors`.
 
     A side that does not exist is None. `format` is the format that this protocol implies when the configuration names
-    none. Factories receive the name given in the configuration, the validated settings and the Services.
+    none; `source_format` the one in which a source's messages are read then, instead of being recognised. Factories
+    receive the name given in the configuration, the validated settings and the Services.
     """
 
     name: str
@@ -277,3 +282,4 @@ class Connector:
     make_source: Callable[[str, Any, Services], Source] | None = None
     make_destination: Callable[[str, Any, Services], Destination] | None = None
     format: str | None = None
+    source_format: str | None = None

@@ -16,10 +16,11 @@ DEPTH = 200
 """Elements inside one another at most; the deepest real document has about forty."""
 
 
-def parse_xml(content: bytes, *, code: str, where: str = "", limit: int = LIMIT) -> etree._Element:
+def parse_xml(content: bytes, *, code: str, where: str = "", limit: int = LIMIT, whole: bool = False) -> etree._Element:
     """Parse a content and give its root element.
 
-    Comments and processing instructions are left out, never followed. Raises FormatError(`code`.…) with suffix
+    Comments and processing instructions are left out, never followed; `whole` keeps them (a canonical form that is
+    signed has its comments). Raises FormatError(`code`.…) with suffix
     `.too_large`, `.doctype` (a document type declaration is refused: no French format has one), `.not_xml` or
     `.too_deep`; the sentence gives line and column, never a word of the content.
     """
@@ -33,8 +34,8 @@ def parse_xml(content: bytes, *, code: str, where: str = "", limit: int = LIMIT)
         attribute_defaults=False,
         # libxml2's own limit on one text (10 MB) is below an ordinary scan; LIMIT bounds the whole instead.
         huge_tree=True,
-        remove_comments=True,
-        remove_pis=True,
+        remove_comments=not whole,
+        remove_pis=not whole,
         # `collect_ids` stays as it is: switched off, libxml2 opens the external DTD that a content names.
     )
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from connectors.certificates import Certificate, CertificateTrouble, read_certificate
+from connectors.dmp.settings import SigningPair
 from connectors.ins.settings import CERTIFICATE_NAMES
 from connectors.tls import ClientTls, ServerTls
 from router.config.load import Loaded
@@ -67,7 +68,7 @@ def certificates_of(loaded: Loaded) -> Iterator[tuple[str, Path]]:
 
 
 def _shown(settings: BaseModel) -> Iterator[Path]:
-    if isinstance(settings, ServerTls | ClientTls):
+    if isinstance(settings, ServerTls | ClientTls | SigningPair):
         if settings.cert is not None:
             yield settings.cert
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -38,10 +38,12 @@ class Received:
 
 
 class WebReceiver:
-    """Listens on a free port and answers each POST with `reply`."""
+    """Listens on a free port and answers each POST with `reply`, or with what it makes of the request."""
 
-    def __init__(self, reply: Reply | None = None, tls: ssl.SSLContext | None = None) -> None:
-        self.reply = reply or Reply()
+    def __init__(
+        self, reply: Reply | Callable[[Received], Reply] | None = None, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.reply: Reply | Callable[[Received], Reply] = reply or Reply()
         self.received: list[Received] = []
         self.connections = 0
         self.url = ""
@@ -67,14 +69,16 @@ class WebReceiver:
 
     async def _post(self, request: web.Request) -> web.Response:
         self._count(request)
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        self.received.append(Received(request.path, headers, await request.read()))
-        reply = self.reply
+        named = {name.lower(): value for name, value in request.headers.items()}
+        received = Received(request.path, named, await request.read())
+        self.received.append(received)
+        reply = self.reply if isinstance(self.reply, Reply) else self.reply(received)
         if reply.hang:
             await self._leaving.wait()
         if reply.hang_up and request.transport is not None:
             request.transport.abort()
-        return web.Response(status=reply.status, body=reply.body, content_type=reply.media_type, headers=reply.headers)
+        headers = {"Content-Type": reply.media_type, **reply.headers}
+        return web.Response(status=reply.status, body=reply.body, headers=headers)
 
     def _count(self, request: web.Request) -> None:
         """Count connections by the transports that requests come on."""

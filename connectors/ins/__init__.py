@@ -3,7 +3,7 @@
     settings    where it is, who calls, with what patience          answers     what it may say, as values
     codec       the request's XML                                   replies     the reply's, with `faults`
     sought      a person's traits, as INSi takes them               comparison  ours against INSi's
-    strategy    in which order one person is asked about            pace        throttle and breaker
+    strategy    in which order one person is asked about            (connectors.pace: throttle, breaker)
     client      calls, mutual TLS                                   verifying   OK, KO or UNKNOWN
     sandbox     the service itself, with fictitious people
 

@@ -24,12 +24,12 @@ import httpx
 from connectors.certificates import Certificate, CertificateTrouble, read_certificate
 from connectors.ins.answers import CallTrace, NoAnswer, Rejected, Reply
 from connectors.ins.codec import CONTENT_TYPE, Caller, Stamp, TraitsQuery, read_assertion, write_search
-from connectors.ins.pace import Breaker, Clock, Sleep, Throttle
 from connectors.ins.replies import LIMIT, read_reply
 from connectors.ins.settings import InsiSettings
 from connectors.ins.sought import Sought
 from connectors.ins.strategy import search
 from connectors.outbound_http import retry_after
+from connectors.pace import Breaker, Clock, Sleep, Throttle
 from connectors.tls import ClientTls
 from mappings.contracts import FormatError
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
 from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
 
+from connectors.address import on_this_machine
 from connectors.contracts import Settings
 
 CERTIFICATE_NAMES = frozenset({"INSI-AUTO", "INSI-MANU"})
@@ -52,17 +52,8 @@ class InsiSettings(Settings):
     def _calls_are_protected(self) -> Self:
         if self.url.username or self.url.password:
             raise ValueError("the url holds no credentials: INSi knows its callers by certificate")
-        if self.url.scheme == "http" and not _on_this_machine(self.url.host or ""):
+        if self.url.scheme == "http" and not on_this_machine(self.url.host or ""):
             raise ValueError("identities leave this machine by https only")
         if self.url.scheme == "https" and self.certificate is None and self.assertion is None:
             raise ValueError("certificate (mutual TLS) or assertion (a professional's) says who calls: give one")
         return self
-
-
-def _on_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -15,14 +15,14 @@ _ATTRIBUTE = re.compile(rb"([^\s=\"'/]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _ROOT = "ClinicalDocument"
 
 
-def positions(content: bytes) -> list[Position]:
-    """List every attribute value and every text of the ClinicalDocument, in order, with its byte span.
+def positions(content: bytes, root: str = _ROOT) -> list[Position]:
+    """List every attribute value and every text of the ClinicalDocument (or of `root`), in order, with its byte span.
 
     Names are paths from it: `recordTarget/patientRole/id[2]/@extension`, `title` for a text; rank 1 is left out.
     Namespace declarations hold no value. A content in UTF-16 has no positions, nor has one without a ClinicalDocument;
     after a tag that never ends the list ends.
     """
-    return list(_scan(content))
+    return list(_scan(content, root))
 
 
 class _Tag(NamedTuple):
@@ -71,7 +71,7 @@ def _tokens(content: bytes) -> Iterator[_Tag | _Text]:
             at = tag.end()
 
 
-def _scan(content: bytes) -> Iterator[Position]:
+def _scan(content: bytes, root: str) -> Iterator[Position]:
     path: list[str] = []
     ranks: list[dict[str, int]] = []
     texts: list[int] = []
@@ -92,7 +92,7 @@ def _scan(content: bytes) -> Iterator[Position]:
                     return
             continue
         if not path:
-            if token.name != _ROOT:
+            if token.name != root:
                 continue
             path.append("")
         else:

@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from mappings.cda import FORMAT as CDA, is_cda
-from mappings.contracts import FormatError, ReadContext, Rendition, WriteContext, WriteRefused
+from mappings.contracts import Rendition, WriteContext, WriteRefused
 from mappings.notes import Notes
 from mappings.safe_names import safe_stem
-from mappings.same_person import OTHER_PATIENT, SamePerson, same_person
 from mappings.xdm.leaflets import Issuer
 from mappings.xdm.packing import PackedFile, document_name, pack
 from mappings.xds import vocabulary
-from mappings.xds.documents import gaps
 from mappings.xds.entries import ORIGINAL, Carried, document_entry, submission, submission_set
 from mappings.xds.identities import oid_of
 from mappings.xds.model import Association, DocumentEntry, Slots, Submission
-from schemas.actors import Recipient
-from schemas.attachment import Attachment
+from mappings.xds.travelling import Travelling, bytes_of, recipients_of, travelling
 from schemas.document import Document, DocumentOperation, Wishes
-from schemas.identity import IdentityStatus, PatientIdentity
-from schemas.identity_status import ins_usable
 from schemas.item import DocumentItem, Item, LabReportItem
 
 _ACTIONS = {DocumentOperation.DELETE: "D", DocumentOperation.REPLACE: "C"}
 _IN_METADATA = frozenset({"masked_to_professionals", "hidden_from_patient", "hidden_from_representatives"})
-_SAID_BY_METADATA = frozenset(
-    ("cda.write.not_carried", f"content.{field}") for field in ("comment", "category", "wishes")
-)
 _OF_THE_MAIL = ("reply_to", "mail_body_professionals", "mail_body_patient")
 _YES = frozenset({"1", "true", "yes", "oui"})
 _PDF = "application/pdf"
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """The document that travels, as its own header states it, completed by what only the Item knows."""
-
-    content: bytes
-    document: Document
-    patient: PatientIdentity
 
 
 def write(item: Item, context: WriteContext) -> Rendition:
@@ -56,13 +35,12 @@ def write(item: Item, context: WriteContext) -> Rendition:
     if not isinstance(item, DocumentItem | LabReportItem):
         raise WriteRefused("xdm.write.kind", item.kind, "an XDM archive carries documents and laboratory reports")
     notes = Notes()
-    content = _cda_of(item, context, notes)
-    read = _read_back(item, content, context, notes)
-    recipients = _recipients(item)
+    read = travelling(item, context, notes, "xdm")
+    recipients = recipients_of(item)
     action = _action(item, read.document, context)
-    main = Carried(read.document, read.patient, content, uri=document_name(1), extra=action)
+    main = Carried(read.document, read.patient, read.content, uri=document_name(1), extra=action)
     entries = [document_entry(main, context.timezone, notes)]
-    files = [PackedFile(document_name(1), read.document.title or "Document", content)]
+    files = [PackedFile(document_name(1), read.document.title or "Document", read.content)]
     twin = _twin(item, read, context, notes)
     associations: tuple[Association, ...] = ()
     if twin is not None:
@@ -84,56 +62,6 @@ def write(item: Item, context: WriteContext) -> Rendition:
     )
 
 
-def _cda_of(item: DocumentItem | LabReportItem, context: WriteContext, notes: Notes) -> bytes:
-    """Give the CDA that the Item carries, else write one."""
-    if isinstance(item, DocumentItem) and item.content.attachments:
-        carried = _bytes_of(item.content.attachments[0])
-        if carried is not None and is_cda(carried):
-            return carried
-    rendition = CDA.write(_without_deletion(item), context)
-    for finding in rendition.findings:
-        if (finding.code, finding.where) not in _SAID_BY_METADATA:
-            notes.keep(finding)
-    return rendition.content
-
-
-def _without_deletion(item: DocumentItem | LabReportItem) -> DocumentItem | LabReportItem:
-    """Give the document as it was sent: a CDA has no way to say that it is deleted, the metadata have."""
-    if not isinstance(item, DocumentItem) or item.content.operation is not DocumentOperation.DELETE:
-        return item
-    before = DocumentOperation.REPLACE if item.content.replaces_id else DocumentOperation.CREATE
-    return item.model_copy(update={"content": item.content.model_copy(update={"operation": before})})
-
-
-def _read_back(item: DocumentItem | LabReportItem, content: bytes, context: WriteContext, notes: Notes) -> _Read:
-    """Read the document that travels; the Item says the rest: wishes, class, and what its header left out."""
-    reading = CDA.read(content, ReadContext(timezone=context.timezone))
-    found = next(one for one in reading.items if isinstance(one, DocumentItem))
-    if same_person(item.patient, found.patient) is SamePerson.NO:
-        raise FormatError(OTHER_PATIENT, "patient", "the document is about another person than the Item")
-    document, patient = found.content, found.patient
-    update: dict[str, object] = {}
-    if isinstance(item, DocumentItem):
-        update = {**gaps(document, item.content), "wishes": item.content.wishes}
-    said = item.patient
-    if patient.ins is None and said.ins is not None and ins_usable(said.status, said.attributes):
-        patient = patient.model_copy(update={"ins": said.ins})
-    elif patient.ins is not None and not ins_usable(said.status or IdentityStatus.QUALIFIED, said.attributes):
-        # The document says what its author knew; the metadata are ours, and say what may be said now.
-        notes.warning(
-            "xdm.ins.withheld", "patient.ins", "the metadata name the patient without the INS of the document"
-        )
-        patient = patient.model_copy(update={"ins": None})
-    if not patient.identifiers:
-        patient = patient.model_copy(update={"identifiers": item.patient.identifiers})
-    return _Read(content, document.model_copy(update=update), patient)
-
-
-def _recipients(item: DocumentItem | LabReportItem) -> tuple[Recipient, ...]:
-    own = item.content.recipients if isinstance(item, DocumentItem) else ()
-    return tuple(dict.fromkeys((*item.recipients, *own)))
-
-
 def _action(item: DocumentItem | LabReportItem, document: Document, context: WriteContext) -> Slots:
     """Say by the extra metadata `action` that a document replaces or deletes (MSSanté)."""
     operation = item.content.operation if isinstance(item, DocumentItem) else document.operation
@@ -144,19 +72,19 @@ def _action(item: DocumentItem | LabReportItem, document: Document, context: Wri
 # --- the twin
 
 
-def _twin(item: DocumentItem | LabReportItem, read: _Read, context: WriteContext, notes: Notes) -> bytes | None:
+def _twin(item: DocumentItem | LabReportItem, read: Travelling, context: WriteContext, notes: Notes) -> bytes | None:
     """Give the PDF that the option `pdf` asks for: that of the document, else of the Item."""
     if context.options.get("pdf", "").lower() not in _YES:
         return None
     for attachment in (*read.document.attachments, *item.content.attachments):
-        content = _bytes_of(attachment) if attachment.media_type == _PDF else None
+        content = bytes_of(attachment) if attachment.media_type == _PDF else None
         if content is not None:
             return content
     notes.info("xdm.write.no_pdf", "", "there is no PDF of this document to put beside it")
     return None
 
 
-def _twin_entry(original: DocumentEntry, read: _Read, twin: bytes, context: WriteContext) -> DocumentEntry:
+def _twin_entry(original: DocumentEntry, read: Travelling, twin: bytes, context: WriteContext) -> DocumentEntry:
     carried = Carried(
         read.document,
         read.patient,
@@ -173,7 +101,7 @@ def _twin_entry(original: DocumentEntry, read: _Read, twin: bytes, context: Writ
 # --- what is not carried
 
 
-def _tell_what_stays(item: DocumentItem, read: _Read, twin: bytes | None, notes: Notes) -> None:
+def _tell_what_stays(item: DocumentItem, read: Travelling, twin: bytes | None, notes: Notes) -> None:
     """Say what of the Item is neither in the document nor in its metadata."""
     document = item.content
     said = document.wishes or Wishes()
@@ -186,22 +114,13 @@ def _tell_what_stays(item: DocumentItem, read: _Read, twin: bytes | None, notes:
         notes.warning(
             "xdm.write.not_carried", "content.replaces_id", "the document does not name the one that it replaces"
         )
-    inside = {_bytes_of(one) for one in read.document.attachments} | {twin}
+    inside = {bytes_of(one) for one in read.document.attachments} | {twin}
     for rank, attachment in enumerate(document.attachments):
-        content = _bytes_of(attachment)
+        content = bytes_of(attachment)
         if content is None or content not in inside:
             notes.warning(
                 "xdm.write.not_carried", f"content.attachments[{rank}]", "this file is not inside the document"
             )
-
-
-def _bytes_of(attachment: Attachment) -> bytes | None:
-    if attachment.data is None:
-        return None
-    try:
-        return base64.b64decode(attachment.data, validate=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _issuer(document: Document, options: Mapping[str, str]) -> Issuer:

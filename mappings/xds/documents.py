@@ -27,6 +27,7 @@ _WISHES = {
     "MASQUE_PS": "masked_to_professionals",
     "INVISIBLE_PATIENT": "hidden_from_patient",
     "INVISIBLE_REPRESENTANTS_LEGAUX": "hidden_from_representatives",
+    "INVISIBLE_REP_LEGAUX": "hidden_from_representatives",  # its name in HL7v2, which some senders write here too
 }
 _OPERATIONS = {"D": DocumentOperation.DELETE, "C": DocumentOperation.REPLACE}
 _TRAITS = ("birth_name", "first_given_name", "birth_date")

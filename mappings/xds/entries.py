@@ -124,7 +124,7 @@ def submission_set(
         source_id=context.options.get("source_id") or _source_id(document, notes),
         patient_id=next((entry.patient_id for entry in entries if entry.patient_id), None),
         submission_time=datatypes.write_time(context.now.isoformat(timespec="seconds"), context.timezone),
-        content_type_code=Code(wanted, vocabulary.CONTENT_TYPES)
+        content_type_code=vocabulary.content_type(wanted)
         if wanted
         else vocabulary.content_type_of_encounter(encounter),
         title=_short(document.title, "SubmissionSet title", notes),

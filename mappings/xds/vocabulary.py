@@ -110,13 +110,18 @@ def type_label(code: str) -> str | None:
 
 
 def known_code(value_set: str, code: str) -> Code | None:
-    """Give a code of the sets `class`, `practice_setting` (JDV_J04) or `confidentiality` (JDV_J08)."""
+    """Give a code of the sets `class`, `practice_setting` (JDV_J04), `confidentiality` (JDV_J08), `content_type`."""
     return _codes().get((value_set, code))
 
 
 def content_type_of_encounter(encounter: str | None) -> Code:
     """Give the contentTypeCode of a submission from the kind of stay (CDA encounter code); 97 is no stay at all."""
-    return Code(_CONTENT_TYPE_BY_ENCOUNTER.get(encounter or "", _NO_STAY), CONTENT_TYPES)
+    return content_type(_CONTENT_TYPE_BY_ENCOUNTER.get(encounter or "", _NO_STAY))
+
+
+def content_type(code: str) -> Code:
+    """Give a contentTypeCode (TRE_R209), with its label where it is known: the DMP wants one."""
+    return _codes().get(("content_type", code)) or Code(code, CONTENT_TYPES, code)
 
 
 def code_of(coding: Coding) -> Code:

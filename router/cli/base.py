@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "insi": ("router.cli.insi", "Ask INSi about a person, to test the access to it."),
     "sandbox": ("router.cli.sandbox", "Run a national service or a partner on this machine, for tests."),
     "pdsm": ("router.cli.pdsm", "Look at a document-sharing server, change the state of documents there."),
+    "dmp": ("router.cli.dmp", "Look into the DMP of a patient, and change what was deposited there."),
     "users": ("router.cli.people", "Accounts of the dashboard and keys of the API."),
     "codes": ("router.cli.codes", "Laboratories' own codes: what is not mapped, mapping it, bringing maps."),
     "messages": ("router.cli.journal", "List messages."),

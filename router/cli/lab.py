@@ -40,6 +40,7 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--mappings", is_flag=True, help="Measure the translations instead, each format to each, no server.")
 @click.option("--patients-index", default=0, help="Measure look-ups among this many patients instead, no server.")
 @click.option("--mail", default=0, help="Measure this many mails of 300 kB instead, in and out of a real Dovecot.")
+@click.option("--dmp", is_flag=True, help="Measure submissions to the sandbox DMP instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command_bench(
     seconds: float,
@@ -53,6 +54,7 @@ def command_bench(
     mappings: bool,
     patients_index: int,
     mail: int,
+    dmp: bool,
     as_json: bool,
 ) -> int:
     """Load a real `passerelle serve` over MLLP and measure it, beside the floor of this machine in the same run.
@@ -67,12 +69,15 @@ def command_bench(
       passerelle bench --mappings
       passerelle bench --patients-index 1000000
       passerelle bench --mail 1000
+      passerelle bench --dmp
     """
     import orjson
     from rich.console import Console
 
     if mappings:
         return _bench_mappings(as_json=as_json)
+    if dmp:
+        return _bench_dmp(as_json=as_json)
     if patients_index:
         return _bench_index(patients_index, as_json=as_json)
     if mail:
@@ -114,6 +119,20 @@ def _bench_mappings(*, as_json: bool) -> int:
     else:
         print_costs(costs, Console())
     return 0
+
+
+def _bench_dmp(*, as_json: bool) -> int:
+    import orjson
+    from rich.console import Console
+
+    from router.bench.dmp import measure_dmp, print_dmp
+
+    figures = measure_dmp(say=lambda said: click.echo(said, err=True))
+    if as_json:
+        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_dmp(figures, Console())
+    return 0 if figures.delivered == figures.submissions else 1
 
 
 def _bench_index(patients: int, *, as_json: bool) -> int:

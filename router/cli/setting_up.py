@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from router.cli.base import Failed, config_file, config_option
+
+if TYPE_CHECKING:
+    from router.config.load import Loaded
 
 TEMPLATE = """\
 # Passerelle: what comes in, what goes out, and by which rules. `passerelle check` reads it back to you;
@@ -108,7 +112,7 @@ def command_check(config: Path) -> int:
     loaded = load(config_file(config))
     click.echo(f"{loaded.path} is valid.")
     for source in loaded.sources:
-        wanted = source.section.format or "recognised by its content"
+        wanted = source.format or "recognised by its content"
         click.echo(f"  source       {source.name}: {source.section.connector}, {wanted}")
     for destination in loaded.destinations:
         click.echo(f"  destination  {destination.name}: {destination.section.connector}, {destination.format}")
@@ -119,6 +123,8 @@ def command_check(config: Path) -> int:
     for destination in loaded.destinations:
         if destination.name not in reached:
             click.echo(f"  note         no route leads to {destination.name}")
+    for name in _unchecked_deposits(loaded):
+        click.echo(f'  note         {name}: documents go to the DMP unchecked; it wants validate = "strict"')
     if loaded.insi is not None:
         click.echo(f"  insi         {loaded.insi.url}")
     for note in certificate_notes(loaded, utc_now()):
@@ -130,6 +136,17 @@ def command_check(config: Path) -> int:
     for problem in maps.problems:
         click.echo(f"  error        {problem}", err=True)
     return 1 if maps.problems else 0
+
+
+def _unchecked_deposits(loaded: Loaded) -> list[str]:
+    """List the destinations that deposit in the DMP without checking what leaves (EX_2.1-1090)."""
+    strict = {name for one in loaded.configuration.routes if one.validation == "strict" for name in one.to}
+    loose = {name for one in loaded.configuration.routes if one.validation != "strict" for name in one.to}
+    return [
+        one.name
+        for one in loaded.destinations
+        if one.format == "xds" and one.section.validation != "strict" and (one.name in loose or one.name not in strict)
+    ]
 
 
 @click.command("reference")

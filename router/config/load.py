@@ -136,7 +136,8 @@ def _sources(configuration: Configuration, lines: _Lines, problems: list[str]) -
         _check_format(section.format, (*at, "format"), lines, problems)
         settings = _settings(connector.source_settings, section.connector_settings, at, lines, problems)
         if settings is not None:
-            resolved.append(ResolvedSource(name=name, section=section, settings=settings))
+            implied = connector.source_format
+            resolved.append(ResolvedSource(name=name, section=section, settings=settings, implied_format=implied))
     return resolved
 
 
@@ -186,7 +187,9 @@ def _settings(
     except ValidationError as invalid:
         problems += [_sentence(error, lines, at) for error in invalid.errors()]
         return None
-    return _placed(settings, lines.folder)
+    placed = _placed(settings, lines.folder)
+    problems += [f"{lines.at(at)}{problem}" for problem in placed.problems()]
+    return placed
 
 
 M = TypeVar("M", bound=BaseModel)

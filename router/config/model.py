@@ -281,11 +281,17 @@ class Configuration(Section):
 
 
 class ResolvedSource(Section):
-    """A source whose connector's settings are validated."""
+    """A source whose connector's settings are validated; `implied_format` is what its connector brings, if it says."""
 
     name: str
     section: SourceSection
     settings: Settings
+    implied_format: str | None = None
+
+    @property
+    def format(self) -> str | None:
+        """The format of what arrives; None is recognised by the content."""
+        return self.section.format or self.implied_format
 
 
 class ResolvedDestination(Section):

@@ -230,7 +230,7 @@ class Engine:
             running = _RunningSource(
                 resolved.name,
                 section.connector,
-                section.format,
+                resolved.format,
                 Health(),
                 SourceInbox(resolved.name, self.store, self.writer, self._handed, self._pressure, self._outcomes),
                 section.paused,

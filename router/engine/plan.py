@@ -67,10 +67,10 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         place=loaded.place,
         master=master,
         sources={
-            name: SourcePlan(
-                section.format or None, section.charset, dict(section.options), loaded.key_files(section.keys)
+            one.name: SourcePlan(
+                one.format, one.section.charset, dict(one.section.options), loaded.key_files(one.section.keys)
             )
-            for name, section in configuration.sources.items()
+            for one in loaded.sources
         },
         destinations={
             resolved.name: DestinationPlan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from router.web.context import WebContext
 from router.web.documents import KINDS, viewing_of
 from router.web.formatting import Formats
 from router.web.masking import masked, unmasked
+from router.web.peer_words import finding_text, in_words
 from router.web.states import mark
 from router.web.visits import Visit
 
@@ -56,7 +58,10 @@ class Pages:
         """Draw a template, or one block of it."""
         formats = Formats(visit.texts, visit.zone, visit.now)
         found = self._environment.get_template(template)
-        everything = {"visit": visit, "t": visit.texts.say, "word": visit.texts.word, "f": formats, **values}
+        everything: dict[str, Any] = {"visit": visit, "t": visit.texts.say, "word": visit.texts.word, "f": formats}
+        everything["in_words"] = partial(in_words, texts=visit.texts)
+        everything["finding_text"] = partial(finding_text, texts=visit.texts)
+        everything |= values
         if block is None:
             return found.render(everything)
         return "".join(found.blocks[block](found.new_context({**everything, "partial": True})))

@@ -8,10 +8,10 @@ from hypothesis import given, settings, strategies as st
 from connectors.ins.answers import CertifiedTraits, Found, Matricule, NoAnswer, NotFound, Rejected, Reply, Several
 from connectors.ins.codec import TraitsQuery
 from connectors.ins.comparison import Likeness, compare, first_given_name
-from connectors.ins.pace import Breaker, Throttle
 from connectors.ins.sought import Insufficient, Sought, sought_of
 from connectors.ins.strategy import MOST_QUERIES, search
 from connectors.ins.verifying import Verdict, judged
+from connectors.pace import Breaker, Throttle
 from schemas.identity import Ins, PatientIdentity, Sex
 
 WHO = PatientIdentity(

@@ -1,4 +1,4 @@
-"""How hard INSi may be pressed: so many calls a minute, and none for a while after troubles in a row."""
+"""How hard a national service may be pressed: so many calls a minute, and none for a while after troubles."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Breaker:
         return True
 
     def good(self) -> None:
-        """Note that INSi answered."""
+        """Note that the service answered."""
         self._count, self._trying, self._until = 0, False, float("-inf")
 
     def bad(self, seconds: float | None = None) -> None:
