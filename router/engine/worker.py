@@ -54,6 +54,7 @@ from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, ReceiptItem, dump_item
 from schemas.lab import LabReport
+from schemas.note import LiaisonNote
 
 DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
 """Namespace of Deliveries' identities: the same message, reading, Item and destination give the same identity."""
@@ -419,7 +420,7 @@ class Worker:
     def _without_data(self, item: Item) -> Item:
         """Move large attachments to the blob store; the Item then names them by their digest."""
         content = item.content
-        if not isinstance(content, LabReport | Document) or not any(
+        if not isinstance(content, LabReport | Document | LiaisonNote) or not any(
             attachment.data is not None and len(attachment.data) > LARGE for attachment in content.attachments
         ):
             return item
@@ -436,7 +437,7 @@ class Worker:
 
     def _blobs(self, item: Item) -> str | None:
         content = item.content
-        if not isinstance(content, LabReport | Document):
+        if not isinstance(content, LabReport | Document | LiaisonNote):
             return None
         digests = [one.sha256 for one in content.attachments if one.data is None and one.sha256 is not None]
         return " ".join(self._store.blobs.name_of(bytes.fromhex(digest)) for digest in digests) or None
@@ -444,7 +445,7 @@ class Worker:
     def _with_data(self, item: Item) -> Item:
         """Bring attachments back from the blob store, for a writer."""
         content = item.content
-        if not isinstance(content, LabReport | Document) or all(
+        if not isinstance(content, LabReport | Document | LiaisonNote) or all(
             attachment.data is not None or attachment.sha256 is None for attachment in content.attachments
         ):
             return item

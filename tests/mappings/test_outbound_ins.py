@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from filled_items import DOCUMENT_ITEM, IDENTITY_ITEMS, PATIENT, REPORT_ITEM, STAY_ITEM
+from filled_items import DOCUMENT_ITEM, IDENTITY_ITEMS, NOTE_ITEM, PATIENT, REPORT_ITEM, STAY_ITEM
 from hypothesis import given, settings, strategies as st
 
 from mappings.contracts import Environment, FormatError, WriteContext
@@ -35,6 +35,7 @@ WITHOUT_FILE = REPORT_ITEM.model_copy(update={"content": REPORT_ITEM.content.mod
 ITEMS: dict[str, Item] = {
     "report": WITHOUT_FILE,
     "document": DOCUMENT_ITEM,
+    "note": NOTE_ITEM,
     "stay": STAY_ITEM,
     "identity": next(one for one in IDENTITY_ITEMS if one.content.event == "patient.updated"),
 }
