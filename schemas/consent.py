@@ -21,6 +21,10 @@ class ConsentKind(StrEnum):
     OPPOSITION_TOTAL = "opposition-total"
     OPPOSITION_MEMBER = "opposition-member"
     OPPOSITION_CATEGORY = "opposition-category"
+    OPPOSITION_PROFESSIONAL_MAIL = "opposition-professional-mail"
+    """Nothing about the person is mailed to professionals (MSSanté), whatever the dossier shows them."""
+    OPPOSITION_PATIENT_MAIL = "opposition-patient-mail"
+    """Nothing is mailed to the person's own mailbox."""
     HOSPITAL = "hospital-notification"
     """Telling the circle of hospital events; refused, they are not told."""
 

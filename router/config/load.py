@@ -15,13 +15,16 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from connectors.annuaire.settings import is_address
 from connectors.contracts import Connector, Settings
 from connectors.registry import connectors
 from mappings.registry import format_names
 from router.config.model import (
+    AnnuaireSection,
     Configuration,
     DestinationSection,
     InsiSection,
+    RecipientsSection,
     ResolvedDestination,
     ResolvedSource,
     RouteSection,
@@ -29,6 +32,7 @@ from router.config.model import (
 from router.engine.conditions import ConditionFault, compile_condition
 from router.faults import Fault
 from router.journal.store import JournalPlace
+from router.recipients.rules import Rules, RulesFault, default_rules, read_rows, read_wishes
 from router.validation.faults import PackageFault
 from router.validation.parts import find_parts
 
@@ -73,6 +77,25 @@ class Loaded:
         return None if section is None else _placed(section, self.folder)
 
     @property
+    def annuaire(self) -> AnnuaireSection | None:
+        """The section of the directory with its paths resolved, None when it is not configured."""
+        section = self.configuration.annuaire
+        if section is None:
+            return None
+        files = tuple(one if is_address(one) else str(self.folder / one) for one in section.files)
+        listed = section.white_list
+        kept = listed if listed is None or is_address(listed) else str(self.folder / listed)
+        return _placed(section, self.folder).model_copy(update={"files": files, "white_list": kept})
+
+    def recipient_rules(self, section: RecipientsSection) -> Rules:
+        """Give the tables of who gets what that hold for a destination. Raises RulesFault or OSError."""
+        default = default_rules()
+        return Rules(
+            read_rows(_text(self.folder / section.rules)) if section.rules else default.rows,
+            read_wishes(_text(self.folder / section.wishes)) if section.wishes else default.wishes,
+        )
+
+    @property
     def validation_package(self) -> Path:
         """The folder of the validation package."""
         return (self.path.parent / self.configuration.validation.package).resolve()
@@ -113,6 +136,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
     _check_code_maps(configuration, lines, problems)
     _check_validation(configuration, lines, problems)
     _check_keys(configuration, lines, problems)
+    _check_recipients(configuration, lines, problems)
     if problems:
         raise ConfigurationFault(path, problems)
     return Loaded(path.resolve(), configuration, tuple(sources), tuple(destinations))
@@ -256,6 +280,26 @@ def _check_keys(configuration: Configuration, lines: _Lines, problems: list[str]
             except OSError as problem:
                 where = lines.at((*at, "keys", name))
                 problems.append(f"{where}the file {path} cannot be read ({type(problem).__name__})")
+
+
+def _check_recipients(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    """Tell of tables of who gets what that cannot be used."""
+    for name, one in configuration.destinations.items():
+        for key, read in (("rules", read_rows), ("wishes", read_wishes)):
+            path = getattr(one.recipients, key, "")
+            if not path:
+                continue
+            where = lines.at(("destinations", name, "recipients", key))
+            try:
+                read(_text(lines.folder / path))
+            except (OSError, UnicodeDecodeError) as problem:
+                problems.append(f"{where}the file {path} cannot be read ({type(problem).__name__})")
+            except RulesFault as fault:
+                problems.append(f"{where}{path}, {fault}")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _strict(section: DestinationSection | RouteSection) -> bool:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from connectors.registry import connectors
 from router.config.model import (
+    AnnuaireSection,
     CodesSection,
     Configuration,
     DestinationSection,
@@ -20,6 +21,7 @@ from router.config.model import (
     IdentitySection,
     InsiSection,
     JournalSection,
+    RecipientsSection,
     RetrySection,
     RouteSection,
     SourceSection,
@@ -32,12 +34,14 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[engine]", EngineSection),
     ("[identity]", IdentitySection),
     ("[insi]", InsiSection),
+    ("[annuaire]", AnnuaireSection),
     ("[codes]", CodesSection),
     ("[validation]", ValidationSection),
     ("[web]", WebSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),
     ("[destinations.NAME.retry]", RetrySection),
+    ("[destinations.NAME.recipients]", RecipientsSection),
     ("[[routes]]", RouteSection),
 )
 

@@ -28,7 +28,7 @@ EMERGENCY_PLACE = b"dossier_emergency.sealed_body"
 LONGEST_EMERGENCY = 24 * 3600 * 1_000_000
 """An emergency access is over after a day (microseconds); it is opened again if need be."""
 
-_OPPOSITIONS = frozenset({ConsentKind.OPPOSITION_TOTAL, ConsentKind.OPPOSITION_MEMBER, ConsentKind.OPPOSITION_CATEGORY})
+_OPPOSITIONS = frozenset(kind for kind in ConsentKind if kind.name.startswith("OPPOSITION_"))
 
 
 def record_consent(patient_id: int, consent: Consent, *, by: By) -> Change[Done]:

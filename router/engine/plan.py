@@ -9,8 +9,11 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import Environment
 from router.config.load import Loaded
+from router.config.model import RecipientsSection
 from router.identity.decisions import Policy
 from router.journal.store import JournalPlace
+from router.recipients.addressing import RecipientsPlan
+from router.recipients.rules import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class DestinationPlan:
     charset: str | None
     options: Mapping[str, str]
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    recipients: RecipientsPlan | None = None
+    """How it is decided whom to write to; None: the destination is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
                 resolved.section.charset,
                 dict(resolved.section.options),
                 loaded.key_files(resolved.section.keys),
+                _recipients(loaded, resolved.section.recipients),
             )
             for resolved in loaded.destinations
         },
@@ -90,3 +96,10 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         code_maps=loaded.code_maps,
         policy=Policy(configuration.identity.policy),
     )
+
+
+def _recipients(loaded: Loaded, section: RecipientsSection | None) -> RecipientsPlan | None:
+    if section is None:
+        return None
+    reasons = tuple(Reason(name) for name in section.to)
+    return RecipientsPlan(reasons, loaded.recipient_rules(section), section.patient_domain, section.white_list)

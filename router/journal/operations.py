@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+import orjson
 from sqlalchemy import bindparam, delete, select, update
 
 from router.journal import tables
@@ -379,11 +380,27 @@ def _still_held(unit: Unit, item_id: int, followed: Followed) -> None:
 
 
 def _not_there(unit: Unit, item_id: int, deliveries: Sequence[PreparedDelivery]) -> tuple[PreparedDelivery, ...]:
-    """Leave out the destinations that have this Item already: it is prepared anew for those where it was stopped."""
-    column = tables.delivery.c
-    there = select(column.destination).where(column.item_id == item_id, column.state != DeliveryState.CANCELLED.value)
-    have = set(unit.connection.execute(there).scalars()) if deliveries else set()
-    return tuple(one for one in deliveries if one.destination not in have)
+    """Leave out who has this Item already: it is prepared anew for the destinations, or recipients, that it missed."""
+    if not deliveries:
+        return ()
+    column, content = tables.delivery.c, tables.delivery_content.c
+    there = (
+        select(column.destination, content.sealed_detail)
+        .outerjoin(tables.delivery_content, content.delivery_id == column.id)
+        .where(column.item_id == item_id, column.state != DeliveryState.CANCELLED.value)
+    )
+    addressed = {one.destination for one in deliveries if one.recipient}
+    have = {
+        (row.destination, _recipient(unit, row.sealed_detail) if row.destination in addressed else "")
+        for row in unit.connection.execute(there)
+    }
+    return tuple(one for one in deliveries if (one.destination, one.recipient) not in have)
+
+
+def _recipient(unit: Unit, sealed: bytes | None) -> str:
+    """Give for whom a Delivery is, empty where its destination does not tell recipients apart."""
+    detail = orjson.loads(unit.sealer.open(sealed, PARCEL_DETAIL_PLACE)) if sealed is not None else {}
+    return str(detail.get("recipient", ""))
 
 
 def settle_messages(unit: Unit, message_ids: set[int]) -> None:

@@ -5,7 +5,7 @@ Values only: `router.journal.operations` keeps them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from router.journal.following import Follow
 from router.journal.receipts import PreparedReceipt
@@ -35,6 +35,8 @@ class PreparedDelivery:
     """Whether files travel beside: they are in `sealed_detail`."""
     ins_token: int | None = None
     """The INS under which it was prepared (`router.identity.standing`)."""
+    recipient: str = field(default="", repr=False)
+    """For whom it is, where a destination writes to each recipient apart; it is in `sealed_detail` as well."""
 
 
 @dataclass(frozen=True, slots=True)
