@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("router.cli.sending", "Send files to a router, as a laboratory would."),
     "patients": ("router.cli.people", "Register the patients that the dossier follows."),
     "insi": ("router.cli.insi", "Ask INSi about a person, to test the access to it."),
+    "directory": ("router.cli.directory", "Professionals, structures, secure mailboxes; the white list of MSSanté."),
     "users": ("router.cli.people", "Accounts of the dashboard and keys of the API."),
     "codes": ("router.cli.codes", "Laboratories' own codes: what is not mapped, mapping it, bringing maps."),
     "messages": ("router.cli.journal", "List messages."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import types
 import typing
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from router.config.model import (
     ValidationSection,
     WebSection,
 )
+from router.recipients.rules import shipped
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[journal]", JournalSection),
@@ -60,6 +62,7 @@ def _lines() -> Iterator[str]:
     yield f"Top-level sections: {', '.join(f'`{name}`' for name in Configuration.model_fields)}."
     for title, model in _SECTIONS:
         yield from _table(f"## `{title}`", model)
+    yield from _recipients()
     for name, connector in connectors().items():
         yield ""
         yield f"## Connector `{name}`"
@@ -68,6 +71,23 @@ def _lines() -> Iterator[str]:
         for side, settings in (("source", connector.source_settings), ("destination", connector.destination_settings)):
             if settings is not None:
                 yield from _table(f"### As a {side}", settings)
+
+
+def _recipients() -> Iterator[str]:
+    """Print the shipped tables of who gets what."""
+    yield ""
+    yield "## Who gets what"
+    yield ""
+    yield "The tables that hold where `recipients` names none (`docs/directory.md`); the first row that fits holds."
+    for name in ("who_gets_what.csv", "legal_wishes.csv"):
+        header, *rows = csv.reader(shipped(name).splitlines())
+        yield ""
+        yield f"`{name}`"
+        yield ""
+        yield f"| {' | '.join(header)} |"
+        yield "|" + "---|" * len(header)
+        for row in rows:
+            yield f"| {' | '.join(row)} |"
 
 
 def _table(title: str, model: type[BaseModel]) -> Iterator[str]:

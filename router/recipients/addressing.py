@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from connectors.annuaire.directory import Directory
 from connectors.annuaire.white_list import KeptWhiteList
+from mappings.contracts import FormatError
 from router.directory.places import directory_folder
 from router.journal.sealing import Sealer
 from router.journal.store import Store
@@ -39,6 +41,13 @@ class Addressing:
         """Decide about one Item at this moment."""
         if asked.patient_id is not None:
             asked = replace(asked, circle=self._circles.of(asked.patient_id, asked.item, now))
-        kept = self._white_list.current() if plan.white_list else None
-        allowed = kept.allowed if kept is not None else None
+        allowed = self._allowed() if plan.white_list else None
         return decide(asked, Policy(plan.to, plan.rules, plan.patient_domain, allowed), self._directory)
+
+    def _allowed(self) -> Callable[[str], bool] | None:
+        """Give what says whether a domain is one of MSSanté's; None where there never was a list."""
+        try:
+            kept = self._white_list.current()
+        except FormatError:
+            return lambda _address: False  # a kept list that was damaged lets nothing leave unseen
+        return None if kept is None else kept.allowed

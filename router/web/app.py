@@ -24,6 +24,7 @@ from router.web.pages import (
     bulk,
     codes,
     deliveries,
+    directory,
     downloads,
     identities,
     identities_insi,
@@ -64,6 +65,7 @@ def create_app(context: WebContext) -> FastAPI:
         identities_insi,
         bulk,
         codes,
+        directory,
         records,
     ):
         app.include_router(module.router, include_in_schema=False)
