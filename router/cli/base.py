@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("router.cli.files", "Print the JSON Schema of the canonical model."),
     "send": ("router.cli.sending", "Send files to a router, as a laboratory would."),
     "patients": ("router.cli.people", "Register the patients that the dossier follows."),
+    "dossier": ("router.cli.dossier", "Coordination dossiers: circle, consents, who may see what."),
     "insi": ("router.cli.insi", "Ask INSi about a person, to test the access to it."),
     "directory": ("router.cli.directory", "Professionals, structures, secure mailboxes; the white list of MSSanté."),
     "users": ("router.cli.people", "Accounts of the dashboard and keys of the API."),

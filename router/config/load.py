@@ -29,10 +29,11 @@ from router.config.model import (
     ResolvedSource,
     RouteSection,
 )
+from router.dossier.notices import NoticeRule, RulesFault, default_rules, read_rules
 from router.engine.conditions import ConditionFault, compile_condition
 from router.faults import Fault
 from router.journal.store import JournalPlace
-from router.recipients.rules import Rules, RulesFault, default_rules, read_rows, read_wishes
+from router.recipients import rules as recipients
 from router.validation.faults import PackageFault
 from router.validation.parts import find_parts
 
@@ -87,13 +88,19 @@ class Loaded:
         kept = listed if listed is None or is_address(listed) else str(self.folder / listed)
         return _placed(section, self.folder).model_copy(update={"files": files, "white_list": kept})
 
-    def recipient_rules(self, section: RecipientsSection) -> Rules:
-        """Give the tables of who gets what that hold for a destination. Raises RulesFault or OSError."""
-        default = default_rules()
-        return Rules(
-            read_rows(_text(self.folder / section.rules)) if section.rules else default.rows,
-            read_wishes(_text(self.folder / section.wishes)) if section.wishes else default.wishes,
+    def recipient_rules(self, section: RecipientsSection) -> recipients.Rules:
+        """Give the tables of who gets what that hold for a destination. Raises its RulesFault, or OSError."""
+        default = recipients.default_rules()
+        return recipients.Rules(
+            recipients.read_rows(_text(self.folder / section.rules)) if section.rules else default.rows,
+            recipients.read_wishes(_text(self.folder / section.wishes)) if section.wishes else default.wishes,
         )
+
+    @property
+    def notice_rules(self) -> tuple[NoticeRule, ...]:
+        """The rules by which circles are told of events; `load` checked that they can be read."""
+        name = self.configuration.dossier.rules
+        return read_rules((self.folder / name).read_text(encoding="utf-8")) if name else default_rules()
 
     @property
     def validation_package(self) -> Path:
@@ -134,6 +141,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
     destinations = _destinations(configuration, lines, problems)
     _check_routes(configuration, lines, problems)
     _check_code_maps(configuration, lines, problems)
+    _check_notice_rules(configuration, lines, problems)
     _check_validation(configuration, lines, problems)
     _check_keys(configuration, lines, problems)
     _check_recipients(configuration, lines, problems)
@@ -256,6 +264,19 @@ def _check_code_maps(configuration: Configuration, lines: _Lines, problems: list
             problems.append(f"{lines.at(('codes', 'maps'))}the file {name} cannot be read")
 
 
+def _check_notice_rules(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    name = configuration.dossier.rules
+    if not name:
+        return
+    at = lines.at(("dossier", "rules"))
+    try:
+        read_rules((lines.folder / name).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        problems.append(f"{at}the file {name} cannot be read ({type(problem).__name__})")
+    except RulesFault as fault:
+        problems += [f"{at}{name}: {one}" for one in fault.problems]
+
+
 def _check_validation(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
     package = configuration.validation.package
     if package:
@@ -285,7 +306,7 @@ def _check_keys(configuration: Configuration, lines: _Lines, problems: list[str]
 def _check_recipients(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
     """Tell of tables of who gets what that cannot be used."""
     for name, one in configuration.destinations.items():
-        for key, read in (("rules", read_rows), ("wishes", read_wishes)):
+        for key, read in (("rules", recipients.read_rows), ("wishes", recipients.read_wishes)):
             path = getattr(one.recipients, key, "")
             if not path:
                 continue
@@ -294,7 +315,7 @@ def _check_recipients(configuration: Configuration, lines: _Lines, problems: lis
                 read(_text(lines.folder / path))
             except (OSError, UnicodeDecodeError) as problem:
                 problems.append(f"{where}the file {path} cannot be read ({type(problem).__name__})")
-            except RulesFault as fault:
+            except recipients.RulesFault as fault:
                 problems.append(f"{where}{path}, {fault}")
 
 

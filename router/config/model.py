@@ -114,6 +114,16 @@ class CodesSection(Section):
     )
 
 
+class DossierSection(Section):
+    """The coordination dossier."""
+
+    rules: str = Field(
+        "",
+        description="TOML file of the rules by which the circle is told of events, relative to this file. Empty: those "
+        "that `passerelle dossier rules` prints.",
+    )
+
+
 class ValidationSection(Section):
     """How documents are checked before they leave, where a destination or a route asks for it."""
 
@@ -262,6 +272,7 @@ class Configuration(Section):
     insi: InsiSection | None = None
     annuaire: AnnuaireSection | None = None
     codes: CodesSection = CodesSection()
+    dossier: DossierSection = DossierSection()
     validation: ValidationSection = ValidationSection()
     web: WebSection = WebSection()
     sources: dict[Name, SourceSection] = Field(default_factory=dict)

@@ -21,6 +21,7 @@ from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
 from router.desk.leaving import BY_PERSON, attached_by_person
+from router.dossier.telling import Telling, telling_of
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.parcels import Leaving, Parcels
@@ -282,7 +283,11 @@ class Worker:
             patient_seen=decision.patient.updated_at if decision.patient is not None else None,
             follow=None if stopped else flow_of(item, decision.patient, decision.by, authority_of(item)),
             receipt=None if stopped else receipt_of(item, self._sealer),
+            tell=None if decision.patient is None else self._tell(item),
         )
+
+    def _tell(self, item: Item) -> Telling | None:
+        return telling_of(item, self._sealer, self._plan.notice_rules, self._plan.timezone)
 
     def _routes(
         self, draft: _Draft, item: Item, decision: Decision

@@ -72,7 +72,7 @@ def test_a_closed_dossier_shows_nothing_and_a_new_one_begins_anew(dossier: Scene
 
 
 def test_what_came_before_the_dossier_is_in_it(scene: Scene) -> None:
-    old = scene.receive(document("d" * 32), entry=False)
+    old = scene.receive(document("d" * 32))
     assert scene.rows(tables.dossier_entry) == []
     scene.open()
     scene.add(doctor())
