@@ -76,7 +76,7 @@ class Envelope:
         """The sender as an organisation, unless it is a patient."""
         if self.sender is None or self.is_from_patient:
             return None
-        return Organization(name=self.sender.name, telecoms=(mailbox(self.sender.address),))
+        return Organization(name=self.sender.name or self.sender.address, telecoms=(mailbox(self.sender.address),))
 
     @property
     def recipients(self) -> tuple[Recipient, ...]:

@@ -78,7 +78,7 @@ class FileKind(StrEnum):
     ASIDE = "aside"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class MailFile:
     """One file of a mail: its part, its bytes, and what it was found to be."""
 

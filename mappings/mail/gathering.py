@@ -5,18 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mappings.mail.mime import Part
+from mappings.mail.smime import is_wrapped
 
 _TEXTS = frozenset({"text/plain", "text/html"})
 
 
 @dataclass(slots=True)
 class Gathered:
-    """The leaves of a mail by their part in it; `pictures` stand inside the HTML of the text (logos, signatures)."""
+    """The leaves of a mail by their part in it.
+
+    `pictures` stand inside the HTML of the text (logos, signatures); `wrapped` are parts that are signed or encrypted.
+    """
 
     texts: list[Part] = field(default_factory=list)
     files: list[Part] = field(default_factory=list)
     pictures: list[Part] = field(default_factory=list)
     mails: list[Part] = field(default_factory=list)
+    wrapped: list[Part] = field(default_factory=list)
+
+    def add(self, other: Gathered) -> None:
+        """Take the leaves of what was wrapped."""
+        for name in ("texts", "files", "pictures", "mails", "wrapped"):
+            getattr(self, name).extend(getattr(other, name))
 
 
 def gather(entity: Part) -> Gathered:
@@ -29,6 +39,8 @@ def gather(entity: Part) -> Gathered:
 def _into(found: Gathered, part: Part, *, in_related: bool, wants_text: bool) -> None:
     if part.is_message:
         found.mails.append(part)
+    elif is_wrapped(part):
+        found.wrapped.append(part)
     elif part.media_type == "multipart/alternative" and part.children:
         plain = next((one for one in part.children if _is_text(one) and one.media_type == "text/plain"), None)
         best = plain or next((one for one in part.children if any(_is_text(leaf) for leaf in one.walk())), None)

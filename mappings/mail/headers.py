@@ -30,7 +30,9 @@ _WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)[ \t\r\n]+(?==\?[^?\s]{1,60}\?[bBqQ]\?)")
 _PARAMETER = re.compile(r';\s*([^\s=;*"]{1,60})(\*\d{1,4})?(\*)?\s*=\s*("(?:[^"\\]|\\.)*"?|[^;]*)')
 _ADDRESS = re.compile(r"[^\s<>\"(),;:\\\[\]]{1,200}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
-_NOT_FOR_MAIL = frozenset({"unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined", "mbcs", "oem"})
+_NOT_FOR_MAIL = frozenset(
+    {"unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined", "mbcs", "oem", "utf-7"}
+)
 """Codecs of Python that are no charsets of texts."""
 _MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
 _COMMENT = re.compile(r"\([^()]*\)")

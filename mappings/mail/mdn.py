@@ -91,7 +91,7 @@ def write_mdn(
     if isinstance(asked, NoMdn):
         return asked
     named = mail.headers.message_ids("Message-ID")
-    if not named:
+    if not named or not (named[0].isascii() and named[0].isprintable()):
         return NoMdn.NO_MESSAGE_ID
     own = message_id(identity, mailbox)
     whole = _LONE_LINE_FEED.sub(b"\r\n", original.lstrip(b"\r\n"))
@@ -136,7 +136,7 @@ def _asked(mail: Part, allowed: Callable[[str], bool]) -> Mailbox | NoMdn:
     senders = returned or headers.mailboxes("From")
     if {one.address.lower() for one in senders} != {requests[0].address.lower()}:
         return NoMdn.OTHER_ADDRESS
-    if not allowed(domain_of(requests[0].address)):
+    if not requests[0].address.isascii() or not allowed(domain_of(requests[0].address)):
         return NoMdn.NOT_ALLOWED
     return requests[0]
 

@@ -39,7 +39,7 @@ class Limits:
 LIMITS = Limits()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Part:
     """A part: `content[start:body]` is its header, `content[body:end]` its body.
 

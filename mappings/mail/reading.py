@@ -34,6 +34,8 @@ _UNUSED = ("X-MSS-NIL", "Comments", "Keywords", "Organization", "Sensitivity")
 _HNET_BODY = 0.25
 """How sure HPRIM must be of a body whose subject says that it is HPRIM."""
 _ANY_BODY = 0.5
+_MOST_WRAPPED = 20
+"""Signed or encrypted parts of one mail that are opened."""
 
 
 def read(content: bytes, context: ReadContext) -> Reading:
@@ -79,11 +81,11 @@ class _Reader:
         if HNET_CERTIFICATE.match(envelope.subject):
             message = "a certificate was sent (HNET.1/CER): a person decides whether it is to be trusted"
             self.notes.warning("mail.hnet.certificate", where or "Subject", message)
-            self._note(mail, envelope, gather(mail), where, as_files=True)
+            self._note(envelope, gather(mail), where)
             return kind
-        opened = open_layers(mail, self.context, self.notes)
+        opened = open_layers(mail, mail, self.context, self.notes)
         if opened.entity is None:
-            self._note(mail, envelope, Gathered(files=[mail]), where, as_files=True)
+            self._note(envelope, Gathered(files=[mail]), where)
             return kind
         if opened.layers:
             kind = kind_of(opened.entity, self.bounce_subjects)
@@ -113,10 +115,11 @@ class _Reader:
         self.items.append(numbered)
         return numbered
 
-    def _note(self, mail: Part, envelope: Envelope, parts: Gathered, where: str, *, as_files: bool) -> None:
+    def _note(self, envelope: Envelope, parts: Gathered, where: str) -> None:
         """Keep a mail that is not opened as a note, with its parts as they came."""
         text = "\n\n".join(text_of(one, self.notes) for one in parts.texts)
-        files = [file_of(one, decoded(one, self.notes)).attachment() for one in parts.files] if as_files else []
+        kept = [*parts.files, *parts.pictures, *parts.wrapped, *parts.mails]
+        files = [file_of(one, content).attachment() for one in kept if (content := decoded(one, self.notes))]
         self.add(note_item(envelope, text, files, envelope.patient), where)
 
 
@@ -164,6 +167,7 @@ class _Letter:
 
     def read(self) -> None:
         before = len(self.reader.items)
+        self._unwrap()
         texts = self._texts()
         files = [self._file(part) for part in self.parts.files]
         kept = [one for one in files if one is not None]
@@ -177,6 +181,22 @@ class _Letter:
                 self.reader.add(self._addressed(item), one.where_of(item))
         self._forwarded()
         self._note(texts, something=len(self.reader.items) > before)
+
+    def _unwrap(self) -> None:
+        """Open the signed and encrypted parts that stand beside others; one that stays closed goes with the note."""
+        for _ in range(_MOST_WRAPPED):
+            if not self.parts.wrapped:
+                return
+            part = self.parts.wrapped.pop(0)
+            opened = open_layers(part, self.mail, self.context, self.notes)
+            if opened.entity is None:
+                self.parts.pictures.append(part)
+            else:
+                self.parts.add(gather(opened.entity))
+        if self.parts.wrapped:
+            message = "too many parts are signed or encrypted one by one: the rest is not opened"
+            self.notes.error(PARTLY_READ, self.parts.wrapped[0].where, message)
+            self.parts.pictures += self.parts.wrapped
 
     # --- text
 
@@ -299,7 +319,7 @@ class _Letter:
         # A laboratory sends the results of several people in one HPRIM mail; next to a document they are about one.
         check_one_patient([*documents, *reports] if documents else (), self.notes)
         if documents:
-            check_subject(self.envelope.announced, documents, self.notes)
+            check_subject(self.envelope, documents, self.notes)
         codes = {item.content.type.code for one in self.found for item in one.items
                  if isinstance(item, DocumentItem) and item.content.type is not None}  # fmt: skip
         if by_file and self.envelope.document_codes and codes and not codes & set(self.envelope.document_codes):

@@ -258,7 +258,7 @@ def _named_in(mail: Part, text: str) -> str | None:
 
 def _start_of_original(text: str) -> int:
     found = re.search(
-        r"^(?:-{2,}.{0,60}(?:copy|original|message).{0,60}$|Received: |Return-Path: )",
+        r"^(?:-{2,}.{0,60}(?:copy|original|message).{0,60}$|Received: |Return-Path: |Message-ID: )",
         text,
         re.MULTILINE | re.IGNORECASE,
     )

@@ -44,17 +44,14 @@ def is_wrapped(part: Part) -> bool:
         return True
     if part.media_type == "multipart/encrypted":
         return True
-    protocol = part.type.parameters.get("protocol", "").lower()
-    return part.media_type == "multipart/signed" and (protocol in _SIGNATURES or _has_signature(part))
+    return part.media_type == "multipart/signed"
 
 
-def _has_signature(part: Part) -> bool:
-    return len(part.children) >= 2 and part.children[1].media_type in _SIGNATURES
+def open_layers(part: Part, mail: Part, context: ReadContext, notes: Notes) -> Opened:
+    """Take off every layer of a part of a mail, whose header says who the signer should be.
 
-
-def open_layers(mail: Part, context: ReadContext, notes: Notes) -> Opened:
-    """Take off every layer. Raises FormatError `mail.key` when a key or certificate cannot be used."""
-    part = mail
+    Raises FormatError `mail.key` when a key or certificate cannot be used.
+    """
     layers: list[str] = []
     while is_wrapped(part):
         if len(layers) >= _MOST_LAYERS:
@@ -99,6 +96,11 @@ def _opened(part: Part, mail: Part, context: ReadContext, notes: Notes) -> tuple
 def _detached(part: Part, mail: Part, context: ReadContext, notes: Notes) -> Part:
     """Verify `multipart/signed`: the signed bytes are cut from the mail as it came."""
     first = part.children[0] if part.children else part
+    protocol = part.type.parameters.get("protocol", "").lower()
+    if protocol and protocol not in _SIGNATURES and first is not part:
+        message = "the mail is signed in a way that is not S/MIME: the signature is not verified"
+        notes.warning("mail.signature.unchecked", part.where, message)
+        return first
     signature = next((one for one in part.children[1:] if one.media_type in _SIGNATURES), None)
     signed = signed_data(decoded(signature, notes)) if signature is not None else None
     if first is part or signed is None:

@@ -7,10 +7,10 @@ What exactly went wrong inside is not, since a sender could learn from it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from asn1crypto import cms
-from cryptography.exceptions import UnsupportedAlgorithm
+from asn1crypto import cms, core
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import hashes, padding as block_padding
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -26,7 +26,19 @@ UNDECIPHERED = "mail.decryption.failed"
 
 _AES = frozenset({"aes128_cbc", "aes192_cbc", "aes256_cbc"})
 _GCM = frozenset({"aes128_gcm", "aes192_gcm", "aes256_gcm"})
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, IndexError, UnsupportedAlgorithm, InvalidTag)
+"""What asn1crypto and cryptography raise on contents that are not what they say."""
+_MOST_TRIED = 20
 _ENVELOPES = frozenset({"enveloped_data", "authenticated_enveloped_data"})
+
+
+class _GcmParameters(core.Sequence):  # type: ignore[misc]  # asn1crypto has no types
+    """Parameters of AES-GCM (RFC 5084 §3.2), which asn1crypto does not know."""
+
+    _fields: ClassVar[list[tuple[Any, ...]]] = [
+        ("nonce", core.OctetString),
+        ("length", core.Integer, {"default": 12}),
+    ]
 
 
 def is_enveloped(content: bytes) -> bool:
@@ -43,33 +55,31 @@ def decrypt(content: bytes, identities: Sequence[Identity]) -> bytes:
         raise FormatError(UNDECIPHERED, "", "the mail is encrypted, and no key is configured (smime_key)")
     try:
         info = cms.ContentInfo.load(content)
-        envelope = info["content"]
-        chosen = _recipient(envelope, identities)
-        if chosen is None:
-            message = "the mail is encrypted for other certificates than the ones that are configured"
-            raise FormatError(UNDECIPHERED, "", message)
-        recipient, identity = chosen
-        key = _content_key(recipient, identity)
-        if info["content_type"].native == "authenticated_enveloped_data":
-            return _authenticated(envelope, key)
-        return _content(envelope["encrypted_content_info"], key)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, UnsupportedAlgorithm):
-        pass
-    except Exception as problem:  # InvalidTag has no common base with the others
-        if isinstance(problem, FormatError):
-            raise
+        envelope, authenticated = info["content"], info["content_type"].native == "authenticated_enveloped_data"
+        chosen = _recipients(envelope, identities)
+    except _MALFORMED:
+        raise FormatError(UNDECIPHERED, "", "the encrypted layer is damaged") from None
+    if not chosen:
+        message = "the mail is encrypted for other certificates than the ones that are configured"
+        raise FormatError(UNDECIPHERED, "", message)
+    for recipient, identity in chosen:
+        try:
+            key = _content_key(recipient, identity)
+            return _authenticated(envelope, key) if authenticated else _content(envelope["encrypted_content_info"], key)
+        except _MALFORMED:
+            continue
     raise FormatError(UNDECIPHERED, "", "the encrypted content is damaged, or encrypted in a way that is not supported")
 
 
-def _recipient(envelope: Any, identities: Sequence[Identity]) -> tuple[Any, Identity] | None:
+def _recipients(envelope: Any, identities: Sequence[Identity]) -> list[tuple[Any, Identity]]:
+    """Give each key that the content key is encrypted for, with where it stands."""
+    found: list[tuple[Any, Identity]] = []
     for info in envelope["recipient_infos"]:
         if info.name != "ktri":
             continue
         recipient = info.chosen
-        for identity in identities:
-            if _is_for(recipient["rid"], identity):
-                return recipient, identity
-    return None
+        found += [(recipient, one) for one in identities if _is_for(recipient["rid"], one)]
+    return found[:_MOST_TRIED]
 
 
 def _is_for(rid: Any, identity: Identity) -> bool:
@@ -128,7 +138,7 @@ def _authenticated(envelope: Any, key: bytes) -> bytes:
     algorithm = info["content_encryption_algorithm"]
     if algorithm["algorithm"].native not in _GCM:
         raise ValueError("another cipher")
-    nonce = algorithm["parameters"]["aes_nonce"].native
+    nonce = _GcmParameters.load(algorithm["parameters"].dump())["nonce"].native
     attributes = envelope["auth_attrs"]
     beside = b"\x31" + attributes.dump()[1:] if attributes.native else None
     return AESGCM(key).decrypt(nonce, info["encrypted_content"].native + envelope["mac"].native, beside)

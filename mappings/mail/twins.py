@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from schemas.item import DocumentItem, Item, LabReportItem
 _DATED = re.compile(r"^(\d{8})_([^_]+)_")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Found:
     """What one file of a mail gave: its Items, `certain` when they say themselves whose they are."""
 
@@ -44,10 +45,13 @@ def paired(found: list[Found], notes: Notes) -> list[Found]:
     kept: list[Found] = []
     whole = [one for one in found if one.certain and one.file.kind is not FileKind.HPRIM]
     pdfs = [one for one in found if not one.certain and one.file.is_pdf]
+    inside = _inside(found)
+    seen: set[bytes] = set()
+    doubles: set[bytes] = set()
     for one in found:
         if one.file.kind is FileKind.HPRIM and one.certain and _same_results(one, whole, notes):
             continue
-        if not one.certain and _is_inside(one, found):
+        if _is_double(one, whole, doubles) or (not one.certain and _is_known(one, inside, seen)):
             notes.info("mail.twin", one.file.where, "this file is in another attachment too: it is one document")
             continue
         if one in pdfs and _joined(one, pdfs, whole, notes):
@@ -56,21 +60,44 @@ def paired(found: list[Found], notes: Notes) -> list[Found]:
     return kept
 
 
-def _is_inside(one: Found, found: list[Found]) -> bool:
+def _inside(found: list[Found]) -> frozenset[str]:
+    """Give the base64 of every file that an Item carries which a file of the mail gave."""
+    return frozenset(
+        attachment.data
+        for one in found
+        if one.certain
+        for item in one.items
+        if isinstance(item, DocumentItem | LabReportItem)
+        for attachment in item.content.attachments
+        if attachment.data is not None
+    )
+
+
+def _is_double(one: Found, whole: list[Found], seen: set[bytes]) -> bool:
+    """Say whether a document came before in the same mail: the same file, or a CDA that is in an archive as well."""
+    if not one.certain:
+        return False
+    digest = hashlib.sha256(one.file.content).digest()
+    if digest in seen:
+        return True
+    seen.add(digest)
+    if one.file.kind is not FileKind.CDA:
+        return False
+    archives = [other for other in whole if other.file.kind is FileKind.XDM]
+    return bool(archives) and base64.b64encode(one.file.content).decode("ascii") in _inside(archives)
+
+
+def _is_known(one: Found, inside: frozenset[str], seen: set[bytes]) -> bool:
     """Say whether the very bytes of a file are in what another one gave, or are those of an earlier file."""
-    data = base64.b64encode(one.file.content).decode("ascii")
-    for other in found:
-        if other is one:
-            continue
-        if not other.certain:
-            if found.index(other) < found.index(one) and other.file.content == one.file.content:
-                return True
-            continue
-        for item in other.items:
-            files = item.content.attachments if isinstance(item, DocumentItem | LabReportItem) else ()
-            if any(file.data == data for file in files):
-                return True
-    return False
+    digest = hashlib.sha256(one.file.content).digest()
+    if digest in seen:
+        return True
+    seen.add(digest)
+    return bool(inside) and base64.b64encode(one.file.content).decode("ascii") in inside
+
+
+def _replace(owner: Found, item: Item, other: Item) -> None:
+    owner.items = [other if one is item else one for one in owner.items]
 
 
 def _joined(pdf: Found, pdfs: list[Found], whole: list[Found], notes: Notes) -> bool:
@@ -86,7 +113,7 @@ def _joined(pdf: Found, pdfs: list[Found], whole: list[Found], notes: Notes) -> 
     owner, item = target
     attachment = pdf.file.attachment(item.content.title)
     content = item.content.model_copy(update={"attachments": (*item.content.attachments, attachment)})
-    owner.items[owner.items.index(item)] = item.model_copy(update={"content": content})
+    _replace(owner, item, item.model_copy(update={"content": content}))
     notes.info("mail.twin", pdf.file.where, "this PDF is the copy of a document of the mail: it is one document")
     return True
 
@@ -119,7 +146,7 @@ def _same_results(hprim: Found, whole: list[Found], notes: Notes) -> bool:
         attachment = hprim.file.attachment()
         files = (*document.content.attachments, attachment)
         content = document.content.model_copy(update={"attachments": files})
-        other.items[other.items.index(document)] = document.model_copy(update={"content": content})
+        _replace(other, document, document.model_copy(update={"content": content}))
         message = "the results of this HPRIM file are those of a CDA of the mail: they are read from the CDA"
         notes.info("mail.twin", hprim.file.where, message)
         return True

@@ -13,11 +13,17 @@ _CLOSING = re.compile(
     r"(?:veuillez|je vous prie|nous vous prions)\s+(?:d['’])?(?:agréer|croire|recevoir))",
     re.IGNORECASE,
 )
+_PERSON = (
+    r"(?i:(?:mon\s+|ma\s+|mes\s+)?(?:ch(?:er|ère)s?|madame|monsieur|mesdames|messieurs|mme|mr|docteure?|dr|pr|confrères?|"
+    r"consœurs?|consoeurs?|collègues?|amie?s?)\b\.?)"
+)
+_GREETING = re.compile(
+    rf"^\s*(?:(?i:(?:re)?bonjour|bonsoir)\b(?i:\s+à\s+(?:tous|toutes|vous)\b)?|{_PERSON})"
+    rf"(?:[\s,]*(?:et\s+)?{_PERSON}){{0,6}}(?:\s+[A-ZÀ-Ý][\w-]*\.?){{0,3}}\s*(?:[,!.]|$)"
+)
+"""«Bonjour», «Cher confrère,», «Bonjour Docteur Testrose,»: what it stands before is looked at without it."""
 _FORMULA = re.compile(
     r"^\s*(?:"
-    r"(?:re)?bonjour\b[^.!?\n]{0,60}|bonsoir\b[^.!?\n]{0,60}|"
-    r"(?:chère?s?|madame|monsieur|mesdames|messieurs|docteur|docteure|confrères?|consœurs?|consoeurs?|collègues?|et|dr|pr|"
-    r"ma|mon|nos?|[\s,])+|"
     r"(?:vous\s+trouverez|veuillez\s+(?:trouver|recevoir)|merci\s+de\s+(?:trouver|prendre\s+connaissance)|"
     r"je\s+vous\s+(?:adresse|transmets|envoie|prie)|nous\s+vous\s+(?:adressons|transmettons|envoyons|prions)|"
     r"ci[- ]joints?|ci[- ]jointes?|en\s+pièces?\s+jointes?)\b[^\n]{0,250}?"
@@ -57,6 +63,7 @@ def says_something(text: str, sender: str) -> bool:
 
 
 def _says(line: str, own: frozenset[str]) -> bool:
+    line = _GREETING.sub("", line, count=1)
     words = _folded(line)
     return bool(words) and not words <= own and _FORMULA.match(line) is None
 
