@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("router.cli.held", "Set deliveries aside: they will not be sent."),
     "audit": ("router.cli.journal", "List who did what."),
     "bench": ("router.cli.lab", "Measure: acknowledged, delivered, latencies, memory, journal."),
+    "sandbox": ("router.cli.sandbox", "Services to try a router against, on this machine."),
     "prove-no-loss": ("router.cli.lab", "Kill a router under load, again and again, and account for every message."),
     "reference": ("router.cli.setting_up", "Print the configuration reference (Markdown)."),
 }

@@ -39,6 +39,7 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
 @click.option("--mappings", is_flag=True, help="Measure the translations instead, each format to each, no server.")
 @click.option("--patients-index", default=0, help="Measure look-ups among this many patients instead, no server.")
+@click.option("--mail", default=0, help="Measure this many mails of 300 kB instead, in and out of a real Dovecot.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command_bench(
     seconds: float,
@@ -51,6 +52,7 @@ def command_bench(
     url: str,
     mappings: bool,
     patients_index: int,
+    mail: int,
     as_json: bool,
 ) -> int:
     """Load a real `passerelle serve` over MLLP and measure it, beside the floor of this machine in the same run.
@@ -64,6 +66,7 @@ def command_bench(
       passerelle bench --preload 1000000
       passerelle bench --mappings
       passerelle bench --patients-index 1000000
+      passerelle bench --mail 1000
     """
     import orjson
     from rich.console import Console
@@ -72,6 +75,8 @@ def command_bench(
         return _bench_mappings(as_json=as_json)
     if patients_index:
         return _bench_index(patients_index, as_json=as_json)
+    if mail:
+        return _bench_mail(mail, as_json=as_json)
     from router.bench.bench import BenchOptions, run_bench
     from router.bench.figures import print_figures
     from router.trial.process import TrialFault
@@ -123,6 +128,24 @@ def _bench_index(patients: int, *, as_json: bool) -> int:
     else:
         print_index(figures, Console())
     return 0
+
+
+def _bench_mail(mails: int, *, as_json: bool) -> int:
+    import orjson
+    from rich.console import Console
+
+    from router.bench.mail import print_mail, run_mail_bench
+    from router.trial.process import TrialFault
+
+    try:
+        figures = run_mail_bench(mails, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    if as_json:
+        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_mail(figures, Console())
+    return 0 if figures.sound else 1
 
 
 @click.command("prove-no-loss")

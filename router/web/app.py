@@ -30,6 +30,7 @@ from router.web.pages import (
     identities_insi,
     identities_tasks,
     login,
+    mailboxes,
     message,
     messages,
     overview,
@@ -66,6 +67,7 @@ def create_app(context: WebContext) -> FastAPI:
         bulk,
         codes,
         directory,
+        mailboxes,
         records,
     ):
         app.include_router(module.router, include_in_schema=False)

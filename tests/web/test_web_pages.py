@@ -77,7 +77,8 @@ async def test_a_page_is_for_those_signed_in(site: Any, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/messages", "/messages/1", "/deliveries", "/identities", "/codes", "/notices", "/audit"]
+    "path",
+    ["/", "/messages", "/messages/1", "/deliveries", "/identities", "/codes", "/mailboxes", "/notices", "/audit"],
 )
 async def test_the_live_part_comes_alone(site: Any, path: str) -> None:
     browser = await site.signed_in()
@@ -89,7 +90,9 @@ async def test_the_live_part_comes_alone(site: Any, path: str) -> None:
     assert check(answer.text).wrong == []
 
 
-@pytest.mark.parametrize("path", ["/", "/messages", "/deliveries", "/notices", "/audit", "/messages/1/why"])
+@pytest.mark.parametrize(
+    "path", ["/", "/messages", "/deliveries", "/mailboxes", "/notices", "/audit", "/messages/1/why"]
+)
 async def test_names_are_masked(site: Any, path: str) -> None:
     browser = await site.signed_in()
     text = (await browser.get(path)).text

@@ -1,0 +1,38 @@
+"""`passerelle sandbox`: the outside world on this machine, for an integrator's bench."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+SANDBOXES: dict[str, tuple[str, str]] = {
+    "mssante": ("router.cli.sandbox_mssante", "A mail operator of MSSanté: submission and IMAP, with mailboxes."),
+}
+"""Every part: its module (attribute `command_sandbox_<name>`) and its line of help."""
+
+
+class SandboxGroup(click.Group):
+    """A group whose parts are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the parts by name."""
+        return sorted(SANDBOXES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one part."""
+        if cmd_name not in SANDBOXES:
+            return None
+        module = importlib.import_module(SANDBOXES[cmd_name][0])
+        command: click.Command = getattr(module, "command_sandbox_" + cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of parts from the table above, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(SANDBOXES.items())])
+
+
+@click.group("sandbox", cls=SandboxGroup)
+def command_sandbox() -> None:
+    """Run a national service or a partner on this machine, with fictitious people; Ctrl-C ends it."""

@@ -1,0 +1,158 @@
+"""The whole way of a mail: a document leaves, the operator and the recipient answer, and the Delivery knows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from connectors.sandbox.mail_operator import MailOperator
+from connectors.sandbox.mail_people import DOCTOR, HOSPITAL, NOBODY, NURSE, ROUTER
+from router.bench.mail import samples
+from router.bench.mappings import sample_document
+from router.config.load import load
+from router.engine.engine import Engine
+from router.journal import tables
+from router.journal.sealing import make_key_file
+from router.journal.store import open_store
+from schemas.item import ItemSet
+
+ANSWERS = """
+[sources.mailbox.answers]
+address = "{submission}"
+account = "{account}"
+tls = {{ ca = "{ca}", cert = "{cert}" }}
+login = {{ password = "bac-a-sable" }}
+"""
+CONFIGURATION = """
+[engine]
+workers = 0
+
+[sources.mailbox]
+connector = "mssante"
+format = "mail"
+address = "{imap}"
+account = "{account}"
+tls = {{ ca = "{ca}", cert = "{cert}" }}
+login = {{ password = "bac-a-sable" }}
+allowed_domains = ["sandbox.mssante.invalid"]
+{answers}
+[sources.drop]
+connector = "directory"
+folder = "drop"
+settle_seconds = 0
+every = 0.05
+format = "canonical"
+
+[destinations.mail]
+connector = "mssante"
+format = "mail"
+address = "{submission}"
+account = "{account}"
+tls = {{ ca = "{ca}", cert = "{cert}" }}
+login = {{ password = "bac-a-sable" }}
+allowed_domains = ["sandbox.mssante.invalid"]
+options = {{ from = "{account}", to = "{to}", mdn = "yes" }}
+
+[[routes]]
+name = "documents by mail"
+when = "item.kind == 'document'"
+sources = ["drop"]
+to = ["mail"]
+unattached = true
+"""
+
+
+@asynccontextmanager
+async def running(operator: MailOperator, folder: Path, to: str) -> AsyncIterator[Engine]:
+    files = operator.files
+    values = {
+        "imap": f"localhost:{operator.ports.imap}",
+        "submission": f"localhost:{operator.ports.submission}",
+        "account": ROUTER,
+        "ca": files.ca,
+        "cert": files.client,
+        "to": to,
+    }
+    (folder / "drop").mkdir()
+    text = CONFIGURATION.format(**values, answers=ANSWERS.format(**values))
+    (folder / "passerelle.toml").write_text(text, encoding="utf-8")
+    loaded = load(folder / "passerelle.toml")
+    loaded.place.data.mkdir()
+    make_key_file(loaded.place.key_file)
+    engine = Engine(loaded, open_store(loaded.place))
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - the journal is looked at, which sets no Event
+        await asyncio.sleep(0.02)
+
+
+def states(engine: Engine, table: Any) -> dict[str, int]:
+    with engine.store.reading() as connection:
+        statement = select(table.c.state, func.count()).group_by(table.c.state)
+        return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+@pytest.fixture
+async def operator(tmp_path: Path) -> AsyncIterator[MailOperator]:
+    async with MailOperator(tmp_path / "operator") as operator:
+        yield operator
+
+
+@pytest.mark.parametrize(
+    ("to", "end", "said"),
+    [
+        (DOCTOR, "acknowledged", "acknowledged by the recipient (read)"),
+        (NURSE, "delivered", "taken by the operator"),
+        (NOBODY, "dead", "refused by the recipient"),
+    ],
+)
+async def test_what_the_recipient_answers_reaches_the_delivery(
+    operator: MailOperator, tmp_path: Path, to: str, end: str, said: str
+) -> None:
+    content = ItemSet(items=(sample_document(),)).model_dump_json()
+    async with running(operator, tmp_path, to) as engine:
+        (tmp_path / "drop" / "document.json").write_text(content, encoding="utf-8")
+        await until(lambda: states(engine, tables.delivery) == {end: 1})
+        answers = 2 if to == DOCTOR else 1
+        await until(lambda: states(engine, tables.message).get("processed", 0) == 1 + answers)
+        with engine.store.reading() as connection:
+            row = connection.execute(select(tables.delivery)).one()
+        assert str(row.detail).startswith(said)
+        assert row.state == end
+        account = operator.opened(ROUTER)
+        assert account is not None
+        await until(lambda: len(account.contents("Traites")) == answers)
+    assert len(operator.taken) == 1
+
+
+async def test_a_document_that_comes_by_mail_is_journaled_filed_and_answered(
+    operator: MailOperator, tmp_path: Path
+) -> None:
+    [content] = samples(HOSPITAL, ROUTER, 1, 2_000)
+    content = content.replace(b"MIME-Version", f"Disposition-Notification-To: {HOSPITAL}\r\nMIME-Version".encode(), 1)
+    operator.deliver(ROUTER, content)
+    async with running(operator, tmp_path, NURSE) as engine:
+        account, sender = operator.opened(ROUTER), operator.opened(HOSPITAL)
+        assert account is not None
+        assert sender is not None
+        await until(lambda: len(account.contents("Traites")) == 1)
+        assert states(engine, tables.message).get("rejected") is None
+        with engine.store.reading() as connection:
+            kinds = {row[0] for row in connection.execute(select(tables.item.c.kind))}
+            shown = connection.execute(select(tables.message.c.control_id, tables.message.c.peer)).one()
+        assert kinds == {"document"}
+        assert shown.control_id.startswith(f"{ROUTER}/INBOX/")
+        assert shown.peer == "sandbox.mssante.invalid"
+    assert [b"; processed\r\n" in one for one in sender.contents()] == [True]
