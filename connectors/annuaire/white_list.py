@@ -24,6 +24,9 @@ from mappings.contracts import FormatError
 from mappings.xml_source import parse_xml
 
 NAMESPACE = "https://listeblanche.mssante.fr/schema"
+FOLDER = "annuaire"
+"""Name of the folder, beside the journal, that keeps the directory and the white list."""
+
 FILE = "white-list.xml"
 LIMIT = 32 << 20
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from connectors.annuaire.white_list import FOLDER as ANNUAIRE
+
 
 def directory_folder(data: Path) -> Path:
     """Give the folder of the index, the kept answers, the white list and the state of refreshes."""
-    return data / "annuaire"
+    return data / ANNUAIRE
