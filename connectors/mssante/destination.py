@@ -114,6 +114,6 @@ def _outside(addresses: list[str]) -> Finding:
         severity=Severity.ERROR,
         code="mssante.recipient.outside",
         where="To",
-        message=f"the domain {domains} is not one that may be written to (`allowed_domains`, `white_list`): correct the "
-        "address, or send it all the same",
+        message=f"the domain {domains} may not be written to (`allowed_domains`, `white_list`): "
+        "correct the address, or send it all the same",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,7 +18,7 @@ from router.directory.service import DirectoryService, LookedUp
 from router.journal.view import View
 from router.web.access import Office, Posted, Signed
 from router.web.answers import Values, go, page
-from router.web.desk import Desk
+from router.web.desk import Desk, micros
 from router.web.faults import NotThere
 from router.web.filters import query_of
 from schemas.mailboxes import is_patient_address
@@ -71,6 +72,8 @@ async def directory(request: Request, desk: Office, visit: Signed) -> Response:
             "searched": bool(text or place),
             "full": len(looked.found) >= MOST,
             "moved": moved,
+            "imported": _micros(status.report["at"]) if status.report is not None else None,
+            "list_made": _micros(status.white_list.generated_at) if status.white_list is not None else None,
             "domain": domain,
         }
 
@@ -98,6 +101,11 @@ async def _looked_up(desk: Desk, service: DirectoryService, text: str, place: st
     if _FINESS.fullmatch(plain):
         return await service.structure(plain)
     return LookedUp(tuple(await desk.work(lambda: service.directory.search(Sought(text, place)))))
+
+
+def _micros(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    return micros(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
 
 
 def _service(desk: Desk) -> DirectoryService:
