@@ -3,12 +3,11 @@
     async with AnnuaireSandbox(professionals(200)) as annuaire: ...     # annuaire.url, annuaire.mood
 
 Pages, the quota (429), ETag, the red list and deactivated people are as the real one has them; files of extractions and
-the white list are served beside (`serve`). From the command line: `python -m connectors.sandbox.annuaire`.
+the white list are served beside (`serve`). From the command line: `passerelle sandbox annuaire`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -221,16 +220,3 @@ def _mailbox(one: SandboxProfessional) -> Json:
         {"url": MAILBOX, "extension": metadata},
     ]
     return {"system": "email", "value": one.address, "extension": extension}
-
-
-async def _serve() -> None:
-    async with AnnuaireSandbox(professionals(200)) as annuaire:
-        print(f"Annuaire (sandbox)  {annuaire.url}  ESANTE-API-KEY {KEY}", flush=True)  # noqa: T201 - what it is run for
-        await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    try:
-        asyncio.run(_serve())
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None

@@ -7,6 +7,7 @@ import importlib
 import click
 
 SANDBOXES: dict[str, tuple[str, str]] = {
+    "annuaire": ("router.cli.sandbox_annuaire", "The Annuaire's FHIR API and an extraction, fictitious people."),
     "mssante": ("router.cli.sandbox_mssante", "A mail operator of MSSanté: submission and IMAP, with mailboxes."),
 }
 """Every part: its module (attribute `command_sandbox_<name>`) and its line of help."""

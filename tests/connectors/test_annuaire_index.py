@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -229,3 +232,25 @@ def test_a_large_extraction_is_read_in_pieces(tmp_path: Path) -> None:
     assert report.texts[0].lines == 5000
     assert len(told) > 2
     assert told[-2] == ("large.txt", path.stat().st_size, path.stat().st_size)
+
+
+def test_an_import_that_is_killed_leaves_the_old_index(tmp_path: Path) -> None:
+    imported(tmp_path, written(tmp_path, TESTAUT))
+    write_extract(tmp_path / "large.txt", 5000)
+    child = multiprocessing.get_context("spawn").Process(target=_killed, args=(tmp_path,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert (tmp_path / "index" / "directory.new").exists()
+    assert Directory(tmp_path / "index").person("99900000011") is not None
+    # What it left behind is in nobody's way.
+    assert imported(tmp_path, tmp_path / "large.txt").texts[0].lines == 5000
+    assert not (tmp_path / "index" / "directory.new").exists()
+
+
+def _killed(folder: Path) -> None:
+    def die(_text: str, read: int, size: int) -> None:
+        if size and read > size / 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    build(folder / "index", [folder / "large.txt"], now=lambda: NOW, progress=die)

@@ -92,3 +92,15 @@ def test_the_tables_are_printed_and_one_of_ones_own_is_checked(
     (folder / "own.csv").write_text("reason,data,send\ncircle,labo,yes\n", encoding="utf-8")
     assert run(["check", "--config", str(folder)]) == 2
     assert "line 10, destinations.mss.recipients.rules: own.csv, line 2: 'labo'" in capsys.readouterr().err
+
+
+def test_check_tells_of_the_directory_and_of_recipients(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = CONFIG + (
+        '[destinations.mss]\nconnector = "http"\nurl = "https://x.invalid"\nformat = "mail"\n'
+        '[destinations.mss.recipients]\nto = ["circle", "named"]\n'
+    )
+    (folder / "passerelle.toml").write_text(own, encoding="utf-8")
+    assert run(["check", "--config", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "recipients   mss: circle, named" in printed
+    assert "without [annuaire] only known addresses are found" in printed
