@@ -1,7 +1,7 @@
 """The directory for the engine, the pages, the API and the command line: refreshed when it is due, looked up, told of.
 
 service = DirectoryService(section, data, now=utc_now, report=notice)
-await service.refresh_if_due()              # every minute; an import runs in a process of its own
+await service.begin_if_due()                 # every minute; an import runs in a process of its own
 found = await service.person("10003456780")  # the index, then the API where one is configured
 """
 
@@ -29,7 +29,7 @@ from connectors.annuaire.white_list import KeptWhiteList, WhiteList
 from mappings.contracts import FormatError
 from router.directory.places import directory_folder
 from router.directory.refreshing import Refreshed, Trouble, refresh
-from router.directory.state import Progress, State, load_progress, load_state
+from router.directory.state import Progress, State, load_progress, load_state, save_state
 from router.following import follow
 from schemas.finding import Finding, Severity
 from schemas.mailboxes import is_patient_address
@@ -83,6 +83,7 @@ class DirectoryService:
         self._report = report
         self._apart = apart
         self._busy = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
         self._executor: Executor | None = None
         self._client = AnnuaireClient(self._settings, now=now) if self._settings.url is not None else None
 
@@ -94,6 +95,18 @@ class DirectoryService:
         if due:
             await self.refresh()
 
+    async def begin_if_due(self) -> None:
+        """Begin a refresh in the background when it is time; an import may take longer than the next look."""
+        if (self._task is None or self._task.done()) and await asyncio.to_thread(self._due):
+            self._task = asyncio.create_task(self._guarded(), name="directory")
+
+    async def _guarded(self) -> None:
+        try:
+            await self.refresh()
+        except Exception as defect:
+            said = f"a refresh stopped by a defect ({type(defect).__name__}): the last good stays"
+            self._report(Finding(severity=Severity.ERROR, code="annuaire.defect", where="extractions", message=said))
+
     async def refresh(self, *, force: bool = False) -> Refreshed | None:
         """Refresh now; None when a refresh is under way already. Whatever is wrong is a notice, and never raised."""
         if self._busy.locked():
@@ -104,8 +117,7 @@ class DirectoryService:
                     self._started(), _refreshed, self._settings, self.folder, force
                 )
             except BrokenProcessPool:
-                self._executor = None
-                done = Refreshed(troubles=(Trouble("extractions", "annuaire.killed", "the import was killed"),))
+                done = Refreshed(troubles=(await asyncio.to_thread(self._killed),))
             finally:
                 self._stop()
         for trouble in done.troubles:
@@ -116,6 +128,13 @@ class DirectoryService:
             said = f"mailboxes: {moved.added} added, {moved.gone} gone, {moved.changed} changed since the last import"
             self._report(Finding(severity=Severity.INFO, code="annuaire.moved", where="extractions", message=said))
         return done
+
+    def _killed(self) -> Trouble:
+        """Note that the importing process died (no memory, a signal): it is tried again later, not at once."""
+        state = load_state(self.folder)
+        state.index.failed(self._now(), "annuaire.killed", "the import was killed")
+        save_state(self.folder, state)
+        return Trouble("extractions", state.index.code, state.index.trouble)
 
     def _started(self) -> Executor:
         if self._executor is None:
@@ -217,6 +236,9 @@ class DirectoryService:
             for process in list((executor._processes or {}).values()):
                 process.terminate()
         self._stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         if self._client is not None:
             await self._client.close()
 

@@ -148,8 +148,8 @@ class Engine:
         self._every(3600.0, housekeeping.run)
         self._start_insi()
         if self.directory.configured:
-            self._every(60.0, self.directory.refresh_if_due)
-            self._hold(asyncio.create_task(self.directory.refresh_if_due(), name="directory"))
+            self._every(60.0, self.directory.begin_if_due)
+            await self.directory.begin_if_due()
         await self._look_at_certificates()
         self._every(DAY_SECONDS, self._look_at_certificates)
         await self._start_sources()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -196,4 +198,37 @@ async def test_a_patients_address_goes_to_no_directory(sandbox: AnnuaireSandbox,
     bench = Bench(tmp_path, sandbox)
     assert (await bench.service.at("279035121518989@patient.mssante.fr")).found == ()
     assert sandbox.calls == []
+    await bench.service.close()
+
+
+async def test_a_refresh_that_is_due_begins_in_the_background(tmp_path: Path) -> None:
+    path = tmp_path / "bal.txt"
+    path.write_bytes(extract(20))
+    bench = Bench(tmp_path / "data", files=[str(path)])
+    await bench.service.begin_if_due()
+    async with asyncio.timeout(20):
+        while bench.service.status().report is None:
+            assert bench.notices == []
+            await asyncio.sleep(0.01)
+    await bench.service.close()
+
+
+async def test_an_import_that_is_killed_is_noted_and_not_tried_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bal.txt"
+    path.write_bytes(extract(20))
+    os.utime(path, (1, 1))
+    bench = Bench(tmp_path / "data", files=[str(path)])
+
+    def killed(*_: object) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr("router.directory.service._refreshed", killed)
+    await bench.service.refresh()
+    assert [one.code for one in bench.notices] == ["annuaire.killed"]
+    await bench.service.refresh_if_due()
+    assert len(bench.notices) == 1
+    bench.time += timedelta(hours=2)
+    await bench.service.begin_if_due()
     await bench.service.close()
