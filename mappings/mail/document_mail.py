@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from mappings.cda import FORMAT as CDA
+from mappings.cda.narrative import narrative_of
 from mappings.cda.writing.pdf_a import note_conformance
 from mappings.cda.writing.pdf_made import pdf_of
-from mappings.contracts import FormatError, Piece, ReadContext, WriteContext
+from mappings.contracts import FormatError, ReadContext, WriteContext
 from mappings.mail.composing import Body, file_part
 from mappings.mail.naming import ARCHIVE, label_of, pdf_name, person_line, shown_day
+from mappings.mail.narrative_text import text_lines
 from mappings.notes import Notes
 from mappings.xdm import FORMAT as XDM
 from schemas.attachment import Attachment
@@ -21,6 +22,8 @@ from schemas.identity import PatientIdentity
 from schemas.item import DocumentItem, LabReportItem
 
 _PDF = "application/pdf"
+LAB_REPORT = "11502-2"
+"""LOINC, *CR d'examens biologiques*: a section of it holds its copy as PDF."""
 _OF_THE_MAIL = frozenset({"content.reply_to", "content.mail_body_professionals", "content.mail_body_patient"})
 
 
@@ -50,28 +53,40 @@ def carried(item: DocumentItem | LabReportItem, context: WriteContext, notes: No
 def _copies(
     item: DocumentItem | LabReportItem, read: DocumentItem, context: WriteContext, notes: Notes
 ) -> Iterator[bytes]:
-    """Give the PDF of the document, or make one of what it says (ECO.2.1.5)."""
-    seen: set[str] = set()
-    for where, attachment in _candidates(item, read):
-        if attachment.media_type.partition(";")[0].strip() != _PDF or not attachment.data or attachment.data in seen:
+    """Give the PDF of the document (ECO.2.1.5).
+
+    A level 1 document has it for its body, a laboratory report in its own section; for any other it is the one that the
+    source sent beside, else one is made of what the document says. A PDF that a document only encloses is no copy.
+    """
+    cda, *inside = read.content.attachments
+    own = inside if _is_level_1(cda) or _is_report(read.content) else []
+    known = {one.data for one in inside}
+    beside = [one for one in item.content.attachments if one.data not in known]
+    named = [(f"document file {rank}", one) for rank, one in enumerate(own, 1)]
+    named = named or [(f"content.attachments[{item.content.attachments.index(one)}]", one) for one in beside]
+    found = False
+    for where, attachment in named:
+        if attachment.media_type.partition(";")[0].strip() != _PDF or not attachment.data:
             continue
-        seen.add(attachment.data)
         try:
             content = base64.b64decode(attachment.data, validate=True)
         except (binascii.Error, ValueError):
             notes.error("mail.write.base64", where, "a file is not valid base64: it is not in the mail")
             continue
         note_conformance(attachment.data, where, notes)
+        found = True
         yield content
-    if not seen:
+    if not found:
         notes.warning("mail.write.pdf_made", "", "there is no PDF of this document: one was made; it is not PDF/A")
         yield _made(read, context)
 
 
-def _candidates(item: DocumentItem | LabReportItem, read: DocumentItem) -> Iterator[tuple[str, Attachment]]:
-    inside = [(f"document {rank}", one) for rank, one in enumerate(read.content.attachments)]
-    beside = [(f"content.attachments[{rank}]", one) for rank, one in enumerate(item.content.attachments)]
-    yield from (*inside, *beside)
+def _is_level_1(cda: Attachment) -> bool:
+    return b"nonXMLBody" in base64.b64decode(cda.data or "")
+
+
+def _is_report(document: Document) -> bool:
+    return document.type is not None and document.type.code == LAB_REPORT
 
 
 def _made(read: DocumentItem, context: WriteContext) -> bytes:
@@ -88,27 +103,14 @@ def _made(read: DocumentItem, context: WriteContext) -> bytes:
     ):
         lines += [f"{words} : {value}"] if value else []
     lines.append("")
-    lines += _text_lines(document)
+    lines += list(_text_lines(document))
     made_at = context.now.astimezone(context.timezone).isoformat(timespec="seconds")
     return pdf_of(document.title or label_of(document), lines, made_at)
 
 
-def _text_lines(document: Document) -> list[str]:
-    """Give the text of a level 1 body, else what a reader of the CDA is shown."""
-    cda, *inside = document.attachments
-    for attachment in inside:
-        if attachment.media_type.startswith("text/plain") and attachment.data:
-            return base64.b64decode(attachment.data).decode("utf-8", "replace").splitlines()
+def _text_lines(document: Document) -> Iterator[str]:
+    """Give what the document says to a person, as text."""
     try:
-        shown = CDA.pieces(base64.b64decode(cda.data or ""))
+        yield from text_lines(narrative_of(base64.b64decode(document.attachments[0].data or "")))
     except FormatError:
-        return []
-    return list(_shown(shown))
-
-
-def _shown(pieces: Sequence[Piece]) -> Iterator[str]:
-    for one in pieces:
-        text = " ".join(one.text.split("\r"))
-        name = one.name or one.where
-        yield from (f"{'  ' * min(one.depth, 6)}{line}" for line in f"{name} : {text}".rstrip(" :").split("\n"))
-        yield from _shown(one.children)
+        return  # the header is all that can be shown of it

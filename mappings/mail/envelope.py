@@ -80,8 +80,9 @@ class Envelope:
 
     @property
     def recipients(self) -> tuple[Recipient, ...]:
-        """Whom the mail is for, by address."""
-        people = (Professional(name=one.name, telecoms=(mailbox(one.address),)) for one in self.to)
+        """Whom the mail is for, by address. A patient's address is an INS, and goes on with nothing of the mail."""
+        others = (one for one in self.to if not is_patient_address(one.address))
+        people = (Professional(name=one.name, telecoms=(mailbox(one.address),)) for one in others)
         return tuple(Recipient(professional=one) for one in people)
 
 
@@ -97,7 +98,7 @@ def envelope_of(mail: Part) -> Envelope:
         message_id=ids[0] if ids else None,
         subject=subject,
         sender=senders[0] if senders else None,
-        reply_to=replies[0].address if replies else None,
+        reply_to=next((one.address for one in replies if not is_patient_address(one.address)), None),
         to=tuple(dict.fromkeys((*headers.mailboxes("To"), *headers.mailboxes("Cc"))))[:_MOST_RECIPIENTS],
         sent_at=headers.moment(),
         in_reply_to=answered[0] if answered else None,

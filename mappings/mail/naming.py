@@ -14,6 +14,8 @@ from schemas.identity import PatientIdentity
 MARKER = "XDM/1.0/DDM+"
 ARCHIVE = "IHE_XDM.ZIP"
 _LABEL = 40
+_NUMBER = re.compile(r"[A-Za-z0-9./ -]{1,30}")
+"""A number that people use; one that only programs read has no place in a name."""
 _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]+')
 
 
@@ -54,7 +56,7 @@ def pdf_name(document: Document, patient: PatientIdentity, zone: ZoneInfo, rank:
     day = local_time(start, zone).date().isoformat() if "T" in start else start
     name = (patient.birth_name or patient.used_name or patient.family_name or "").upper()
     given = patient.first_given_name or patient.used_given_name or patient.given_name or ""
-    number = document.report_id or document.order_id or ""
+    number = next((one for one in (document.report_id, document.order_id) if one and _NUMBER.fullmatch(one)), "")
     parts = [day.replace("-", ""), label_of(document), name, given, number, str(rank) if rank > 1 else ""]
     safe = (_NOT_IN_NAMES.sub(" ", clean(part)).replace("_", " ").strip() for part in parts)
     return ("_".join(part for part in safe if part)[:200] or "document") + ".pdf"

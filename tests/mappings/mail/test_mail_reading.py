@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 
 import pytest
@@ -122,14 +123,23 @@ def test_each_hprim_file_is_a_report_of_its_own_person() -> None:
 def test_hprim_may_be_the_body_itself_and_its_files_beside() -> None:
     reading = read(mail(text(coded(RES).decode("cp1252")), Subject="HNET.1/MSG/0000001"))
     assert [one.kind for one in reading.items] == ["lab_report"]
+    assert any(one.code.startswith("hprim.") for one in reading.findings), "what its reader noticed is told"
     plain = read(mail(text("\r\n".join(["Bonjour", "à", "tous"])), Subject="HNET.1/MSG/0000001"))
     assert [one.kind for one in plain.items] == ["note"]
 
 
-def test_the_hprim_of_a_cda_of_the_same_results_is_kept_beside_it() -> None:
+def test_a_file_that_an_hprim_message_names_is_part_of_its_report() -> None:
+    message = oru("OBX|1|FIC|CR~~L||X~CR.PDF~PDF")
+    reading = read(mail(text(ENCLOSED), attached(message, "r.hpr"), attached(PDF, "cr.pdf")))
+    (report,) = reading.items
+    assert isinstance(report, LabReportItem)
+    assert [base64.b64decode(one.data or "") for one in report.content.attachments] == [PDF]
+
+
+def test_beside_a_document_hprim_about_somebody_else_is_an_alarm() -> None:
     letter = medecin("Texte fictif", header=with_line(2, "PATTROIS"))
     reading = read(mail(text(ENCLOSED), attached(cda(), "c.xml"), attached(letter, "r.hpr")))
-    assert "mail.patients.several" in codes(reading), "beside a document, another person is an alarm"
+    assert "mail.patients.several" in codes(reading)
 
 
 def test_results_in_hprim_and_as_cda_are_read_from_the_cda() -> None:
@@ -191,6 +201,17 @@ def test_the_mail_of_a_patient_names_a_number_and_no_trait() -> None:
         assert item.sender is None
     (item,) = notes(reading)
     assert item.content.sender_name == "Leo TESTROSE"
+
+
+def test_the_address_of_a_patient_goes_on_with_no_document() -> None:
+    """It is an INS, and nobody has said that this one may be used."""
+    content = mail(text(), attached(xdm(), "IHE_XDM.ZIP"), To=f"{DOCTOR}, {PATIENT_ADDRESS}", Reply_To=PATIENT_ADDRESS)
+    reading = read(content)
+    for item in reading.items:
+        people = [one.professional for one in item.recipients if one.professional is not None]
+        assert [one.value for person in people for one in person.telecoms] == [DOCTOR]
+    assert documents(reading)[0].content.reply_to is None
+    assert {(one.where, one.text) for one in reading.unread} >= {("To", PATIENT_ADDRESS), ("Reply-To", PATIENT_ADDRESS)}
 
 
 @pytest.mark.parametrize(
