@@ -92,6 +92,12 @@ class Inbox(Protocol):
         acknowledgement has it at the receipt.
         """
 
+    async def held(self, receipt: Receipt) -> bool:
+        """Say whether a message that was read still waits for a person.
+
+        For sources that tell their peer what became of it: neither success nor failure is true yet.
+        """
+
     def spool(self) -> Path:
         """Name a fresh file, beside the blob store, for a content too large to be held in memory."""
 

@@ -29,8 +29,8 @@ class MemoryInbox:
     """An inbox that keeps what it committed in `messages`, and recognises duplicates as the journal does.
 
     The identity of a message is its control id and its bytes. A spool file handed over is read and removed.
-    `rejections` are the Findings that `outcome` gives, by message id. `submitted` counts calls, `contents` holds the
-    bytes committed, in order.
+    `rejections` are the Findings that `outcome` gives, by message id, `waiting` the messages that are `held`.
+    `submitted` counts calls, `contents` holds the bytes committed, in order.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,6 +38,7 @@ class MemoryInbox:
         self.messages: list[Inbound] = []
         self.contents: list[bytes] = []
         self.rejections: dict[int, Finding] = {}
+        self.waiting: set[int] = set()
         self.submitted = 0
         self.spooled = 0
         self._known: dict[tuple[str, bytes], int] = {}
@@ -75,6 +76,10 @@ class MemoryInbox:
     async def outcome(self, receipt: Receipt) -> Finding | None:
         """Give the rejection that the test prepared for this message in `rejections`, else None."""
         return self.rejections.get(receipt.message_id)
+
+    async def held(self, receipt: Receipt) -> bool:
+        """Say whether the test put this message into `waiting`."""
+        return receipt.message_id in self.waiting
 
     def spool(self) -> Path:
         """Name a fresh file in `folder`."""

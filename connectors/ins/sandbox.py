@@ -8,7 +8,7 @@ It holds the persons of INSi's qualification platform that are public, with thei
 to be told apart, and whoever it is given. `calls` counts requests; with the folder of the public schemas, `violations`
 says what each request broke. Written apart from the client's reader and writer.
 
-`python -m connectors.ins.sandbox` serves until interrupted.
+`passerelle sandbox insi` serves it until interrupted.
 """
 
 from __future__ import annotations
@@ -268,18 +268,3 @@ def _asked(envelope: etree._Element) -> Asked | None:
 
 def _first(envelope: etree._Element, name: str) -> str:
     return next((element.text or "" for element in envelope.iter("{*}" + name)), "")
-
-
-async def _serve() -> None:
-    from connectors.sandbox.people import population
-
-    async with InsiSandbox(population(100), port=0) as insi:
-        print(f"INSi (sandbox)  {insi.url}", flush=True)  # noqa: T201 - the address is what it is run for
-        await asyncio.Event().wait()
-
-
-if __name__ == "__main__":
-    try:
-        asyncio.run(_serve())
-    except KeyboardInterrupt:
-        raise SystemExit(0) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
-from connectors.contracts import Delivered, Outcome, Reference, ReferenceKind, Retry, Services
+from connectors.contracts import Delivered, Inbox, Outcome, Reference, ReferenceKind, Retry, Services
 from connectors.mssante.domains import Domains
 from connectors.mssante.mailbox import Mailbox, MailboxFault
 from connectors.mssante.pickup import Hand, Thread
@@ -58,11 +58,13 @@ class Answering:
         if self._submission is not None:
             await self._submission.close()
 
-    async def settle(self, hand: Hand) -> tuple[bool, bool]:
+    async def settle(self, inbox: Inbox, hand: Hand) -> tuple[bool, bool]:
         """Answer a mail whose outcome is known: whether nothing is left to do, and whether a notification left."""
         settings = self._settings.answers
         if self._submission is None or settings is None or not hand.head.notify or hand.refused_at_the_door:
             return True, False
+        if hand.rejection is None and await inbox.held(hand.receipt):
+            return False, False  # a person decides: neither success nor failure would be true
         key = "mdn/" + hashlib.sha256(hand.control_id.encode()).hexdigest()[:32]
         kept = await self._services.memory.recall(key)
         if kept == SENT:
@@ -76,7 +78,9 @@ class Answering:
         except MailboxFault as fault:
             if fault.kind == "gone":
                 return True, False
-            raise
+            if fault.kind != "refused":
+                raise
+            return self._later(hand, fault.sentence), False
         mdn = await asyncio.to_thread(self._write, original, key, hand)
         if isinstance(mdn, NoMdn):
             if mdn is not NoMdn.REPORT:
@@ -116,9 +120,17 @@ class Answering:
         if isinstance(outcome, Retry) and not outcome.references:
             # It did not leave: it may be tried again without making two of it.
             await self._services.memory.keep(key, None)
-            hand.attempts += 1
-            if hand.attempts < ATTEMPTS:
-                self._report("mssante.answer.waits", self._name, f"a reading notification waits: {outcome.detail}")
-                return False, False
-        self._report("mssante.answer.failed", self._name, f"a reading notification was not sent: {outcome.detail}")
-        return True, False
+            return self._later(hand, outcome.detail), False
+        return self._given_up(outcome.detail), False
+
+    def _later(self, hand: Hand, why: str) -> bool:
+        """Try again at the next look; gives True when that was the last time."""
+        hand.attempts += 1
+        if hand.attempts >= ATTEMPTS:
+            return self._given_up(why)
+        self._report("mssante.answer.waits", self._name, f"a reading notification waits: {why}")
+        return False
+
+    def _given_up(self, why: str) -> bool:
+        self._report("mssante.answer.failed", self._name, f"a reading notification was not sent: {why}")
+        return True

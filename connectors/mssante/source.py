@@ -104,13 +104,13 @@ class MssanteSource:
         while not self._stopped:
             try:
                 await self._connect()
-                delay = self._settings.reconnect_first
                 while not self._stopped:
                     await self._look(inbox)
+                    delay = self._settings.reconnect_first
                     if not self._stopped:
                         await self._wait()
                 await self._await_readings()
-                await self._file()
+                await self._file(inbox)
             except MailboxFault as fault:
                 self._fell(fault)
             finally:
@@ -183,7 +183,7 @@ class MssanteSource:
         self._ready()
         await self._take_all(inbox, waiting)
         await self._await_readings()
-        await self._file()
+        await self._file(inbox)
         if not self._settings.moves:
             await self._advance(waiting)
         self._watching(sum(mail.uid not in self._hands for mail in waiting))
@@ -206,7 +206,7 @@ class MssanteSource:
                 return
             taken += 1
             if taken % BATCH == 0:
-                await self._file()
+                await self._file(inbox)
 
     async def _take(self, inbox: Inbox, mail: Waiting) -> bool:
         """Take one mail; False when it is better to take no more for now."""
@@ -270,11 +270,11 @@ class MssanteSource:
 
     # --- filing ---------------------------------------------------------------------------------------------------
 
-    async def _file(self) -> None:
+    async def _file(self, inbox: Inbox) -> None:
         """Answer and file the mails whose outcome is known; what cannot be filed now is tried at the next look."""
         settings = self._settings
         known = [hand for hand in self._hands.values() if hand.concluded]
-        ready = [hand for hand in known if await self._answered(hand)]
+        ready = [hand for hand in known if await self._answered(inbox, hand)]
         if not settings.moves:
             return
         for folder, hands in (
@@ -294,11 +294,11 @@ class MssanteSource:
                 del self._hands[hand.uid]
                 self._count("filed")
 
-    async def _answered(self, hand: Hand) -> bool:
+    async def _answered(self, inbox: Inbox, hand: Hand) -> bool:
         """Send the notification that the sender asked for; False when it must be tried again."""
         if hand.notified:
             return True
-        settled, sent = await self._answering.settle(hand)
+        settled, sent = await self._answering.settle(inbox, hand)
         hand.notified = settled
         if sent:
             self._count("answers")

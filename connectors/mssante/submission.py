@@ -97,8 +97,8 @@ class Submission:
         """Close the connections; a later mail would open new ones."""
         self._idle.clear()
         for line in list(self._open):
-            line.close()
-        self._open.clear()
+            self._drop(line)
+        await asyncio.sleep(0)  # the loop lets go of the sockets
 
     # --- connections ----------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Submission:
         return None
 
     def _drop(self, line: aiosmtplib.SMTP) -> None:
-        line.close()
+        _cut(line)
         self._open.discard(line)
 
     async def _connect(self) -> aiosmtplib.SMTP:
@@ -145,7 +145,7 @@ class Submission:
                 await line.ehlo()  # what the server can do may depend on who asks: DSN, SIZE
         except BaseException as failure:
             if line is not None:
-                line.close()
+                _cut(line)
             if isinstance(failure, Exception):
                 raise _unreachable(failure, settings.connect_timeout) from None
             raise
@@ -255,6 +255,14 @@ class Submission:
             said = f"the operator {what} after the mail was sent: it may have it, the next attempt has the same name"
             return Retry(said, references=envelope.references)
         return Retry(f"the operator {what}", reached=False)
+
+
+def _cut(line: aiosmtplib.SMTP) -> None:
+    """Close a connection at once: a farewell under TLS would wait for the other end."""
+    transport = line.transport
+    line.close()
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
 
 
 def _limit(line: aiosmtplib.SMTP) -> int:

@@ -7,6 +7,7 @@ Each part works alone, for the demonstration, the tests and an integrator's benc
     oru, adt, hprim               the same facts as HL7v2 ORU and ADT (IHE PAM France), HPRIM Médecin and Santé
     mllp                          a sender that waits for its acknowledgement, as a real one does
     laboratory, hospital          who sends all this: `await run(...)`
+    mail_operator, mail_servers   a mail operator of MSSanté: in this process, or made of Dovecot and Postfix
     coordination                  who receives it: a small FHIR server that can also misbehave on demand
 
 Every person here is invented: birth names start with TEST, the order number of each matricule is 000 (never

@@ -39,6 +39,7 @@ LONGEST_FOLDER = 60
 """Characters of the folder's path: those of a socket in it must stay under 108."""
 
 START_SECONDS = 20.0
+STOP_SECONDS = 1.0
 
 
 class ServersFault(Exception):
@@ -205,6 +206,7 @@ class MailServers:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         self._await(self.ports.imap)
 
@@ -218,7 +220,12 @@ class MailServers:
         if process is not None:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            process.communicate()
+            try:
+                process.communicate(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                # It waits for its children, who wait for each other: nothing here is worth that.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
     def stop(self) -> None:
         """Stop both servers."""

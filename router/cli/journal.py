@@ -1,4 +1,4 @@
-"""`passerelle messages`, `deliveries`, `dead-letters`, `replay`, `audit`: the journal from the terminal.
+"""`passerelle messages`, `deliveries`, `dead-letters`, `replay`: the journal from the terminal.
 
 Patients' names stay out of these lists: the terminal keeps what it showed. They work beside a running router.
 """
@@ -29,7 +29,8 @@ _STATE_HELP = "Only those in this state (repeatable)."
 
 
 @contextmanager
-def _opened(config: Path) -> Iterator[Store]:
+def opened(config: Path) -> Iterator[Store]:
+    """Open the journal of a configuration for the time of a command."""
     from router.config.load import load
     from router.journal.store import open_store
 
@@ -40,12 +41,14 @@ def _opened(config: Path) -> Iterator[Store]:
         store.close()
 
 
-def _rows(store: Store, statement: Select[Any]) -> Sequence[Any]:
+def rows_of(store: Store, statement: Select[Any]) -> Sequence[Any]:
+    """Give what a statement finds."""
     with store.reading() as connection:
         return connection.execute(statement).all()
 
 
-def _print(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def printed(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -59,7 +62,8 @@ def _print(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     console.print(table)
 
 
-def _time(at: int | None) -> str:
+def shown_time(at: int | None) -> str:
+    """Write a time of the journal as the terminal's zone has it."""
     return moment(at).astimezone().strftime("%Y-%m-%d %H:%M:%S") if at is not None else ""
 
 
@@ -82,10 +86,10 @@ def command_messages(
       passerelle messages --counts
     """
     column = tables.message.c
-    with _opened(config) as store:
+    with opened(config) as store:
         if counts:
-            found = _rows(store, select(column.state, func.count()).group_by(column.state).order_by(column.state))
-            _print(("state", "messages"), [tuple(row) for row in found])
+            found = rows_of(store, select(column.state, func.count()).group_by(column.state).order_by(column.state))
+            printed(("state", "messages"), [tuple(row) for row in found])
             return
         statement = select(tables.message).order_by(column.id.desc()).limit(limit)
         if states:
@@ -94,12 +98,12 @@ def command_messages(
             statement = statement.where(column.source == source)
         if control_id:
             statement = statement.where(column.control_id == control_id)
-        _print(
+        printed(
             ("id", "received", "source", "type", "format", "control id", "state", "bytes", "duplicates"),
             [
                 (
                     row.id,
-                    _time(row.received_at),
+                    shown_time(row.received_at),
                     row.source,
                     row.message_type,
                     row.format,
@@ -108,7 +112,7 @@ def command_messages(
                     row.size,
                     row.duplicates,
                 )
-                for row in _rows(store, statement)
+                for row in rows_of(store, statement)
             ],
         )
 
@@ -139,11 +143,11 @@ def command_deliveries(
       passerelle deliveries --counts
     """
     column = tables.delivery.c
-    with _opened(config) as store:
+    with opened(config) as store:
         if counts:
             grouped = select(column.destination, column.state, func.count()).group_by(column.destination, column.state)
-            found = _rows(store, grouped.order_by(column.destination, column.state))
-            _print(("destination", "state", "deliveries"), [tuple(row) for row in found])
+            found = rows_of(store, grouped.order_by(column.destination, column.state))
+            printed(("destination", "state", "deliveries"), [tuple(row) for row in found])
             return
         statement = select(tables.delivery).order_by(column.id.desc()).limit(limit)
         if states:
@@ -152,8 +156,8 @@ def command_deliveries(
             statement = statement.where(column.destination == destination)
         if message is not None:
             statement = statement.where(column.message_id == message)
-        rows = _rows(store, statement)
-        _print(
+        rows = rows_of(store, statement)
+        printed(
             ("id", "message", "destination", "state", "attempts", "created", "ended", "next attempt", "detail"),
             [
                 (
@@ -162,9 +166,9 @@ def command_deliveries(
                     row.destination,
                     row.state,
                     row.attempts,
-                    _time(row.created_at),
-                    _time(row.ended_at),
-                    _time(row.next_attempt_at),
+                    shown_time(row.created_at),
+                    shown_time(row.ended_at),
+                    shown_time(row.next_attempt_at),
                     row.detail,
                 )
                 for row in rows
@@ -191,14 +195,14 @@ def command_dead_letters(config: Path) -> None:
         .group_by(column.destination, column.detail)
         .order_by(func.count().desc())
     )
-    with _opened(config) as store:
-        found = _rows(store, statement)
+    with opened(config) as store:
+        found = rows_of(store, statement)
     if not found:
         click.echo("Nothing is dead: everything was delivered, waits, or was set aside by a person.")
         return
-    _print(
+    printed(
         ("destination", "cause", "deliveries", "oldest", "e.g."),
-        [(name, detail, count, _time(oldest), example) for name, detail, count, oldest, example in found],
+        [(name, detail, count, shown_time(oldest), example) for name, detail, count, oldest, example in found],
     )
 
 
@@ -223,14 +227,14 @@ def command_replay(
     from router.journal.unit import Unit
 
     actor = f"{getpass.getuser()} (command line)"
-    with _opened(config) as store:
+    with opened(config) as store:
         chosen = list(deliveries)
         if dead:
             column = tables.delivery.c
             wanted = select(column.id).where(
                 column.state == tables.DeliveryState.DEAD.value, column.destination == dead
             )
-            chosen += [row.id for row in _rows(store, wanted)]
+            chosen += [row.id for row in rows_of(store, wanted)]
         if not messages and not chosen:
             click.echo("Nothing to replay.")
             return 1
@@ -252,17 +256,3 @@ def command_replay(
                 unit.flush()
     click.echo(f"{done} will go again; a running router takes them up at once, else at its next start.")
     return 0
-
-
-@click.command("audit")
-@config_option
-@_LIMIT
-def command_audit(config: Path, limit: int) -> None:
-    """List who did or saw what, the newest first."""
-    column = tables.audit.c
-    with _opened(config) as store:
-        found = _rows(store, select(tables.audit).order_by(column.id.desc()).limit(limit))
-    _print(
-        ("when", "who", "what", "on", "detail"),
-        [(_time(row.at), row.actor, row.action, row.target, row.detail) for row in found],
-    )

@@ -1,4 +1,4 @@
-"""`passerelle sandbox`: the outside world on this machine, for an integrator's bench."""
+"""`passerelle sandbox`: the outside world, played on this machine with fictitious people."""
 
 from __future__ import annotations
 
@@ -6,34 +6,41 @@ import importlib
 
 import click
 
-SANDBOXES: dict[str, tuple[str, str]] = {
+SERVICES: dict[str, tuple[str, str]] = {
     "annuaire": ("router.cli.sandbox_annuaire", "The Annuaire's FHIR API and an extraction, fictitious people."),
+    "insi": ("router.cli.sandbox_insi", "INSi: who has which INS."),
     "mssante": ("router.cli.sandbox_mssante", "A mail operator of MSSanté: submission and IMAP, with mailboxes."),
 }
-"""Every part: its module (attribute `command_sandbox_<name>`) and its line of help."""
+"""Every service: its module (attribute `sandbox_<name>`) and its line of help, known without importing it."""
 
 
-class SandboxGroup(click.Group):
-    """A group whose parts are imported when they are called."""
+class Services(click.Group):
+    """A group whose services are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the parts by name."""
-        return sorted(SANDBOXES)
+        """Give the services."""
+        return list(SERVICES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one part."""
-        if cmd_name not in SANDBOXES:
+        """Import one service's command."""
+        if cmd_name not in SERVICES:
             return None
-        module = importlib.import_module(SANDBOXES[cmd_name][0])
-        command: click.Command = getattr(module, "command_sandbox_" + cmd_name.replace("-", "_"))
+        module = importlib.import_module(SERVICES[cmd_name][0])
+        command: click.Command = getattr(module, f"sandbox_{cmd_name}")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of parts from the table above, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in sorted(SANDBOXES.items())])
+        """Write the list from the table above, without importing any."""
+        with formatter.section("Services"):
+            formatter.write_dl([(name, line) for name, (_, line) in SERVICES.items()])
 
 
-@click.group("sandbox", cls=SandboxGroup)
+@click.group("sandbox", cls=Services)
 def command_sandbox() -> None:
-    """Run a national service or a partner on this machine, with fictitious people; Ctrl-C ends it."""
+    """Serve a simulated partner on this machine until Ctrl-C, and print what to configure to reach it.
+
+    \b
+    Examples:
+      passerelle sandbox insi
+      passerelle sandbox mssante
+    """

@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select, update
 from mappings.concept_map import MapEntry, TermKind
 from router.codes.maps import VERSION
 from router.journal import tables
+from router.journal.auditing import append_audit
 from router.journal.operations import Change
 from router.journal.unit import Unit
 
@@ -98,6 +99,4 @@ def _named(kind: str, sender: str, code: str) -> str:
 
 
 def _note(unit: Unit, actor: str, action: str, target: str, detail: str, now: int) -> None:
-    unit.connection.execute(
-        insert(tables.audit).values(at=now, actor=actor[:120], action=action, target=target[:120], detail=detail[:400])
-    )
+    append_audit(unit, actor=actor, action=action, target=target, detail=detail, now=now)

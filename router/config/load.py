@@ -125,6 +125,11 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
         raise ConfigurationFault(path, ["no such file; `passerelle init DIR` makes one"]) from None
     except (OSError, UnicodeDecodeError) as problem:
         raise ConfigurationFault(path, [f"cannot be read: {type(problem).__name__}"]) from None
+    return load_text(text, path, environment)
+
+
+def load_text(text: str, path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
+    """Check the text of a configuration as if it stood at `path`. Raises ConfigurationFault as `load` does."""
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, StringConstraints, model_validator
 
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
@@ -102,6 +102,45 @@ class InsiSection(InsiSettings):
 
 class AnnuaireSection(AnnuaireSettings):
     """The national directory of professionals, structures and mailboxes, and the white list of MSSanté domains."""
+
+
+class WatchSection(Section):
+    """When something that flows is worth an alarm, and who is told."""
+
+    silence_chance: float = Field(
+        0.001,
+        ge=0,
+        lt=1,
+        description="A source is silent when so long without a message happens by chance less often than this, by what "
+        "it usually sends at that hour of that weekday. 0: never.",
+    )
+    error_share: float = Field(
+        0.1, ge=0, le=1, description="Share of a source's messages of the last hour that are unreadable. 0: never."
+    )
+    error_least: int = Field(10, ge=1, description="Messages of the last hour below which no share is taken.")
+    backlog_minutes: float = Field(
+        30.0, ge=0, description="Minutes that the oldest delivery of a destination may wait. 0: any."
+    )
+    new_codes: bool = Field(True, description="Whether a local code that no map answers is an alarm for a day.")
+    drift: bool = Field(
+        True, description="Whether it is an alarm that a source's messages suddenly hold more that is left unread."
+    )
+    language: Literal["fr", "en"] = Field("fr", description="Language of what is sent.")
+    webhook: HttpUrl | None = Field(None, description="Address that is told of each alarm by a POST of JSON.")
+    webhook_secret: SecretStr | None = Field(
+        None, description="Signs the POST as a webhook destination does: `X-Passerelle-Signature`, time and HMAC."
+    )
+    mail_to: tuple[str, ...] = Field((), description="Addresses that are told by mail.")
+    mail_from: str = Field("", description="Sender of the mails.")
+    mail_server: str = Field("", description="SMTP server, `host:port`; STARTTLS is used where it is offered.")
+    mail_user: str = Field("", description="Account at the server, where it wants one.")
+    mail_password: SecretStr | None = Field(None, description="Its password.")
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        if self.mail_to and not (self.mail_from and self.mail_server):
+            raise ValueError("mail_to needs mail_from and mail_server")
+        return self
 
 
 class CodesSection(Section):
@@ -274,6 +313,7 @@ class Configuration(Section):
     codes: CodesSection = CodesSection()
     dossier: DossierSection = DossierSection()
     validation: ValidationSection = ValidationSection()
+    watch: WatchSection = WatchSection()
     web: WebSection = WebSection()
     sources: dict[Name, SourceSection] = Field(default_factory=dict)
     destinations: dict[Name, DestinationSection] = Field(default_factory=dict)

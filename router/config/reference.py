@@ -28,6 +28,7 @@ from router.config.model import (
     RouteSection,
     SourceSection,
     ValidationSection,
+    WatchSection,
     WebSection,
 )
 from router.recipients.rules import shipped
@@ -41,6 +42,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[codes]", CodesSection),
     ("[dossier]", DossierSection),
     ("[validation]", ValidationSection),
+    ("[watch]", WatchSection),
     ("[web]", WebSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
@@ -41,6 +42,8 @@ from router.journal.operations import Notice, Operation, Queued
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
 from router.validation.server import ValidationServer
+from router.watch.telling import Teller
+from router.watch.watching import EVERY, Watching
 from router.web.context import FlowStatus
 from schemas.finding import Finding, Severity
 
@@ -101,7 +104,7 @@ class Engine:
             loaded.place.data / "stylesheets",
             seconds=loaded.configuration.validation.seconds,
         )
-        self._records = JournalRecords(store)
+        self.records = JournalRecords(store)
         self._map_files = MapFiles(loaded.code_maps)
         self.insi = Insi(
             loaded.insi, store, self.submit, now=now, environment=loaded.configuration.identity.environment
@@ -146,6 +149,7 @@ class Engine:
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )
         self._every(3600.0, housekeeping.run)
+        self._every(EVERY, self._watching().run)
         self._start_insi()
         if self.directory.configured:
             self._every(60.0, self.directory.begin_if_due)
@@ -153,6 +157,19 @@ class Engine:
         await self._look_at_certificates()
         self._every(DAY_SECONDS, self._look_at_certificates)
         await self._start_sources()
+
+    def _watching(self) -> Watching:
+        section, zone = self._loaded.configuration.watch, ZoneInfo(self._loaded.configuration.web.timezone)
+        return Watching(
+            self.store,
+            self.submit,
+            section,
+            self.flows,
+            Teller(section, zone=zone),
+            zone,
+            self._now,
+            partial(self._trouble, "watch"),
+        )
 
     def _start_insi(self) -> None:
         """Verify INS again from time to time, where INSi is configured and this is wanted."""
@@ -408,7 +425,7 @@ class Engine:
             spawn_every=self._every,
             stopping=stopping,
             memory=JournalMemory(name, self.store, self.writer, self._now),
-            records=self._records,
+            records=self.records,
             folder=self._loaded.place.data,
         )
 

@@ -77,6 +77,10 @@ class SourceInbox:
         """Wait until the message was read; gives the Finding for which it was rejected, None when it was not."""
         return await self._outcomes.of(receipt.message_id)
 
+    async def held(self, receipt: Receipt) -> bool:
+        """Say whether a message waits for a person."""
+        return await self._outcomes.held(receipt.message_id)
+
     async def submit(self, inbound: Inbound) -> Receipt:
         """Commit a message. Raises NotAccepted when the journal cannot take it now: the sender should try again."""
         await self._pressure.admit()

@@ -50,6 +50,15 @@ class Outcomes:
             if not waiting:
                 self._waiting.pop(message_id, None)
 
+    async def held(self, message_id: int) -> bool:
+        """Say whether a message waits for a person."""
+        return await asyncio.to_thread(self._is_held, message_id)
+
+    def _is_held(self, message_id: int) -> bool:
+        with self._store.reading() as connection:
+            row = connection.execute(_STATE, {"number": message_id}).one_or_none()
+        return row is not None and row.state == MessageState.HELD.value
+
     def settled(self, messages: Sequence[PreparedMessage]) -> None:
         """Tell those who wait what was just committed."""
         if not self._waiting:

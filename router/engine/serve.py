@@ -84,6 +84,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             now=utc_now,
             stopping=engine.stopping,
             code_maps=loaded.code_maps,
+            configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
             version=importlib.metadata.version("passerelle"),
         )

@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, or_, select, update
 from router.identity.patients import load_patients
 from router.identity.standing import allows
 from router.journal import tables
+from router.journal.auditing import append_audit
 from router.journal.operations import Change
 from router.journal.tables import DeliveryState, MessageState
 from router.journal.unit import Unit
@@ -147,19 +148,11 @@ def record_audit(actor: str, action: str, target: str, *, now: int, detail: str 
     """Keep who did or saw what; `target` names a row (`message 12`), never a person's data."""
 
     def change(unit: Unit) -> None:
-        unit.connection.execute(
-            insert(tables.audit).values(
-                at=now, actor=actor[:120], action=action[:60], target=target[:120], detail=detail[:400]
-            )
-        )
+        append_audit(unit, actor=actor, action=action, target=target, detail=detail, now=now)
 
     return Change(change, note="audit")
 
 
 def _audit(unit: Unit, actor: str, action: str, ids: Sequence[int], now: int) -> None:
     shown = ", ".join(str(number) for number in ids[:20])
-    unit.connection.execute(
-        insert(tables.audit).values(
-            at=now, actor=actor[:120], action=action, target=f"{len(ids)} rows", detail=f"{shown}"[:400]
-        )
-    )
+    append_audit(unit, actor=actor, action=action, target=f"{len(ids)} rows", detail=shown, now=now)

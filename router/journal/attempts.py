@@ -109,10 +109,7 @@ class RecordAttempts:
     def apply(self, unit: Unit) -> bool:
         """Record them all; True when one that would be tried again must not be: it was cancelled, or it arrived."""
         unit.flush()  # what was cancelled within this transaction counts as well
-        column = tables.delivery.c
-        numbers = [one.delivery_id for one in self.attempts]
-        gone = select(column.id).where(column.id.in_(numbers), column.state == DeliveryState.CANCELLED.value)
-        cancelled = frozenset(unit.connection.execute(gone).scalars())
+        cancelled = unit.cancelled([one.delivery_id for one in self.attempts])
         for one in self.attempts:
             one.record(unit, cancelled=one.delivery_id in cancelled)
         if cancelled:

@@ -73,12 +73,8 @@ class Patients:
     """Says whether what was prepared from patients is still right, within one transaction."""
 
     def __init__(self, unit: Unit, prepared: Iterable[FromPatient]) -> None:
-        numbers = {one.patient_id for one in prepared if one.patient_seen is not None}
-        column = tables.patient.c
-        rows = select(column.id, column.updated_at).where(column.id.in_(sorted(number for number in numbers if number)))
-        self._changed_at: dict[int, int] = (
-            {row.id: row.updated_at for row in unit.connection.execute(rows)} if numbers else {}
-        )
+        numbers = {one.patient_id for one in prepared if one.patient_seen is not None and one.patient_id}
+        self._changed_at = unit.patients_changed(sorted(numbers)) if numbers else {}
 
     def changed(self, numbers: Iterable[int]) -> None:
         """Say that these patients have just changed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -22,6 +22,7 @@ from router.journal.operations import (
     REPORT_PLACE,
 )
 from router.journal.queries_lines import ItemLine, MessageLine, item_lines, message_line
+from router.journal.queries_receipts import NameLine, ReceiptLine, names_of, receipts_of
 from router.journal.store import JournalFault
 from router.journal.tables import DeliveryState, ItemState
 from router.journal.view import Json, View
@@ -45,7 +46,7 @@ class AttemptLine:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLine:
-    """A Delivery without its bytes; `attempts` are loaded only with the message that it belongs to."""
+    """A Delivery without its bytes; `attempts`, `receipts` and `names` are loaded only with its message."""
 
     id: int
     item_id: int
@@ -66,6 +67,8 @@ class DeliveryLine:
     worst: int
     replay_of: int | None
     attempts: tuple[AttemptLine, ...] = ()
+    receipts: tuple[ReceiptLine, ...] = ()
+    names: tuple[NameLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +168,19 @@ def delivery_lines(
     column = tables.delivery.c
     statement = select(tables.delivery).where(*conditions).limit(limit)
     rows = view.connection.execute(statement.order_by(column.id.desc() if newest_first else column.id)).all()
-    tried = _attempts(view, [row.id for row in rows]) if attempts else {}
-    return [_delivery_line(row, tuple(tried.get(row.id, ()))) for row in rows]
+    if not attempts:
+        return [_delivery_line(row) for row in rows]
+    numbers = [row.id for row in rows]
+    tried, said, named = _attempts(view, numbers), receipts_of(view, numbers), names_of(view, numbers)
+    return [
+        replace(
+            _delivery_line(row),
+            attempts=tuple(tried.get(row.id, ())),
+            receipts=said.get(row.id, ()),
+            names=named.get(row.id, ()),
+        )
+        for row in rows
+    ]
 
 
 def message_content(view: View, number: int) -> Content | None:
@@ -285,7 +299,7 @@ def _attempts(view: View, deliveries: list[int]) -> dict[int, list[AttemptLine]]
     return tried
 
 
-def _delivery_line(row: Row[Any], attempts: tuple[AttemptLine, ...]) -> DeliveryLine:
+def _delivery_line(row: Row[Any]) -> DeliveryLine:
     return DeliveryLine(
         row.id,
         row.item_id,
@@ -305,7 +319,6 @@ def _delivery_line(row: Row[Any], attempts: tuple[AttemptLine, ...]) -> Delivery
         row.detail or "",
         row.worst,
         row.replay_of,
-        attempts,
     )
 
 

@@ -57,6 +57,7 @@ from router.journal.tables_sending import (
     delivery_receipt as delivery_receipt,
     delivery_reference as delivery_reference,
 )
+from router.journal.tables_watch import alarm as alarm, what_if as what_if
 from schemas.finding import Severity
 
 
@@ -347,9 +348,11 @@ audit = Table(
     Column("action", String(60), nullable=False),
     Column("target", String(120), nullable=False),
     Column("detail", String(400), nullable=False, server_default=""),
+    Column("chain", LargeBinary(16)),
     Index("ix_audit_at", "at"),
 )
-"""Who did what through the dashboard, the API or the command line: reads of health data and every action."""
+"""Who did what through the dashboard, the API or the command line: reads of health data and every action. `chain` ties
+a row to the one before it (`router.journal.auditing`); None for rows older than the chain."""
 
 account = Table(
     "account",

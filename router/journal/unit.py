@@ -91,6 +91,14 @@ class Unit:
         """Give those of these messages that are still `received`, with how often each was replayed."""
         return {row[0]: row[1] for row in self.query(f"{_WAITING}({_marks(numbers)})", numbers)}
 
+    def patients_changed(self, numbers: Sequence[int]) -> dict[int, int]:
+        """Give when each of these patients last changed."""
+        return {row[0]: row[1] for row in self.query(f"{_CHANGED}({_marks(numbers)})", numbers)}
+
+    def cancelled(self, numbers: Sequence[int]) -> frozenset[int]:
+        """Give those of these Deliveries that are cancelled."""
+        return frozenset(row[0] for row in self.query(f"{_CANCELLED}({_marks(numbers)})", numbers))
+
     def known_identities(self, messages: Sequence[tuple[str, bytes]]) -> dict[bytes, int]:
         """Give the messages that have one of these control ids with its identity, by identity."""
         given = ", ".join(["(?, ?)"] * len(messages))
@@ -186,6 +194,8 @@ _BY_IDENTITY = (
     "WHERE message.control_id = given.control_id AND message.identity = given.identity"
 )
 _WAITING = "SELECT id, replays FROM message WHERE state = 'received' AND id IN "
+_CHANGED = "SELECT id, updated_at FROM patient WHERE id IN "
+_CANCELLED = "SELECT id FROM delivery WHERE state = 'cancelled' AND id IN "
 _LAST = {
     "message": "SELECT max(id) FROM message",
     "item": "SELECT max(id) FROM item",

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
-from router.web import assets
+from router.web import assets, metrics
 from router.web.access import Office, Signed
 from router.web.answers import go, plain
 from router.web.api import mount_api
@@ -21,6 +21,7 @@ from router.web.desk import Desk, desk_of
 from router.web.faults import NotAllowed, NotEntitled, NotSignedIn, NotThere
 from router.web.guard import Guard
 from router.web.pages import (
+    alarms,
     bulk,
     codes,
     deliveries,
@@ -36,6 +37,7 @@ from router.web.pages import (
     overview,
     records,
     views,
+    whatif,
 )
 from router.web.visits import visit_of
 
@@ -68,7 +70,10 @@ def create_app(context: WebContext) -> FastAPI:
         codes,
         directory,
         mailboxes,
+        alarms,
+        whatif,
         records,
+        metrics,
     ):
         app.include_router(module.router, include_in_schema=False)
     app.add_api_route("/events", events, include_in_schema=False)
@@ -97,7 +102,7 @@ async def events(desk: Office, _visit: Signed) -> Response:
 
 
 def _is_api(request: Request) -> bool:
-    return request.url.path.startswith("/api/")
+    return request.url.path.startswith("/api/") or request.url.path == "/metrics"
 
 
 async def _not_signed_in(request: Request, _fault: Exception) -> Response:

@@ -109,6 +109,9 @@ class WebContext:
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
 
+    configuration: Path | None = None
+    """The file that the router was configured by, None where a test has none."""
+
     identity_alert_hours: int = 24
     """Hours after which a held Item that nobody decided about is said to be late."""
 

@@ -29,6 +29,7 @@ from router.web.live import Live
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
 from router.web.sessions import SessionRules
+from router.web.trials import Trials
 
 R = TypeVar("R")
 
@@ -48,6 +49,7 @@ class Desk:
         self.searches = Searches()
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
         self.bulk = BulkJobs()
+        self.trials = Trials(context.configuration)
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)

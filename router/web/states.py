@@ -45,6 +45,13 @@ MARKS: dict[str, dict[str, Mark]] = {
         "refused": Mark("red", "square"),
         "held": Mark("violet", "diamond"),
     },
+    "receipt": {
+        "accepted": Mark("green", "dot"),
+        "published": Mark("green", "check"),
+        "delivered": Mark("green", "dot"),
+        "read": Mark("green", "check"),
+        "refused": Mark("red", "square"),
+    },
     "flow": {
         "listening": Mark("green", "dot"),
         "watching": Mark("green", "dot"),

@@ -80,6 +80,11 @@ def _sendings(delivery: DeliveryLine, formats: Formats) -> Iterator[Moment]:
             attempt.detail,
             attempt.ended_at - attempt.started_at,
         )
+    for receipt in delivery.receipts:
+        word = receipt.stage if receipt.positive else "refused"
+        yield Moment(
+            receipt.at, *mark("receipt", word), say(f"timeline.receipt_{word}", destination=name), receipt.detail
+        )
     if delivery.state is DeliveryState.CANCELLED:
         title = say("timeline.cancelled", destination=name)
         yield Moment(delivery.ended_at or delivery.created_at, *mark("delivery", "cancelled"), title, delivery.detail)

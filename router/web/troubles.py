@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from markupsafe import Markup
 
 from router.journal.queries_deliveries import FailureGroup
+from router.watch.alarms import Alarm
+from router.watch.sentences import sentence
+from router.watch.signs import SignKind
 from router.web.boards import HOUR, Board, FlowLine
 from router.web.formatting import Formats
 from router.web.states import DOWN
@@ -21,6 +24,8 @@ SLOW = 30_000_000
 
 LATE = 300_000_000
 """The same for Deliveries that wait to be sent."""
+
+TOLD_BY_OTHERS = frozenset({SignKind.DOWN, SignKind.BACKLOG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +47,12 @@ class Trouble:
     actions: tuple[Action, ...]
 
 
-def troubles(board: Board, formats: Formats, *, identity_hours: int = 24) -> list[Trouble]:
+def troubles(
+    board: Board, formats: Formats, *, identity_hours: int = 24, alarms: Sequence[Alarm] = ()
+) -> list[Trouble]:
     """Say what is wrong, worst first; an empty list when all is well.
 
-    Held Items are an alert once the oldest waits for more than `identity_hours`.
+    Held Items are an alert once the oldest waits for more than `identity_hours`. `alarms` are those that go on.
     """
     found = [
         *_sources(board, formats),
@@ -56,6 +63,7 @@ def troubles(board: Board, formats: Formats, *, identity_hours: int = 24) -> lis
         *_pace(board, formats),
         *_storage(board, formats),
         *_certificates(board, formats),
+        *_alarms(alarms, formats),
         *_notices(board, formats),
     ]
     return sorted(found, key=lambda trouble: -trouble.weight)
@@ -194,6 +202,19 @@ def _certificates(board: Board, formats: Formats) -> Iterator[Trouble]:
             yield Trouble(88, "red", "square", sentence, ())
         else:
             yield Trouble(42, "amber", "triangle", sentence, ())
+
+
+def _alarms(alarms: Sequence[Alarm], formats: Formats) -> Iterator[Trouble]:
+    """Tell of alarms that nobody has taken up; what is down or late has its own sentence already."""
+    say = formats.texts.say
+    for alarm in alarms:
+        if alarm.kind in TOLD_BY_OTHERS or alarm.quiet(formats.now):
+            continue
+        silent = alarm.kind is SignKind.SILENCE
+        action = Action(say("trouble.see_alarms"), "/alarms")
+        yield Trouble(
+            87 if silent else 58, "red" if silent else "amber", "triangle", sentence(alarm, formats), (action,)
+        )
 
 
 def _notices(board: Board, formats: Formats) -> Iterator[Trouble]:

@@ -64,6 +64,22 @@ async def test_success_is_told_after_the_outcome(
     assert filed.flags == {"$MDNSent"}
 
 
+async def test_what_waits_for_a_person_is_not_answered_yet(
+    operator: MailOperator, inbox: MemoryInbox, services: PlainServices
+) -> None:
+    inbox.waiting.add(1)
+    operator.deliver(ROUTER, mail(1, head=WISH))
+    operator.deliver(ROUTER, mail(2))
+    async with watching(operator, inbox, services, **answers(operator)):
+        await until(lambda: services.health.figures["filed"] == 1)
+        assert received(operator) == []
+        assert len(box(operator).contents()) == 1
+        inbox.waiting.clear()
+        await services.tick()
+        await until(lambda: services.health.figures["filed"] == 2)
+    assert len(received(operator)) == 1
+
+
 async def test_a_failure_bears_its_code(operator: MailOperator, inbox: MemoryInbox, services: PlainServices) -> None:
     inbox.rejections[1] = REJECTED
     inbox.rejections[2] = REJECTED.model_copy(update={"code": "mail.ins.missing"})

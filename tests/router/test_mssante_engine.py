@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
+from connectors.sandbox.mail_authority import MailAuthority
 from connectors.sandbox.mail_operator import MailOperator
 from connectors.sandbox.mail_people import DOCTOR, HOSPITAL, NOBODY, NURSE, ROUTER
 from router.bench.mail import samples
 from router.bench.mappings import sample_document
+from router.certificates import certificate_notes
 from router.config.load import load
 from router.engine.engine import Engine
+from router.identity.patients import register
 from router.journal import tables
 from router.journal.sealing import make_key_file
 from router.journal.store import open_store
@@ -36,6 +40,7 @@ workers = 0
 [sources.mailbox]
 connector = "mssante"
 format = "mail"
+every = 0.2
 address = "{imap}"
 account = "{account}"
 tls = {{ ca = "{ca}", cert = "{cert}" }}
@@ -147,12 +152,30 @@ async def test_a_document_that_comes_by_mail_is_journaled_filed_and_answered(
         account, sender = operator.opened(ROUTER), operator.opened(HOSPITAL)
         assert account is not None
         assert sender is not None
-        await until(lambda: len(account.contents("Traites")) == 1)
-        assert states(engine, tables.message).get("rejected") is None
+        await until(lambda: states(engine, tables.message) == {"held": 1})
         with engine.store.reading() as connection:
-            kinds = {row[0] for row in connection.execute(select(tables.item.c.kind))}
+            assert connection.execute(select(tables.item.c.kind)).scalars().all() == ["document"]
             shown = connection.execute(select(tables.message.c.control_id, tables.message.c.peer)).one()
-        assert kinds == {"document"}
         assert shown.control_id.startswith(f"{ROUTER}/INBOX/")
         assert shown.peer == "sandbox.mssante.invalid"
+        assert (len(account.contents()), sender.contents()) == (1, [])
+        await engine.submit(register(sample_document().patient, in_coordination=True, now=1_000_000))
+        engine.wake()
+        await until(lambda: len(account.contents("Traites")) == 1)
+        assert states(engine, tables.message) == {"processed": 1}
     assert [b"; processed\r\n" in one for one in sender.contents()] == [True]
+
+
+def test_certificates_of_mailboxes_are_watched(tmp_path: Path) -> None:
+    files = MailAuthority().write(tmp_path)
+    values = {"imap": "imap:143", "submission": "smtp:587", "account": ROUTER, "ca": files.ca, "cert": "client.pem"}
+    (tmp_path / "drop").mkdir()
+    text = CONFIGURATION.format(**values, to=NURSE, answers=ANSWERS.format(**values))
+    (tmp_path / "passerelle.toml").write_text(text, encoding="utf-8")
+    loaded = load(tmp_path / "passerelle.toml")
+    assert [note.owner for note in certificate_notes(loaded, datetime.now(UTC))] == [
+        "source mailbox",
+        "source mailbox",
+        "destination mail",
+    ]
+    assert certificate_notes(loaded, datetime.now(UTC) - timedelta(days=10)) == []

@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 from web_journal import HOSTILE
 
+from connectors.contracts import Reference, ReferenceKind
+from router.journal.operations import Change
+from router.journal.receipts import PreparedReceipt, keep_receipt, keep_references, reference_token
+from router.journal.unit import Unit
+
 
 async def test_one_sentence_says_it_all(site: Any) -> None:
     browser = await site.signed_in()
@@ -202,3 +207,17 @@ async def test_a_document_in_a_field_does_not_weigh_on_the_page(site: Any) -> No
         assert len(answer.body) < 230_000
     assert "La suite n’est pas montrée ici" in answer.text
     assert len((await browser.get(f"/download/messages/{number}")).body) == len(head) + 1_200_000 + 8
+
+
+async def test_what_the_partner_said_later_is_told(site: Any) -> None:
+    def answered(unit: Unit) -> None:
+        name = Reference(ReferenceKind.MESSAGE_ID, "<lettre-1@hopital-fictif.example>")
+        keep_references(unit, 1, (name,), 30_000_000)
+        token = reference_token(unit.sealer, name.value)
+        keep_receipt(unit, PreparedReceipt(token, "read", True, "processed"), 1, 31_000_000)
+
+    site.journal.apply(Change(answered))
+    browser = await site.signed_in()
+    text = (await browser.get("/messages/1/sent")).plain
+    assert "Lu ou intégré par le destinataire (spico) processed" in text
+    assert "Message-ID <lettre-1@hopital-fictif.example>" in text

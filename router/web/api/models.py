@@ -34,6 +34,15 @@ class AttemptOut(BaseModel):
     detail: str
 
 
+class ReceiptOut(BaseModel):
+    """What the partner said later: how far it came (`accepted`, `published`, `delivered`, `read`), or a refusal."""
+
+    at: datetime
+    stage: str
+    positive: bool
+    detail: str
+
+
 class DeliveryOut(BaseModel):
     """A Delivery; `identity` is repeated by every retry."""
 
@@ -54,6 +63,7 @@ class DeliveryOut(BaseModel):
     detail: str
     replay_of: int | None
     attempts: list[AttemptOut] = []
+    receipts: list[ReceiptOut] = []
 
 
 class MessageOut(BaseModel):
@@ -224,5 +234,9 @@ def delivery_out(line: DeliveryLine) -> DeliveryOut:
                 detail=one.detail,
             )
             for one in line.attempts
+        ],
+        receipts=[
+            ReceiptOut(at=at(one.at), stage=one.stage, positive=one.positive, detail=one.detail)
+            for one in line.receipts
         ],
     )

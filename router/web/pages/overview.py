@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from router.journal.view import View
+from router.watch.alarms import open_alarms
 from router.web.access import Office, Signed
 from router.web.answers import Values, page
 from router.web.boards import HOUR
@@ -25,7 +26,12 @@ async def overview(desk: Office, visit: Signed) -> Response:
         formats = Formats(visit.texts, visit.zone, visit.now)
         return {
             "board": board,
-            "troubles": troubles(board, formats, identity_hours=desk.context.identity_alert_hours),
+            "troubles": troubles(
+                board,
+                formats,
+                identity_hours=desk.context.identity_alert_hours,
+                alarms=open_alarms(view.connection),
+            ),
             "chart": day_chart(board.bins, formats),
             "identity_late_at": visit.now - desk.context.identity_alert_hours * HOUR,
             "place": desk.context.store.place,

@@ -1,0 +1,107 @@
+"""The audit: who did or saw what, each row chained to the one before by a keyed digest.
+
+A row that is changed, taken out or put in between breaks the chain, and only who holds the journal's key could mend it.
+Rows cut from the end leave a chain that is whole but shorter: note its head elsewhere (`passerelle audit verify` prints
+it), and give it back with `--known` to have that seen as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from router.journal import tables
+from router.journal.sealing import Sealer
+from router.journal.unit import Unit
+
+GROUP = 1000
+"""Rows read at once while a chain is verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What verifying came to.
+
+    `rows` are in the chain, `before` were written before there was one. `broken` is the first row that does not follow
+    from the one before it, None when all do; `head` names the last row and its digest (`1042:9f…`). `known` is None
+    when no earlier head was given, else whether the chain still passes through it.
+    """
+
+    rows: int
+    before: int
+    broken: int | None
+    head: str
+    known: bool | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing was changed, taken out or put in."""
+        return self.broken is None and self.known is not False
+
+
+def append_audit(unit: Unit, *, actor: str, action: str, target: str, detail: str, now: int) -> None:
+    """Note who did or saw what; `target` names a row (`message 12`), never a person's data. `now` is microseconds."""
+    column = tables.audit.c
+    last = unit.connection.execute(select(column.id, column.chain).order_by(column.id.desc()).limit(1)).one_or_none()
+    # Whoever writes holds the journal's one write lock: nobody numbers a row in between.
+    number = 1 if last is None else last.id + 1
+    row = {
+        "id": number,
+        "at": now,
+        "actor": actor[:120],
+        "action": action[:60],
+        "target": target[:120],
+        "detail": detail[:400],
+    }
+    before = b"" if last is None or last.chain is None else bytes(last.chain)
+    unit.connection.execute(insert(tables.audit).values(**row, chain=_link(unit.sealer, before, row)))
+
+
+def verify_audit(connection: Connection, sealer: Sealer, known: str = "") -> Chain:
+    """Follow the chain from its first row to its last. `known` is a head that was noted earlier."""
+    before = rows = 0
+    broken: int | None = None
+    previous: Any = None
+    head, passed = "", False
+    for row in _rows(connection):
+        if row.chain is None and not rows and previous is None:
+            before += 1
+            continue
+        values = {name: getattr(row, name) for name in ("id", "at", "actor", "action", "target", "detail")}
+        link = b"" if previous is None else bytes(previous.chain or b"")
+        follows = previous is None or row.id == previous.id + 1
+        fits = row.chain is not None and bytes(row.chain) == _link(sealer, link, values)
+        if broken is None and not (follows and fits):
+            broken = row.id
+        rows += 1
+        previous = row
+        head = f"{row.id}:{bytes(row.chain or b'').hex()}"
+        passed = passed or head == known
+    return Chain(rows, before, broken, head, passed if known else None)
+
+
+def _rows(connection: Connection) -> Iterator[Any]:
+    column, after = tables.audit.c, 0
+    while True:
+        wanted = select(tables.audit).where(column.id > after).order_by(column.id).limit(GROUP)
+        found = connection.execute(wanted).all()
+        yield from found
+        if len(found) < GROUP:
+            return
+        after = found[-1].id
+
+
+def _link(sealer: Sealer, before: bytes, row: dict[str, Any]) -> bytes:
+    return sealer.digest(
+        b"audit",
+        before,
+        str(row["id"]).encode(),
+        str(row["at"]).encode(),
+        row["actor"].encode(),
+        row["action"].encode(),
+        row["target"].encode(),
+        row["detail"].encode(),
+    )

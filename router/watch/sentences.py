@@ -1,0 +1,53 @@
+"""An alarm in words: what, since when, how much."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from router.watch.alarms import Alarm
+from router.watch.signs import SignKind
+from router.web.formatting import Formats
+
+
+def sentence(alarm: Alarm, formats: Formats) -> Markup:
+    """Say an alarm in one sentence."""
+    say, facts = formats.texts.say, alarm.facts
+    name = Markup("<strong>{}</strong>").format(alarm.subject)
+
+    def number(key: str) -> int:
+        value = facts.get(key, 0)
+        return value if isinstance(value, int) else 0
+
+    match alarm.kind:
+        case SignKind.SILENCE:
+            expected = number("expected")
+            return say(
+                "alarm.silence",
+                count=expected,
+                shown=formats.number(expected),
+                name=name,
+                since=formats.since(number("since")),
+            )
+        case SignKind.ERRORS:
+            rejected, total = number("rejected"), number("total")
+            return say(
+                "alarm.errors", count=rejected, shown=formats.number(rejected), name=name, total=formats.number(total)
+            )
+        case SignKind.BACKLOG:
+            count = number("count")
+            return say(
+                "alarm.backlog",
+                count=count,
+                shown=formats.number(count),
+                name=name,
+                since=formats.since(number("since")),
+            )
+        case SignKind.DOWN:
+            detail = say("trouble.detail", detail=facts["detail"]) if facts.get("detail") else Markup("")
+            return say("alarm.down", name=name, since=formats.since(alarm.opened_at), detail=detail)
+        case SignKind.CODES:
+            count = number("count")
+            return say("alarm.codes", count=count, shown=formats.number(count), name=name, codes=facts.get("codes", ""))
+        case SignKind.DRIFT:
+            key = "alarm.drift_unread" if facts.get("what") == "unread" else "alarm.drift_findings"
+            return say(key, name=name, now=number("now"), before=number("before"))

@@ -1,0 +1,197 @@
+"""Signs that something is wrong, gathered from the journal and from what runs: each has a kind and a subject.
+
+A sign is there or not; `router.watch.alarms` makes an alarm of it once, whatever time it lasts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, select
+
+from router.config.model import WatchSection
+from router.engine.clock import micros, moment
+from router.journal import tables
+from router.journal.queries import OPEN_MESSAGES
+from router.journal.queries_overview import backlog
+from router.journal.tables import WORST, MessageState
+from router.journal.view import View
+from router.watch.profile import HOUR, Profile
+from router.web.context import FlowStatus
+from router.web.states import DOWN
+from schemas.finding import Severity
+
+MICROS = 1_000_000
+DAY = 86_400 * MICROS
+WEEKS = 8
+"""How far back the profile of a source looks."""
+
+RECENT, BEFORE = 200, 2000
+"""Messages of a source that are compared with those before them, to see whether its format drifts."""
+
+LEAST_RECENT, LEAST_BEFORE = 30, 200
+DRIFT = 5.0
+"""Standard deviations by which the share of messages with something new must exceed what it was."""
+
+CODES = 5
+"""Unknown codes that an alarm names."""
+
+Facts = Mapping[str, str | int | float]
+
+
+class SignKind(StrEnum):
+    """What is wrong."""
+
+    SILENCE = "silence"
+    ERRORS = "errors"
+    BACKLOG = "backlog"
+    DOWN = "down"
+    CODES = "codes"
+    DRIFT = "drift"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One sign: `subject` is a source, a destination or a sender; `facts` are figures for its sentence, no health data.
+
+    Times among the facts are microseconds.
+    """
+
+    kind: SignKind
+    subject: str
+    facts: Facts = field(default_factory=dict)
+
+
+def learn(view: View, now: datetime, zone: ZoneInfo) -> dict[str, Profile]:
+    """Learn the profile of every source from the journal's last weeks, the present hour excluded."""
+    column = tables.message.c
+    until = int(now.timestamp()) // HOUR
+    hour = (column.received_at // (HOUR * MICROS)).label("hour")
+    counted = (
+        select(column.source, hour, func.count().label("number"))
+        .where(column.received_at >= (until - WEEKS * 7 * 24) * HOUR * MICROS)
+        .where(column.received_at < until * HOUR * MICROS)
+        .group_by(column.source, hour)
+    )
+    counts: dict[str, dict[int, int]] = {}
+    for row in view.connection.execute(counted):
+        counts.setdefault(row.source, {})[row.hour] = row.number
+    return {name: Profile(hours, until, zone) for name, hours in counts.items()}
+
+
+def last_received(view: View, since: int) -> dict[str, int]:
+    """Give when each source last sent something, of what came since a moment (microseconds)."""
+    column = tables.message.c
+    newest = select(column.source, func.max(column.received_at).label("at")).where(column.received_at >= since)
+    return {row.source: row.at for row in view.connection.execute(newest.group_by(column.source))}
+
+
+def gather(
+    view: View,
+    flows: Sequence[FlowStatus],
+    profiles: Mapping[str, Profile],
+    last: Mapping[str, int],
+    section: WatchSection,
+    now: datetime,
+) -> list[Sign]:
+    """Look for every sign that the configuration asks for; `last` is when each source last sent something."""
+    found: list[Sign] = []
+    for status in flows:
+        if status.paused:
+            continue
+        if status.state in DOWN:
+            found.append(Sign(SignKind.DOWN, status.name, {"side": status.side, "detail": status.detail}))
+        if status.side == "source":
+            found += _of_source(view, status.name, profiles.get(status.name), last.get(status.name), section, now)
+        elif section.backlog_minutes:
+            found += _backlog(view, status.name, section.backlog_minutes, micros(now))
+    if section.new_codes:
+        found += _codes(view, micros(now) - DAY)
+    return found
+
+
+def _of_source(
+    view: View, name: str, profile: Profile | None, last: int | None, section: WatchSection, now: datetime
+) -> Iterator[Sign]:
+    if profile is not None and last is not None and section.silence_chance:
+        silence = profile.silence(moment(last), now, section.silence_chance)
+        if silence is not None:
+            yield Sign(SignKind.SILENCE, name, {"since": last, "expected": round(silence.expected)})
+    if section.error_share:
+        yield from _errors(view, name, section, micros(now))
+    if section.drift:
+        yield from _drift(view, name, micros(now))
+
+
+def _errors(view: View, name: str, section: WatchSection, now: int) -> Iterator[Sign]:
+    column, since = tables.message.c, now - HOUR * MICROS
+    # Numbers follow reception: from the first of the hour on, rejected messages have an index of their own.
+    first = select(column.id).where(column.received_at >= since).order_by(column.received_at).limit(1)
+    start = view.connection.execute(first).scalar()
+    if start is None:
+        return
+    ours = (column.source == name, column.state == MessageState.REJECTED.value, OPEN_MESSAGES, column.id >= start)
+    rejected = view.connection.execute(select(func.count()).select_from(tables.message).where(*ours)).scalar_one()
+    if rejected < max(1.0, section.error_share * section.error_least):
+        return
+    enough = int(rejected / section.error_share) + 1
+    some = select(column.id).where(column.received_at >= since, column.source == name).limit(enough).subquery()
+    total = view.connection.execute(select(func.count()).select_from(some)).scalar_one()
+    if section.error_least <= total < enough:
+        yield Sign(SignKind.ERRORS, name, {"rejected": rejected, "total": total})
+
+
+def _backlog(view: View, name: str, minutes: float, now: int) -> Iterator[Sign]:
+    waits = backlog(view, name).pending
+    if waits.oldest_at is not None and now - waits.oldest_at > minutes * 60 * MICROS:
+        yield Sign(SignKind.BACKLOG, name, {"since": waits.oldest_at, "count": waits.count.count})
+
+
+def _codes(view: View, since: int) -> Iterator[Sign]:
+    column = tables.unmapped_code.c
+    fresh = select(column.sender, column.code).where(column.first_at >= since).order_by(column.sender, column.code)
+    by_sender: dict[str, list[str]] = {}
+    for row in view.connection.execute(fresh):
+        by_sender.setdefault(row.sender, []).append(row.code)
+    for sender, codes in by_sender.items():
+        yield Sign(SignKind.CODES, sender, {"count": len(codes), "codes": ", ".join(codes[:CODES])})
+
+
+def _drift(view: View, name: str, now: int) -> Iterator[Sign]:
+    """Compare the newest messages of a source with those before: what is left unread, and what is warned about."""
+    column = tables.message.c
+    newest = (
+        select(column.unread, column.worst)
+        .where(column.source == name, column.received_at >= now - 14 * DAY)
+        .order_by(column.received_at.desc())
+        .limit(RECENT + BEFORE)
+    )
+    rows = view.connection.execute(newest).all()
+    recent, before = rows[: min(RECENT, len(rows) // 4)], rows[min(RECENT, len(rows) // 4) :]
+    if len(recent) < LEAST_RECENT or len(before) < LEAST_BEFORE:
+        return
+    warning = WORST[Severity.WARNING]
+    for what, marks in (
+        ("unread", [row.unread > 0 for row in rows]),
+        ("findings", [row.worst >= warning for row in rows]),
+    ):
+        new, old = sum(marks[: len(recent)]), sum(marks[len(recent) :])
+        if deviations(new, len(recent), old, len(before)) > DRIFT:
+            yield Sign(
+                SignKind.DRIFT,
+                name,
+                {"what": what, "now": round(100 * new / len(recent)), "before": round(100 * old / len(before))},
+            )
+            return
+
+
+def deviations(new: int, recent: int, old: int, before: int) -> float:
+    """Say by how many standard deviations a share exceeds what it was (two proportions, pooled)."""
+    pooled = (new + old + 1) / (recent + before + 2)
+    spread = math.sqrt(pooled * (1 - pooled) * (1 / recent + 1 / before))
+    return (new / recent - old / before) / spread

@@ -1,0 +1,78 @@
+"""The watch: once a minute, signs become alarms, and whoever is to be told is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from router.config.model import WatchSection
+from router.engine.clock import micros
+from router.journal.operations import Operation
+from router.journal.store import Store
+from router.journal.view import View, viewing
+from router.watch.alarms import keep_signs, open_alarms, to_tell, told
+from router.watch.profile import HOUR, Profile
+from router.watch.signs import Sign, gather, last_received, learn
+from router.watch.telling import Teller
+from router.web.context import FlowStatus
+
+EVERY = 60.0
+LOOK_BACK = timedelta(days=14)
+OVERLAP = timedelta(minutes=5)
+"""What was received is looked for a little further back than the last round: commits come a little later."""
+
+
+@dataclass(slots=True)
+class Watching:
+    """Runs rounds. `flows` says how sources and destinations are; `trouble` is told what an administrator must know."""
+
+    store: Store
+    submit: Callable[[Operation[None]], Awaitable[None]]
+    section: WatchSection
+    flows: Callable[[], Sequence[FlowStatus]]
+    teller: Teller
+    zone: ZoneInfo
+    now: Callable[[], datetime]
+    trouble: Callable[[str], None]
+    _profiles: dict[str, Profile] = field(default_factory=dict)
+    _learned: int = -1
+    _last: dict[str, int] = field(default_factory=dict)
+    _looked: datetime | None = None
+
+    async def run(self) -> None:
+        """Look once: open, bring up to date and close alarms, then tell of those that nobody was told of."""
+        now = self.now()
+        signs = await asyncio.to_thread(self._look, now)
+        await self.submit(keep_signs(signs, micros(now)))
+        with self.store.reading() as connection:
+            waiting = to_tell(open_alarms(connection), micros(now))
+        if not waiting:
+            return
+        numbers = [alarm.id for alarm in waiting]
+        if not self.teller.ways:
+            # Nobody is to be told: the pages show them.
+            await self.submit(told(numbers, micros(now)))
+            return
+        came = await self.teller.tell(waiting, now)
+        for trouble in came.troubles:
+            self.trouble(trouble)
+        if came.ways:
+            await self.submit(told(numbers, micros(now)))
+
+    def _look(self, now: datetime) -> list[Sign]:
+        with viewing(self.store) as view:
+            self._learn(view, now)
+            since = now - LOOK_BACK if self._looked is None else self._looked - OVERLAP
+            for name, at in last_received(view, micros(since)).items():
+                self._last[name] = max(at, self._last.get(name, 0))
+            self._looked = now
+            return gather(view, self.flows(), self._profiles, self._last, self.section, now)
+
+    def _learn(self, view: View, now: datetime) -> None:
+        hour = int(now.timestamp()) // HOUR
+        if hour != self._learned:
+            self._profiles = learn(view, now, self.zone)
+            self._learned = hour

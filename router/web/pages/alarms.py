@@ -1,0 +1,85 @@
+"""Alarms: what goes on, what is over; taking one up, putting one off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from markupsafe import Markup
+
+from router.journal.view import View
+from router.watch.alarms import Alarm, acknowledge, open_alarms, past_alarms, snooze
+from router.watch.sentences import sentence
+from router.web.access import Office, Posted, Signed
+from router.web.answers import Values, go, page
+from router.web.boards import HOUR
+from router.web.faults import NotThere
+from router.web.formatting import Formats
+
+router = APIRouter()
+
+PATH = "/alarms"
+PAGE = 50
+MORNING = 8
+"""Hour of the reader's clock until which an alarm is put off for the night."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLine:
+    """An alarm in words."""
+
+    alarm: Alarm
+    sentence: Markup
+    quiet: bool
+
+
+@router.get(PATH)
+async def alarms(request: Request, desk: Office, visit: Signed) -> Response:
+    """Show the alarms that go on, then those that are over."""
+    before = _number(request.query_params.get("before", ""))
+
+    def ask(view: View) -> Values:
+        formats = Formats(visit.texts, visit.zone, visit.now)
+        past = past_alarms(view.connection, before=before, limit=PAGE + 1)
+        return {
+            "going_on": alarm_lines(open_alarms(view.connection), formats),
+            "past": alarm_lines(past[:PAGE], formats),
+            "following": past[PAGE - 1].id if len(past) > PAGE else None,
+            "refresh": PATH + (f"?before={before}" if before is not None else ""),
+        }
+
+    return await page(desk, visit, "alarms.html", ask)
+
+
+@router.post(PATH + "/{number}/{action}")
+async def decide(number: int, action: str, desk: Office, visit: Posted) -> Response:
+    """Take an alarm up, or put it off for an hour or until the next morning."""
+    now = desk.now()
+    if action == "acknowledge":
+        change = acknowledge(number, actor=visit.account, now=now)
+    elif action == "hour":
+        change = snooze(number, now + HOUR, actor=visit.account, now=now)
+    elif action == "morning":
+        formats = Formats(visit.texts, visit.zone, now)
+        local = formats.local(now)
+        morning = local.replace(hour=MORNING, minute=0, second=0, microsecond=0)
+        morning = morning if morning > local else morning + timedelta(days=1)
+        change = snooze(number, int(morning.timestamp() * 1_000_000), actor=visit.account, now=now)
+    else:
+        raise NotThere
+    if not await desk.submit(change):
+        raise NotThere
+    desk.changed()
+    return go(PATH)
+
+
+def alarm_lines(found: Sequence[Alarm], formats: Formats) -> list[AlarmLine]:
+    """Put alarms into words."""
+    return [AlarmLine(alarm, sentence(alarm, formats), alarm.quiet(formats.now)) for alarm in found]
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

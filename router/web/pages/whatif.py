@@ -1,0 +1,93 @@
+"""What if: a draft of the configuration tried on messages that were received, and what was tried before."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from router.journal.view import View
+from router.web.access import Office, Posted, Signed
+from router.web.answers import Values, go, page
+from router.web.faults import NotEntitled, NotThere
+from router.web.visits import Visit
+from router.whatif.evidence import kept, kept_one
+
+router = APIRouter()
+
+PATH = "/whatif"
+LASTS = (100, 500, 2000, 10_000)
+
+
+@router.get(PATH)
+async def whatif(desk: Office, visit: Signed) -> Response:
+    """Show the present configuration as a draft to change, and the comparisons made before."""
+    _entitled(visit)
+    path = desk.trials.configuration
+    text = "" if path is None else await asyncio.to_thread(_text, path)
+
+    def ask(view: View) -> Values:
+        sources = [status.name for status in desk.context.flows() if status.side == "source"]
+        return {"text": text, "sources": sources, "lasts": LASTS, "rows": kept(view.connection)}
+
+    return await page(desk, visit, "whatif.html", ask)
+
+
+@router.post(PATH)
+async def start(desk: Office, visit: Posted) -> Response:
+    """Compare a draft."""
+    if desk.trials.configuration is None:
+        raise NotThere
+    last = visit.posted("last")
+    trial = desk.trials.start(
+        visit.key,
+        visit.posted("draft").replace("\r\n", "\n"),
+        last=int(last) if last.isdigit() and int(last) in LASTS else LASTS[1],
+        source=visit.posted("source"),
+        actor=visit.account,
+    )
+    return go(f"{PATH}/trial/{trial.key}")
+
+
+@router.get(PATH + "/trial/{key}")
+async def trial_page(key: str, desk: Office, visit: Signed) -> Response:
+    """Show how far a comparison is; its result once it is there."""
+    _entitled(visit)
+    trial = desk.trials.find(visit.key, key)
+    if trial is None:
+        raise NotThere
+    if trial.number is not None and not visit.partial:
+        return go(f"{PATH}/{trial.number}")
+    return await page(desk, visit, "whatif_trial.html", lambda _view: {"trial": trial})
+
+
+@router.post(PATH + "/trial/{key}/stop")
+async def stop(key: str, desk: Office, visit: Posted) -> Response:
+    """Stop a comparison."""
+    trial = desk.trials.find(visit.key, key)
+    if trial is None:
+        raise NotThere
+    desk.trials.stop(trial)
+    return go(PATH)
+
+
+@router.get(PATH + "/{number}")
+async def result(number: int, desk: Office, visit: Signed) -> Response:
+    """Show one comparison: what was changed in the configuration, and what that changes."""
+    _entitled(visit)
+    found = await desk.look(lambda view: kept_one(view.connection, number))
+    if found is None:
+        raise NotThere
+    return await page(desk, visit, "whatif_result.html", lambda _view: {"kept": found})
+
+
+def _entitled(visit: Visit) -> None:
+    # A configuration may hold secrets in clear: it is shown to whoever may change it.
+    if not visit.may("operate"):
+        raise NotEntitled
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What if: messages read again through a changed configuration, without sending anything, and the differences told."""
