@@ -183,8 +183,8 @@ def keep_history(
         "sealed_detail": unit.sealer.seal(orjson.dumps(kept), HISTORY_PLACE),
     }
     unit.connection.execute(insert(tables.dossier_history).values(values))
-    about = f"dossier {dossier_id}" + (f", number {subject}" if subject is not None else "")
-    record_audit(by.actor, action, about, now=by.now).apply(unit)
+    about = f"number {subject}" if subject is not None else ""
+    record_audit(by.actor, action, f"dossier {dossier_id}", now=by.now, detail=about).apply(unit)
     return version
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dossier_scene import DAC, INFORMED, Scene, daughter, doctor, document, home_help, nurse, stay
+from dossier_scene import DAC, Scene, daughter, doctor, document, home_help, nurse, stay
 
 from router.dossier.accesses import accesses, record_accesses, seen_by
 from router.dossier.circle import add_member, circle_at, dossiers_with, end_member, members, prefer
@@ -247,4 +247,3 @@ def test_a_dossier_goes_with_its_patient(dossier: Scene, table: str) -> None:
     with dossier.journal.store.writing() as connection:
         connection.execute(tables.patient.delete())
     assert dossier.rows(tables.metadata.tables[table]) == []
-    assert INFORMED.kind is ConsentKind.OPENING

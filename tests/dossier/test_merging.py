@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dossier_scene import DAC, INFORMED, Scene, doctor, document, home_help, nurse
+from dossier_scene import DAC, INFORMED, Scene, doctor, document, nurse
 
 from router.dossier.circle import members
 from router.dossier.doors import entries_shown
@@ -108,4 +108,3 @@ def test_a_person_may_let_the_survivor_have_the_dossier_and_an_undone_merge_take
     assert shown(scene, nurse(), 1) == []
     assert shown(scene, nurse(), other) == [theirs]
     assert [row.in_coordination for row in scene.rows(tables.patient)] == [False, True]
-    assert home_help().is_structure
