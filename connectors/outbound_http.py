@@ -19,12 +19,14 @@ from pydantic import AnyHttpUrl, ByteSize, Field, SecretStr, model_validator
 from yarl import URL
 
 from connectors.contracts import Delivered, Outcome, Refused, Retry, Settings
+from connectors.oauth import ClientCredentials, Tokens
 from connectors.tls import ClientTls
 
 KEPT_ANSWER = 16 * 1024
 """Bytes of an answer that an Outcome keeps."""
 
 MIB = 1024 * 1024
+UNAUTHORIZED = 401
 
 RETRY_STATUSES = frozenset({408, 421, 423, 425, 429})
 """Client errors that say "not now" and not "never"."""
@@ -38,6 +40,9 @@ class HttpPeerSettings(Settings):
 
     url: AnyHttpUrl = Field(description="Address to post to. It never holds a secret: credentials have their keys.")
     token: SecretStr | None = Field(None, description="Sent as Authorization: Bearer.")
+    oauth: ClientCredentials | None = Field(
+        None, description="A token endpoint that gives the bearer token (OAuth 2 client credentials), renewed in time."
+    )
     api_key: SecretStr | None = Field(None, description="Sent in the header that api_key_header names.")
     api_key_header: str = Field("X-API-Key", description="Header that carries api_key.")
     username: str | None = Field(None, description="HTTP basic authentication, with password.")
@@ -60,6 +65,8 @@ class HttpPeerSettings(Settings):
             raise ValueError("a username holds no colon (RFC 7617)")
         if self.token is not None and self.username is not None:
             raise ValueError("token and username both fill the Authorization header: keep one")
+        if self.oauth is not None and (self.token is not None or self.username is not None):
+            raise ValueError("oauth fills the Authorization header: keep it, or token, or username")
         if self.url.username or self.url.password:
             raise ValueError("credentials in the url would show in logs: use username and password")
         return self
@@ -67,13 +74,18 @@ class HttpPeerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What the peer answered. `whole` is False when the body was longer than `max_answer` and was cut."""
+    """What the peer answered. `whole` is False when the body was longer than the limit and was cut.
+
+    `etag` and `location` are the headers of these names, "" when the peer gave none.
+    """
 
     status: int
     media_type: str
     body: bytes
     retry_after: float | None
     whole: bool = True
+    etag: str = ""
+    location: str = ""
 
     @property
     def kept(self) -> bytes:
@@ -82,34 +94,74 @@ class HttpAnswer:
 
 
 class HttpPeer:
-    """A pooled session towards one URL. `post` gives the answer, or the Retry that the network made of it."""
+    """A pooled session towards one peer. Gives the answer, or the Retry that the network made of it."""
 
     def __init__(self, settings: HttpPeerSettings, fixed_headers: Mapping[str, str]) -> None:
         self._settings = settings
-        self._url = URL(str(settings.url))
+        self.url = URL(str(settings.url))
         self._headers = {**fixed_headers, **settings.headers, **_credentials(settings)}
         self._session: aiohttp.ClientSession | None = None
         self._server_name = settings.tls.server_name if settings.tls is not None else None
         self._ssl: ssl.SSLContext | bool = settings.tls.context() if settings.tls is not None else True
+        self._tokens = Tokens(settings.oauth) if settings.oauth is not None else None
 
     async def post(self, body: bytes, headers: Mapping[str, str], now: datetime) -> HttpAnswer | Retry:
-        """Post once. Never raises for what the network or the peer did."""
+        """Post once to the configured address. Never raises for what the network or the peer did."""
+        return await self.request("POST", self.url, body, headers, now)
+
+    async def request(
+        self,
+        method: str,
+        url: URL,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        now: datetime,
+        *,
+        limit: int | None = None,
+    ) -> HttpAnswer | Retry:
+        """Make one request of any method, reading `limit` bytes at most (`max_answer` where it is None).
+
+        The caller answers for the address: our credentials go with the request. A token that the peer refuses (401) is
+        renewed once. Never raises for what the network or the peer did.
+        """
         session = self._session or self._open()
+        limit = int(self._settings.max_answer) if limit is None else limit
+        if self._tokens is None:
+            return await self._exchange(session, method, url, body, headers, now, limit)
+        for last in (False, True):
+            token = await self._tokens.current(session, now)
+            if isinstance(token, Retry):
+                return token
+            bearer = {**headers, "Authorization": f"Bearer {token}"}
+            answer = await self._exchange(session, method, url, body, bearer, now, limit)
+            if last or isinstance(answer, Retry) or answer.status != UNAUTHORIZED:
+                return answer
+            self._tokens.forget(token)
+        raise AssertionError("the second round always answers")
+
+    async def _exchange(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: URL,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        now: datetime,
+        limit: int,
+    ) -> HttpAnswer | Retry:
         try:
-            async with session.post(
-                self._url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                server_hostname=self._server_name,
+            async with session.request(
+                method, url, data=body, headers=headers, allow_redirects=False, server_hostname=self._server_name
             ) as response:
-                answer, whole = await self._read(response)
+                answer, whole = await _read(response, limit)
                 return HttpAnswer(
                     status=response.status,
                     media_type=response.content_type,
                     body=answer,
                     retry_after=retry_after(response.headers.get("Retry-After"), now),
                     whole=whole,
+                    etag=response.headers.get("ETag", ""),
+                    location=response.headers.get("Location", ""),
                 )
         except aiohttp.ClientConnectorError as failure:
             return Retry(f"cannot connect: {_reason(failure)}", reached=False)
@@ -141,18 +193,18 @@ class HttpPeer:
         )
         return self._session
 
-    async def _read(self, response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-        limit = self._settings.max_answer
-        length = response.content_length
-        if length is not None and length <= limit and "Content-Encoding" not in response.headers:
-            return await response.read(), True
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > limit:
-                response.close()
-                return bytes(body[:limit]), False
-        return bytes(body), True
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> tuple[bytes, bool]:
+    length = response.content_length
+    if length is not None and length <= limit and "Content-Encoding" not in response.headers:
+        return await response.read(), True
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            response.close()
+            return bytes(body[:limit]), False
+    return bytes(body), True
 
 
 def judged_by_status(answer: HttpAnswer) -> Outcome:

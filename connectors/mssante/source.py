@@ -58,6 +58,7 @@ class MssanteSource:
         self._wake = asyncio.Event()
         self._figures_due = True
         self._stopped = False
+        self._ended = asyncio.Event()
         self._told_ready = False
         self._trouble = ""
         names = ("looks", "messages", "duplicates", "rejected", "not_accepted", "reconnections", "filed", "answers")
@@ -73,6 +74,7 @@ class MssanteSource:
             await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._stopped = True
+            self._ended.set()
             stop()
             stopping.cancel()
             self._wake.set()
@@ -147,7 +149,7 @@ class MssanteSource:
     async def _pause(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._services.stopping.wait()
+                await self._ended.wait()
         except TimeoutError:
             return
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 from xml.sax.saxutils import escape, quoteattr
 
@@ -55,6 +55,9 @@ _HOSPITAL = _Place(
 _LABORATORY = _Place(
     LABORATORY_NAME, LABORATORY_FINESS, ("AMBULATOIRE", "Ambulatoire"), ("SA25", "Laboratoire de biologie médicale")
 )
+_PRACTICE = _Place(
+    "CABINET MEDICAL FICTIF", "359990028", ("AMBULATOIRE", "Ambulatoire"), ("SA07", "Cabinet individuel")
+)
 _PHYSICIAN = ("G15_10/SM26", "Médecin - Qualifié en Médecine Générale (SM)")
 _BIOLOGY = ("G15_10/SM03", "Médecin - Biologie médicale (SM)")
 
@@ -99,6 +102,48 @@ def discharge_letter(person: Person, visit: Visit, lines: Sequence[str], *, numb
     )
     text = f'<nonXMLBody><text mediaType="application/pdf" representation="B64">{body}</text></nonXMLBody>'
     return _document(header, event, encounter, text)
+
+
+CONSULTATION_TYPE = ("11488-4", "CR ou fiche de consultation ou de visite")
+"""The type of a consultation report: LOINC code and label."""
+
+PRACTICE_NAME, PRACTICE_FINESS = _PRACTICE.name, _PRACTICE.finess
+
+
+def consultation_report(
+    person: Person,
+    practitioner: Practitioner,
+    lines: Sequence[str],
+    *,
+    number: str,
+    at: datetime,
+    version: int = 1,
+    replaces: str | None = None,
+) -> bytes:
+    """Write a general practitioner's report at level 1; a later `version` names the number of the one it `replaces`."""
+    body = base64.b64encode(pdf("Compte rendu de consultation", lines)).decode()
+    header = _header(
+        person,
+        model='<templateId root="1.3.6.1.4.1.19376.1.2.20"/>',
+        number=number,
+        code=f"<code code={quoteattr(CONSULTATION_TYPE[0])} displayName={quoteattr(CONSULTATION_TYPE[1])} {_LOINC}/>",
+        title="Compte rendu de consultation",
+        at=at,
+        author=_entity("assignedAuthor", practitioner, _PHYSICIAN, _PRACTICE),
+        signer=_entity("assignedEntity", practitioner, _PHYSICIAN, _PRACTICE),
+        place=_PRACTICE,
+        set_id=f'<setId root="{oid_of(number.partition("/")[0] + "-set")}"/>',
+        version=version,
+    )
+    visit = '<code code="AMB" displayName="Ambulatoire" codeSystem="2.16.840.1.113883.5.4"/>'
+    performer = _entity("assignedEntity", practitioner, _PHYSICIAN, _PRACTICE, sector=True)
+    span = _span(at - timedelta(minutes=20), at)
+    event = _event(visit, span, at, performer)
+    if replaces is not None:
+        parent = f'<parentDocument><id root="{oid_of(replaces)}"/></parentDocument>'
+        event += f'<relatedDocument typeCode="RPLC">{parent}</relatedDocument>'
+    text = f'<nonXMLBody><text mediaType="application/pdf" representation="B64">{body}</text></nonXMLBody>'
+    return _document(header, event, _encounter(visit, span, _PRACTICE), text)
 
 
 def cr_bio(report: Report, *, version: int = 1) -> bytes:

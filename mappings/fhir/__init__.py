@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mappings.fhir.format import FORMAT
+from mappings.fhir.format import FORMAT, PDSM_FORMAT
 
-__all__ = ["FORMAT"]
+__all__ = ["FORMAT", "PDSM_FORMAT"]

@@ -1,17 +1,29 @@
-"""The format `fhir`."""
+"""The formats `fhir` and `pdsm`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mappings import json_positions
-from mappings.contracts import Format, Piece, Position, ReadContext, Reading, Rendition, WriteContext
+from mappings.contracts import (
+    Format,
+    FormatError,
+    Piece,
+    Position,
+    ReadContext,
+    Reading,
+    Rendition,
+    WriteContext,
+    WriteRefused,
+)
 from mappings.fhir.reading.bundle import read_bundle
 from mappings.fhir.writing.item import write_item
 from mappings.safe_names import safe_stem
-from schemas.item import Item, ItemKind
+from schemas.item import DocumentItem, Item, ItemKind
 
+_PUBLICATIONS = {"comprehensive": "pdsm", "simplified": "pdsm-simplified"}
 _START = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
 _RESOURCE_TYPE = re.compile(rb'"resourceType"\s*:\s*"[A-Z][A-Za-z]+"')
 
@@ -57,4 +69,31 @@ class FhirFormat:
         return json_positions.pieces(json_positions.load(content))
 
 
+class PdsmFormat(FhirFormat):
+    """Documents as the French document-sharing guide asks for them (PDSm, after IHE MHD); read as any FHIR is.
+
+    The option `publication` is `comprehensive` (ITI-65, the default) or `simplified` (ITI-105); the others are those of
+    `fhir`. It never recognises a content: `fhir` does.
+    """
+
+    name = "pdsm"
+    writes = frozenset({ItemKind.DOCUMENT})
+
+    def sniff(self, content: bytes) -> float:
+        """Leave the recognition to `fhir`, which reads the same."""
+        return 0.0
+
+    def write(self, item: Item, context: WriteContext) -> Rendition:
+        """Write the submission of a document. Raises WriteRefused for anything else."""
+        if not isinstance(item, DocumentItem):
+            raise WriteRefused("fhir.write.kind", "", "document sharing carries documents only")
+        publication = context.options.get("publication", "comprehensive")
+        if publication not in _PUBLICATIONS:
+            known = ", ".join(_PUBLICATIONS)
+            raise FormatError("fhir.option", "publication", f"the option publication is one of {known}")
+        options = {**context.options, "document": _PUBLICATIONS[publication]}
+        return super().write(item, replace(context, options=options))
+
+
 FORMAT: Format = FhirFormat()
+PDSM_FORMAT: Format = PdsmFormat()

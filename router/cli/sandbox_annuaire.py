@@ -12,7 +12,7 @@ import click
 @click.option("--people", default=200, show_default=True, help="Fictitious professionals that the API knows.")
 @click.option("--extract", type=click.Path(path_type=Path, dir_okay=False), help="Write an extraction here as well.")
 @click.option("--lines", default=5000, show_default=True, help="Lines of that extraction.")
-def sandbox_annuaire(people: int, extract: Path | None, lines: int) -> None:
+def command_sandbox_annuaire(people: int, extract: Path | None, lines: int) -> None:
     """Run the directory's FHIR API with fictitious professionals, and print the section to paste.
 
     \b

@@ -21,7 +21,7 @@ MOODS = ("well", "down", "slow", "html", "busy", "forbidden", "technical", "unkn
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of the public schemas: each request is validated, and what it breaks is printed.",
 )
-def sandbox_insi(port: int, people: int, mood: str, schemas: Path | None) -> int:
+def command_sandbox_insi(port: int, people: int, mood: str, schemas: Path | None) -> int:
     """Serve INSi with fictitious people, and the public persons of the qualification platform.
 
     \b

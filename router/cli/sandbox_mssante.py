@@ -22,7 +22,7 @@ from router.cli.base import Failed
     help="Keep certificates, configuration and mails here; a short path.  [default: a temporary folder]",
 )
 @click.option("--embedded", is_flag=True, help="Play the operator in this process: nothing to install, no root.")
-def sandbox_mssante(folder: Path | None, embedded: bool) -> int:
+def command_sandbox_mssante(folder: Path | None, embedded: bool) -> int:
     """Run a mail operator of MSSanté on this machine, until Ctrl-C: Dovecot and Postfix, or one of our own.
 
     It makes its own certificates, opens mailboxes for a router, a hospital, a doctor, a nurse and a patient, and prints

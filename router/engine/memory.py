@@ -58,6 +58,19 @@ class JournalMemory:
         await self._writer.submit(Change(change, note="memory of a connector"))
 
 
+def forget(owner: str, key: str) -> Change[bool]:
+    """Forget one thing that a connector remembers, from outside; gives whether there was something to forget."""
+
+    def change(unit: Unit) -> bool:
+        column = tables.connector_memory.c
+        done = unit.connection.execute(
+            delete(tables.connector_memory).where(column.owner == owner, column.token == _token(unit.sealer, key))
+        )
+        return done.rowcount > 0
+
+    return Change(change, note="forget what a connector remembers")
+
+
 def _token(sealer: Sealer, key: str) -> int:
     return sealer.token("memory", key)
 

@@ -16,6 +16,14 @@ from router.journal.tables import WORST, DeliveryState
 from router.journal.unit import END_DELIVERY, Unit
 from schemas.finding import Finding
 
+_SPOKEN = frozenset(
+    {
+        DeliveryState.DELIVERED.value,
+        DeliveryState.ACKNOWLEDGED.value,
+        DeliveryState.DEAD.value,
+        DeliveryState.HELD.value,
+    }
+)
 _ARRIVED = frozenset({DeliveryState.DELIVERED, DeliveryState.ACKNOWLEDGED})
 
 
@@ -42,10 +50,14 @@ class RecordAttempt:
 
     def apply(self, unit: Unit) -> None:
         """Insert the attempt and update the Delivery."""
-        self.record(unit, cancelled=False)
+        self.record(unit, settled=None)
 
-    def record(self, unit: Unit, *, cancelled: bool) -> None:
-        """Do so for a Delivery that was `cancelled` while it was being sent, or not: it then waits for nothing more."""
+    def record(self, unit: Unit, *, settled: str | None) -> None:
+        """Do so for a Delivery that was settled while it was being sent, or not: `settled` is its state then.
+
+        One that was cancelled is what its sending came to, unless it would be tried again. One about which the partner
+        has spoken meanwhile stays what the partner said.
+        """
         if self.findings:
             keep_findings(unit, self.delivery_id, self.findings)
         waits = self.state in tables.OPEN_DELIVERIES or self.state is DeliveryState.HELD
@@ -62,7 +74,7 @@ class RecordAttempt:
                 "sealed_answer": answer,
             },
         )
-        if cancelled and waits:
+        if (settled == DeliveryState.CANCELLED.value and waits) or settled in _SPOKEN:
             counted = {"attempts": self.number, "attempts_before": self.attempts_before}
             column = tables.delivery.c
             unit.connection.execute(update(tables.delivery).where(column.id == self.delivery_id).values(counted))
@@ -109,14 +121,15 @@ class RecordAttempts:
     def apply(self, unit: Unit) -> bool:
         """Record them all; True when one that would be tried again must not be: it was cancelled, or it arrived."""
         unit.flush()  # what was cancelled within this transaction counts as well
-        cancelled = unit.cancelled([one.delivery_id for one in self.attempts])
+        settled = unit.settled([one.delivery_id for one in self.attempts])
         for one in self.attempts:
-            one.record(unit, cancelled=one.delivery_id in cancelled)
+            one.record(unit, settled=settled.get(one.delivery_id))
+        cancelled = {number for number, state in settled.items() if state == DeliveryState.CANCELLED.value}
         if cancelled:
             # Only here do attempts need to know of patients, and patients need attempts.
             from router.identity.flows_published import arrived_all_the_same
 
             arrived = [one for one in self.attempts if one.delivery_id in cancelled and one.state in _ARRIVED]
             arrived_all_the_same(unit, [one.delivery_id for one in arrived], now=self.attempts[-1].ended_at)
-        again = any(one.delivery_id in cancelled and one.state in tables.OPEN_DELIVERIES for one in self.attempts)
+        again = any(one.delivery_id in settled and one.state in tables.OPEN_DELIVERIES for one in self.attempts)
         return again or any(one.stopped for one in self.attempts)

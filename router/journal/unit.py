@@ -95,9 +95,9 @@ class Unit:
         """Give when each of these patients last changed."""
         return {row[0]: row[1] for row in self.query(f"{_CHANGED}({_marks(numbers)})", numbers)}
 
-    def cancelled(self, numbers: Sequence[int]) -> frozenset[int]:
-        """Give those of these Deliveries that are cancelled."""
-        return frozenset(row[0] for row in self.query(f"{_CANCELLED}({_marks(numbers)})", numbers))
+    def settled(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Give those of these Deliveries that wait for no sending, with their state."""
+        return {row[0]: row[1] for row in self.query(f"{_SETTLED}({_marks(numbers)})", numbers)}
 
     def known_identities(self, messages: Sequence[tuple[str, bytes]]) -> dict[bytes, int]:
         """Give the messages that have one of these control ids with its identity, by identity."""
@@ -195,7 +195,7 @@ _BY_IDENTITY = (
 )
 _WAITING = "SELECT id, replays FROM message WHERE state = 'received' AND id IN "
 _CHANGED = "SELECT id, updated_at FROM patient WHERE id IN "
-_CANCELLED = "SELECT id FROM delivery WHERE state = 'cancelled' AND id IN "
+_SETTLED = "SELECT id, state FROM delivery WHERE state NOT IN ('pending', 'retrying') AND id IN "
 _LAST = {
     "message": "SELECT max(id) FROM message",
     "item": "SELECT max(id) FROM item",

@@ -137,6 +137,15 @@ async def test_a_silent_server_does_not_hold_the_loop(
             assert (services.health.state, services.health.detail) == ("unreachable", "no connection within 0.3 s")
 
 
+async def test_stops_at_once_while_it_waits_to_connect_again(
+    operator: MailOperator, inbox: MemoryInbox, services: PlainServices
+) -> None:
+    async with watching(operator, inbox, services, address="localhost:1", reconnect_first=3600.0):
+        assert services.health.state == "unreachable"
+    assert services.health.state == "stopped"
+    assert "mssante.stop.unfinished" not in services.codes()
+
+
 async def test_no_clear_text_login(operator: MailOperator, inbox: MemoryInbox, services: PlainServices) -> None:
     said: list[bytes] = []
 

@@ -13,15 +13,17 @@ from document_strategies import GENERALIST, changed, document_items
 from filled_items import COMMON, DOCUMENT, DOCUMENT_ITEM, PATIENT, PDF
 from hypothesis import HealthCheck, given, settings
 
-from mappings.contracts import Environment, FormatError, ReadContext, Reading, Rendition, WriteContext
-from mappings.fhir import FORMAT
+from mappings.contracts import Environment, FormatError, ReadContext, Reading, Rendition, WriteContext, WriteRefused
+from mappings.fhir import FORMAT, PDSM_FORMAT
 from mappings.fhir.check import check_with_fhirclient
 from schemas.attachment import Attachment
-from schemas.document import Document, DocumentOperation
+from schemas.document import Document, DocumentOperation, Wishes
 from schemas.finding import Severity
 from schemas.identity import PatientIdentity
-from schemas.item import DocumentItem
+from schemas.item import DocumentItem, ReceiptItem
+from schemas.receipt import Receipt, ReceiptStage
 
+DELETED = "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-ext-is-deleted"
 FORMS = ("inline", "pdsm", "pdsm-simplified")
 WHERE = {
     "wishes": "content.wishes",
@@ -119,6 +121,52 @@ def test_the_comprehensive_submission() -> None:
     }
 
 
+def test_the_format_of_document_sharing_writes_submissions() -> None:
+    bare = WriteContext(now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC), identity="delivery-1")
+    assert PDSM_FORMAT.write(DOCUMENT_ITEM, bare) == FORMAT.write(DOCUMENT_ITEM, context("pdsm"))
+    simplified = context("inline", options={"publication": "simplified"})
+    assert PDSM_FORMAT.write(DOCUMENT_ITEM, simplified) == FORMAT.write(DOCUMENT_ITEM, context("pdsm-simplified"))
+    assert PDSM_FORMAT.sniff(FORMAT.write(DOCUMENT_ITEM, context("pdsm")).content) == 0.0
+    with pytest.raises(FormatError, match="publication is one of"):
+        PDSM_FORMAT.write(DOCUMENT_ITEM, context("inline", options={"publication": "ITI-65"}))
+    with pytest.raises(WriteRefused):
+        PDSM_FORMAT.write(
+            ReceiptItem(id="1", content=Receipt(stage=ReceiptStage.READ, positive=True), source=DOCUMENT_ITEM.source),
+            bare,
+        )
+
+
+@pytest.mark.parametrize("form", FORMS[1:])
+def test_who_submits_learns_of_an_opposition_and_of_a_change_of_visibility(form: str) -> None:
+    wishes = Wishes(dmp=False, update_visibility=True, masked_to_professionals=True)
+    item = DOCUMENT_ITEM.model_copy(update={"content": DOCUMENT.model_copy(update={"wishes": wishes})})
+    again, reading, _ = through(item, form)
+    assert again.content.wishes == Wishes(dmp=False, update_visibility=True)
+    assert reading.unread == ()
+    plain = FORMAT.write(item, context("inline")).content
+    assert b"not-to-be-shared" not in plain
+
+
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        {"status": "entered-in-error"},
+        {"status": "superseded", "extension": [{"url": DELETED, "valueBoolean": True}]},
+        {"status": "superseded", "tag": True},
+    ],
+)
+def test_every_way_of_saying_that_a_document_is_gone_is_read(deleted: dict) -> None:
+    tagged = deleted.pop("tag", False)
+    document = {"resourceType": "DocumentReference", "masterIdentifier": {"value": "urn:oid:2.999.1"}, **deleted}
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": document}]}
+    if tagged:
+        bundle["meta"] = {"tag": [{"system": "urn:x-passerelle:event", "code": "document.deleted"}]}
+    reading = FORMAT.read(json.dumps(bundle).encode(), ReadContext())
+    (item,) = reading.items
+    assert item.content.operation is DocumentOperation.DELETE
+    assert reading.unread == ()
+
+
 def test_a_form_that_there_is_not_is_refused() -> None:
     with pytest.raises(FormatError, match="is one of"):
         FORMAT.write(DOCUMENT_ITEM, context("PDSm"))
@@ -159,6 +207,7 @@ def test_what_a_profile_asks_for_is_assumed_and_not_read_back() -> None:
         "content.period_start",
         "content.custodian",
         "content.confidentiality",
+        "List.source",
     }
     assert {where for code, where in said if code == "fhir.pdsm.missing"} == {
         "type",
@@ -167,7 +216,6 @@ def test_what_a_profile_asks_for_is_assumed_and_not_read_back() -> None:
         "content.format",
         "context.facilityType",
         "context.practiceSetting",
-        "List.source",
     }
     assert changed(bare, again) == {}
     assert reading.unread == reading.findings == ()

@@ -11,9 +11,9 @@ import pytest
 
 from connectors.sandbox.adt import Visit
 from connectors.sandbox.analyses import HEART, INFLAMMATION, IONOGRAM, KIDNEY, NFS
-from connectors.sandbox.cda import cr_bio, discharge_letter, oid_of, report_document_id
+from connectors.sandbox.cda import consultation_report, cr_bio, discharge_letter, oid_of, report_document_id
 from connectors.sandbox.laboratory import PARIS
-from connectors.sandbox.people import ROSE, population
+from connectors.sandbox.people import PRESCRIBER, ROSE, population
 from connectors.sandbox.reports import draw_report
 from mappings.cda import FORMAT
 from mappings.contracts import ReadContext
@@ -35,6 +35,8 @@ def test_they_are_valid_by_the_rules_of_the_ans(ans_package: Package) -> None:
         assert ans_package.validate(cr_bio(report)) == []
         letter = discharge_letter(person, VISIT, ["Texte & fiction", "<fin>"], number=f"LET{seed}", at=AT)
         assert ans_package.validate(letter) == []
+        visit = consultation_report(person, PRESCRIBER, ["Revu"], number=f"CS{seed}/2", at=AT, version=2, replaces="CS")
+        assert ans_package.validate(visit) == []
 
 
 def test_a_cr_bio_says_what_was_measured() -> None:

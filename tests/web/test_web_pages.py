@@ -39,6 +39,7 @@ PAGES = (
     "/identities/tasks",
     "/codes",
     "/codes?view=mapped&sender=LABO",
+    "/mailboxes",
     "/notices",
     "/notices?severity=error",
     "/audit",

@@ -19,13 +19,14 @@ from mappings.fhir.reading.taking import (
     forget,
     said,
     take_extension,
+    take_flag,
     take_moment,
     take_own_text,
     take_text,
 )
 from schemas.attachment import Attachment
 from schemas.coding import Coding, Identifier
-from schemas.document import Document, DocumentOperation
+from schemas.document import Document, DocumentOperation, Wishes
 from schemas.identity import PatientIdentity
 from schemas.item import DocumentItem, Provenance
 
@@ -43,7 +44,7 @@ def read_document(entry: Entry, source: Source) -> DocumentItem:
     keeper = child(node, "custodian")
     assumed = keeper is not None and take_text(keeper, "id") == ASSUMED
     shown = read_organization(keeper, node, source)
-    replaces_id, operation = _relation(node)
+    replaces_id, operation = _relation(node, source)
     period = child(context, "period") or {}
     if take_text(period, "id") == ASSUMED:
         forget(period, "start")
@@ -84,6 +85,7 @@ def read_document(entry: Entry, source: Source) -> DocumentItem:
         period_start=take_moment(period, "start"),
         period_end=take_moment(period, "end"),
         comment=take_own_text(node, "comment"),
+        wishes=_sharing_wishes(node),
         attachments=attachments,
     )
     submitter = take_extension(node, systems.OUR_EXT + "submitter")
@@ -162,7 +164,28 @@ def _own_coding(node: Node, name: str, source: Source) -> Coding | None:
     return read_coding(given, source) if given is not None else None
 
 
-def _relation(node: Node) -> tuple[str | None, DocumentOperation]:
+def _sharing_wishes(node: Node) -> Wishes | None:
+    """Read what our own writer says to who submits the document."""
+    said_so = {}
+    for name, wish in ((systems.NOT_TO_BE_SHARED, "dmp"), (systems.VISIBILITY_UPDATE, "update_visibility")):
+        found = take_extension(node, systems.OUR_EXT + name)
+        if found is not None and take_flag(found, "valueBoolean"):
+            said_so[wish] = wish != "dmp"
+    return Wishes(**said_so) if said_so else None
+
+
+def _is_deleted(node: Node, status: str | None, source: Source) -> bool:
+    """Say whether the document was taken back: its status, the guide's extension, or whoever brings it says so."""
+    gone = take_extension(node, systems.PDSM + "pdsm-ext-is-deleted")
+    flagged = take_flag(gone, "valueBoolean") if gone is not None else None
+    tags = children(child(source.document, "meta") or {}, "tag")
+    told = any(
+        said(tag, "system") == systems.EVENT_TAG and said(tag, "code") == systems.DOCUMENT_DELETED for tag in tags
+    )
+    return status == "entered-in-error" or bool(flagged) or told
+
+
+def _relation(node: Node, source: Source) -> tuple[str | None, DocumentOperation]:
     status = take_text(node, "status")
     replaced: str | None = None
     for one in children(node, "relatesTo"):
@@ -174,7 +197,9 @@ def _relation(node: Node) -> tuple[str | None, DocumentOperation]:
             replaced = systems.document_number_in(system, number.value) if number else take_text(target, "reference")
             forget(one, "code")
             forget(target, "type", "display")
-    if status == "entered-in-error":
+            if number is not None:
+                forget(target, "reference")
+    if _is_deleted(node, status, source):
         return replaced, DocumentOperation.DELETE
     stated = take_own_text(node, "operation")
     if stated in {"create", "replace"}:

@@ -60,7 +60,9 @@ def write_document(builder: BundleBuilder, item: DocumentItem) -> bytes:
     if form in FORMS[1:]:
         builder.self_contained = True
         submission = Submission(builder, item, simplified=form == "pdsm-simplified")
-        return submission.finish(_reference(builder, item, submission.subject))
+        out = _reference(builder, item, submission.subject)
+        _put_sharing_wishes(out, item.content)
+        return submission.finish(out)
     out = _reference(builder, item, lambda _: patient(builder, item.patient, item.id))
     if item.author is not None:
         who = professional(builder, item.author, out)
@@ -203,6 +205,17 @@ def _put_extensions(out: Resource, builder: BundleBuilder, document: Document) -
         extend(out, extension("encounter-type", "valueCoding", coding(document.encounter_type, builder)))
     if document.comment:
         extend(out, extension("comment", "valueString", document.comment))
+
+
+def _put_sharing_wishes(out: Resource, document: Document) -> None:
+    """Write what whoever submits must know and no profile has a place for: an opposition, a change of visibility."""
+    wishes = document.wishes
+    if wishes is None:
+        return
+    if wishes.dmp is False:
+        extend(out, extension(systems.NOT_TO_BE_SHARED, "valueBoolean", True))
+    if wishes.update_visibility:
+        extend(out, extension(systems.VISIBILITY_UPDATE, "valueBoolean", True))
 
 
 def _say_what_stays(builder: BundleBuilder, document: Document) -> None:

@@ -94,7 +94,8 @@ class Submission:
                 Severity.WARNING,
                 "fhir.pdsm.deletion",
                 "content.operation",
-                "PDSm deletes with a PATCH of its own: the document was sent with the status entered-in-error",
+                "PDSm deletes with a PATCH of its own, made by the connector pdsm; any other connector sends "
+                "the document with the status entered-in-error",
             )
         moment = date_time(self.item.occurred_at or "", self.builder.zone)
         now = self.builder.context.now.astimezone(self.builder.zone).isoformat(timespec="seconds")
@@ -109,10 +110,7 @@ class Submission:
             self._assume("content.period_start")
             period["id"], period["start"] = ASSUMED, out["date"]
         self._custodian(out)
-        if "securityLabel" not in out:
-            self._assume("content.confidentiality")
-            normal = {"system": systems.CONFIDENTIALITY, "code": "N"}
-            out["securityLabel"] = [{"id": ASSUMED, "coding": [normal]}]
+        self._confidentiality(out)
         known = class_of_type(document.type.code) if document.type is not None else None
         if "category" not in out and known is not None:
             self._assume("content.category")
@@ -121,6 +119,17 @@ class Submission:
         missing += [f"context.{name}" for name in _MANDATORY_CONTEXT if name not in context]
         for name in missing if not self.simplified else []:
             self._warn(name)
+
+    def _confidentiality(self, out: Resource) -> None:
+        """Say the one level of confidentiality that the profile wants beside what it says of visibility."""
+        labels = out.setdefault("securityLabel", [])
+        if not isinstance(labels, list):
+            raise TypeError("the labels of a DocumentReference are a list")
+        levels = (code for label in labels for code in label["coding"])
+        if not any(code.get("system") == systems.CONFIDENTIALITY for code in levels):
+            self._assume("content.confidentiality")
+            normal = {"system": systems.CONFIDENTIALITY, "code": "N"}
+            labels.insert(0, {"id": ASSUMED, "coding": [normal]})
 
     def _custodian(self, out: Resource) -> None:
         if "custodian" in out:
@@ -195,12 +204,23 @@ class Submission:
         out["date"] = builder.context.now.astimezone(builder.zone).isoformat(timespec="seconds")
         who = item.author or item.content.author
         source = professional(builder, who, out) if who is not None else {}
+        said = bool(source) and item.author is not None
+        source = source or self._place_as_source(out)
         if source:
-            out["source"] = source if item.author is not None else {"id": ASSUMED, **source}
+            out["source"] = source if said else {"id": ASSUMED, **source}
         else:
             self._warn("List.source")
         out["entry"] = members
         builder.post_once(out, f"submission|{identity}", token(systems.URI, entry_url(f"submission|{identity}")))
+
+    def _place_as_source(self, out: Resource) -> Resource:
+        """Give the place that submits, as a role that nobody is named for, where no person is known."""
+        place = self.item.content.author_organization or self.item.sender
+        keeper = organization(self.builder, place, out) if place is not None else {}
+        if not keeper:
+            return {}
+        self._assume("List.source")
+        return self.builder.contain(out, {"resourceType": "PractitionerRole", "organization": dict(keeper)})
 
     def _assume(self, where: str) -> None:
         message = "the profile asks for a value that the item does not say; one was assumed, and marked as such"

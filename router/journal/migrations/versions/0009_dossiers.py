@@ -1,7 +1,7 @@
 """coordination dossiers: circles, consents, visibility, habilitations, accesses, alerts
 
 Revision: 0009
-Follows: 0008
+Follows: 0015
 """
 
 import sqlalchemy as sa
