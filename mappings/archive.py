@@ -24,6 +24,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any
 
 from mappings.contracts import FormatError
@@ -81,9 +82,12 @@ class Entry:
 
 
 class Archive:
-    """An opened archive: what it lists, and the bytes of an entry on demand."""
+    """An opened archive: what it lists, and the bytes of an entry on demand.
 
-    def __init__(self, content: bytes, limits: Limits | None = None, *, level: int = 0) -> None:
+    A large file is given mapped into memory, and read with `stream`: nothing of it is then held whole.
+    """
+
+    def __init__(self, content: bytes | mmap, limits: Limits | None = None, *, level: int = 0) -> None:
         self.limits = limits or Limits()
         self._content = content
         self._level = level
@@ -105,6 +109,23 @@ class Archive:
         self._left -= len(content)
         return content
 
+    def stream(self, entry: Entry) -> Iterator[bytes]:
+        """Inflate one entry piece by piece, within the same bounds; the checksum is looked at after the last piece.
+
+        Raises what `read` does, possibly after pieces were given: whoever uses them keeps nothing until the end.
+        """
+        most = min(self.limits.entry_size, self._left)
+        checksum = total = 0
+        for piece in _pieces(self._content, entry, self.limits.ratio):
+            total += len(piece)
+            if total > most:
+                raise _too_large(entry)
+            checksum = zlib.crc32(piece, checksum)
+            yield piece
+        if checksum != entry.checksum:
+            raise FormatError("archive.damaged", entry.name, "the checksum of this entry does not match its content")
+        self._left -= total
+
     def open_inside(self, entry: Entry) -> Archive:
         """Open an entry that is itself an archive; both share what may still be inflated."""
         if self._level >= self.limits.levels:
@@ -114,7 +135,7 @@ class Archive:
         return inner
 
 
-def is_archive(content: bytes) -> bool:
+def is_archive(content: bytes | mmap) -> bool:
     """Say whether a content begins like a ZIP that has an entry."""
     return content[:4] == b"PK\x03\x04"
 
@@ -122,7 +143,7 @@ def is_archive(content: bytes) -> bool:
 # --- the directory
 
 
-def _entries(content: bytes, limits: Limits) -> Iterator[Entry]:
+def _entries(content: bytes | mmap, limits: Limits) -> Iterator[Entry]:
     directory = _directory(content)
     end = directory.start + directory.size
     if directory.count > limits.entries or directory.size > limits.entries * (_CENTRAL.size + 1024):
@@ -148,7 +169,7 @@ class _Directory:
     shift: int
 
 
-def _directory(content: bytes) -> _Directory:
+def _directory(content: bytes | mmap) -> _Directory:
     at = content.rfind(b"PK\x05\x06", max(0, len(content) - _EOCD.size - _LARGEST_COMMENT))
     if at < 0:
         if is_archive(content):
@@ -162,7 +183,7 @@ def _directory(content: bytes) -> _Directory:
     return _placed(at, (disk, first_disk), here, count, size, offset)
 
 
-def _directory_64(content: bytes, end: int) -> _Directory | None:
+def _directory_64(content: bytes | mmap, end: int) -> _Directory | None:
     """Read the zip64 record that the locator before the end of the directory announces, if there is one."""
     locator = end - _LOCATOR64.size
     if locator < 0 or content[locator : locator + 4] != b"PK\x06\x07":
@@ -184,7 +205,7 @@ def _placed(end: int, disks: tuple[int, int], here: int, count: int, size: int, 
     return _Directory(count, size, start, start - offset)
 
 
-def _entry(content: bytes, at: int, end: int, shift: int) -> tuple[Entry, int, int]:
+def _entry(content: bytes | mmap, at: int, end: int, shift: int) -> tuple[Entry, int, int]:
     """Read one record of the directory; give the entry, where the next record is, and where its local header is."""
     magic, _, _, flags, method, _, _, *numbers, where = _unpack(_CENTRAL, content, at)
     checksum, packed, size, name_length, extra_length, comment_length = numbers[:6]
@@ -282,11 +303,39 @@ def _inflated(packed: bytes, most: int, ratio: int, entry: Entry) -> bytes:
     return b"".join(pieces)
 
 
+def _pieces(content: bytes | mmap, entry: Entry, ratio: int) -> Iterator[bytes]:
+    """Give the inflated content of an entry, a megabyte at most at a time."""
+    if entry.method == _STORED:
+        for start in range(entry.start, entry.end, _STEP):
+            yield content[start : min(start + _STEP, entry.end)]
+        return
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    ceiling = max(_STEP, ratio * (entry.end - entry.start))
+    total, at, left = 0, entry.start, b""
+    try:
+        while not inflater.eof:
+            if not left:
+                left = content[at : min(at + _STEP, entry.end)]
+                at += len(left)
+            ended = not left
+            piece = inflater.decompress(left, _STEP)
+            left = inflater.unconsumed_tail
+            total += len(piece)
+            if total > ceiling:
+                raise FormatError("archive.ratio", entry.name, f"this entry inflates more than {ratio} times")
+            if ended and not piece and not inflater.eof:
+                raise FormatError("archive.damaged", entry.name, "the compressed content of this entry is cut")
+            if piece:
+                yield piece
+    except zlib.error:
+        raise FormatError("archive.damaged", entry.name, "this entry does not inflate") from None
+
+
 def _too_large(entry: Entry) -> FormatError:
     return FormatError("archive.too_large", entry.name, "this entry, or the whole archive, is larger than allowed")
 
 
-def _unpack(layout: struct.Struct, content: bytes, at: int) -> tuple[Any, ...]:
+def _unpack(layout: struct.Struct, content: bytes | mmap, at: int) -> tuple[Any, ...]:
     if at < 0 or at + layout.size > len(content):
         raise FormatError("archive.truncated", "", "a record of the archive is cut")
     return layout.unpack_from(content, at)

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 
 from connectors.contracts import Delivered, Inbox, Outcome, Reference, ReferenceKind, Retry, Services
-from connectors.mssante.heads import within
+from connectors.mssante.domains import Domains
 from connectors.mssante.mailbox import Mailbox, MailboxFault
 from connectors.mssante.pickup import Hand, Thread
 from connectors.mssante.settings import MssanteSourceSettings
@@ -50,6 +50,7 @@ class Answering:
         self._mailbox = mailbox
         self._thread = thread
         self._report = report
+        self._domains = Domains(settings, services)
         self._submission = Submission(settings.answers, services.now) if settings.answers is not None else None
 
     async def close(self) -> None:
@@ -101,7 +102,7 @@ class Answering:
             mailbox=settings.account,
             identity=key,
             now=self._services.now(),
-            allowed=lambda domain: within(domain, self._settings.allowed_domains),
+            allowed=self._domains.allow,
             failure=None if rejection is None else Failure(CODES.get(rejection.code, "906")),
             nil=self._settings.answers_nil,
             legacy=self._settings.answers_legacy,

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from connectors.contracts import Delivered, Hold, Outcome, Parcel, Reference, ReferenceKind, Refused, Retry, Services
-from connectors.mssante.heads import read_head, within
+from connectors.mssante.domains import Domains
+from connectors.mssante.heads import read_head
 from connectors.mssante.settings import MssanteDestinationSettings
 from connectors.mssante.submission import Envelope, Submission
 from schemas.finding import Finding, Severity
@@ -36,6 +37,7 @@ class MssanteDestination:
         self.name = name
         self._settings = settings
         self._services = services
+        self._domains = Domains(settings, services)
         self._submission = Submission(settings, services.now)
         services.health.state = "ready"
         services.health.figures.update({"connections": 0, "sent": 0, "refused": 0, "held": 0, "unknown": 0})
@@ -46,7 +48,7 @@ class MssanteDestination:
         if isinstance(prepared, _Unfit):
             self._count("refused")
             return Refused(prepared.reason)
-        outside = [one for one in prepared.recipients if not within(domain_of(one), self._settings.allowed_domains)]
+        outside = [one for one in prepared.recipients if not self._domains.allow(domain_of(one))]
         if outside and not parcel.insisted:
             self._count("held")
             return Hold("a recipient is outside the domains that may be written to", findings=(_outside(outside),))
@@ -112,5 +114,6 @@ def _outside(addresses: list[str]) -> Finding:
         severity=Severity.ERROR,
         code="mssante.recipient.outside",
         where="To",
-        message=f"the domain {domains} is not among `allowed_domains`: correct the address, or send it all the same",
+        message=f"the domain {domains} may not be written to (`allowed_domains`, `white_list`): "
+        "correct the address, or send it all the same",
     )

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from connectors.contracts import Inbound, Inbox, Receipt, Refusal, Services
+from connectors.mssante.domains import Domains
 from connectors.mssante.doubles import Doubles
-from connectors.mssante.heads import HEAD, Head, read_head, within
+from connectors.mssante.heads import HEAD, Head, read_head
 from connectors.mssante.mailbox import Mailbox, MailboxFault, Waiting
 from connectors.mssante.settings import MssanteSourceSettings
 from connectors.reporting import Reporter
@@ -92,6 +93,7 @@ class Pickup:
         self._report = report
         self._where = where
         self._doubles = Doubles(services.memory)
+        self._domains = Domains(settings, services)
         self._failures: dict[int, int] = {}
 
     async def take(self, inbox: Inbox, mail: Waiting) -> Hand:
@@ -172,10 +174,11 @@ class Pickup:
         domains = {domain_of(author) for author in fetched.head.authors}
         if fetched.head.return_path:
             domains.add(domain_of(fetched.head.return_path))
-        outside = sorted(domain for domain in domains if not within(domain, self._settings.allowed_domains))
+        outside = sorted(domain for domain in domains if not self._domains.allow(domain))
         if fetched.head.authors and not outside:
             return None
-        said = f"the sender's domain {', '.join(outside) or '(none)'} is not among `allowed_domains`: not processed"
+        named = ", ".join(outside) or "(none)"
+        said = f"the sender's domain {named} is not one that may write (`allowed_domains`, `white_list`): not processed"
         return _finding("mssante.sender.outside", "From", said)
 
 

@@ -147,6 +147,10 @@ class MssanteDestinationSettings(SubmissionSettings):
         min_length=1,
         description="Domains that may be written to, with their sub-domains; a mail to another is held for a person.",
     )
+    white_list: bool = Field(
+        False,
+        description="Whether a domain must also be in the national white list, which `[annuaire]` keeps fresh.",
+    )
 
 
 class MssanteSourceSettings(Operator):
@@ -170,6 +174,10 @@ class MssanteSourceSettings(Operator):
         ("mssante.fr",),
         min_length=1,
         description="Domains that may write, with their sub-domains; a mail from another is kept, shown and refused.",
+    )
+    white_list: bool = Field(
+        False,
+        description="Whether a domain must also be in the national white list, which `[annuaire]` keeps fresh.",
     )
     idle: bool = Field(True, description="Let the server tell of new mails (IMAP IDLE), where it can.")
     idle_renew: float = Field(

@@ -18,20 +18,20 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-_NAMES = _words(
+NAMES = _words(
     "LILAS BRUYERE GENET MIMOSA JASMIN TILLEUL NOISETIER CHARME ALOUETTE MESANGE HIRONDELLE GRANIT ARDOISE MAREE "
     "FALAISE LANDE CLAIRIERE SENTIER MOULIN CLOCHER PHARE CABAN VERGER FROMENT SARRASIN GALETTE CIDRE MURMURE LUCIOLE "
     "LIBELLULE CASTOR HERISSON RENARD MARTRE CHEVREUIL AUBEPINE PERVENCHE GLYCINE IRIS ROSEAU"
 )
-_WOMEN = _words(
+WOMEN = _words(
     "MARIE JEANNE MARGUERITE DENISE SIMONE MADELEINE YVETTE PAULETTE JACQUELINE MONIQUE NICOLE FRANCOISE COLETTE "
     "ODETTE SUZANNE GERMAINE LUCIENNE HUGUETTE ANNE-MARIE BERNADETTE CLAUDINE SOLANGE"
 )
-_MEN = _words(
+MEN = _words(
     "JEAN PIERRE ANDRE MICHEL RENE JACQUES ROGER MARCEL ROBERT HENRI LOUIS MAURICE GEORGES RAYMOND BERNARD CLAUDE "
     "LUCIEN GILBERT JEAN-PAUL FERNAND EMILE YVES"
 )
-_COMMUNES = (
+COMMUNES = (
     ("35238", "35000", "RENNES"),
     ("29019", "29200", "BREST"),
     ("44109", "44000", "NANTES"),
@@ -174,14 +174,14 @@ def population(count: int, seed: int = 1) -> tuple[Person, ...]:
         sex = draw.choice("FFM")
         person = _born_in(
             f"IPP{len(people) + 1:06d}",
-            f"TEST{draw.choice(_NAMES)}",
-            tuple(draw.sample(_WOMEN if sex == "F" else _MEN, draw.choice((1, 2, 2, 3)))),
+            f"TEST{draw.choice(NAMES)}",
+            tuple(draw.sample(WOMEN if sex == "F" else MEN, draw.choice((1, 2, 2, 3)))),
             _OLDEST + timedelta(days=draw.randrange(_BIRTH_SPAN_DAYS)),
             sex,
-            draw.choice(_COMMUNES) if draw.random() < 0.7 else _village(draw),
+            draw.choice(COMMUNES) if draw.random() < 0.7 else _village(draw),
         )
         if sex == "F" and draw.random() < 0.5:
-            person = replace(person, used_name=f"TEST{draw.choice(_NAMES)}")
+            person = replace(person, used_name=f"TEST{draw.choice(NAMES)}")
         if person.matricule not in taken:
             taken.add(person.matricule)
             people.append(person)

@@ -39,6 +39,7 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
 @click.option("--mappings", is_flag=True, help="Measure the translations instead, each format to each, no server.")
 @click.option("--patients-index", default=0, help="Measure look-ups among this many patients instead, no server.")
+@click.option("--directory", default=0, help="Measure indexing this many lines of the directory instead, no server.")
 @click.option("--mail", default=0, help="Measure this many mails of 300 kB instead, in and out of a real Dovecot.")
 @click.option("--dmp", is_flag=True, help="Measure submissions to the sandbox DMP instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -53,6 +54,7 @@ def command_bench(
     url: str,
     mappings: bool,
     patients_index: int,
+    directory: int,
     mail: int,
     dmp: bool,
     as_json: bool,
@@ -68,6 +70,7 @@ def command_bench(
       passerelle bench --preload 1000000
       passerelle bench --mappings
       passerelle bench --patients-index 1000000
+      passerelle bench --directory 500000
       passerelle bench --mail 1000
       passerelle bench --dmp
     """
@@ -80,6 +83,8 @@ def command_bench(
         return _bench_dmp(as_json=as_json)
     if patients_index:
         return _bench_index(patients_index, as_json=as_json)
+    if directory:
+        return _bench_directory(directory, as_json=as_json)
     if mail:
         return _bench_mail(mail, as_json=as_json)
     from router.bench.bench import BenchOptions, run_bench
@@ -146,6 +151,20 @@ def _bench_index(patients: int, *, as_json: bool) -> int:
         click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
     else:
         print_index(figures, Console())
+    return 0
+
+
+def _bench_directory(lines: int, *, as_json: bool) -> int:
+    import orjson
+    from rich.console import Console
+
+    from router.bench.directory import measure_directory, print_directory
+
+    figures = measure_directory(lines, say=lambda said: click.echo(said, err=True))
+    if as_json:
+        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        print_directory(figures, Console())
     return 0
 
 

@@ -7,6 +7,7 @@ import importlib
 import click
 
 SANDBOXES: dict[str, tuple[str, str]] = {
+    "annuaire": ("router.cli.sandbox_annuaire", "The Annuaire's FHIR API and an extraction, fictitious people."),
     "dmp": ("router.cli.sandbox_dmp", "A DMP: registry and repository, written from the specification."),
     "insi": ("router.cli.sandbox_insi", "INSi: who has which INS."),
     "pdsm": ("router.cli.sandbox_pdsm", "A document-sharing server (PDSm, IHE MHD) with faults on demand."),

@@ -127,6 +127,17 @@ def command_check(config: Path) -> int:
         click.echo(f'  note         {name}: documents go to the DMP unchecked; it wants validate = "strict"')
     if loaded.insi is not None:
         click.echo(f"  insi         {loaded.insi.url}")
+    annuaire = loaded.annuaire
+    if annuaire is not None:
+        listed = ", with a white list" if annuaire.white_list else ""
+        api = f", {annuaire.url}" if annuaire.url else ""
+        click.echo(f"  annuaire     {len(annuaire.files)} extraction(s){api}{listed}")
+    for destination in loaded.destinations:
+        if destination.section.recipients is not None:
+            click.echo(f"  recipients   {destination.name}: {', '.join(destination.section.recipients.to)}")
+            if annuaire is None:
+                said = f"{destination.name} writes to recipients: without [annuaire] only known addresses are found"
+                click.echo(f"  note         {said}")
     for note in certificate_notes(loaded, utc_now()):
         click.echo(f"  certificate  {note.sentence}", err=True)
     maps = MapFiles(loaded.code_maps)

@@ -15,20 +15,25 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from connectors.annuaire.settings import is_address
 from connectors.contracts import Connector, Settings
 from connectors.registry import connectors
 from mappings.registry import format_names
 from router.config.model import (
+    AnnuaireSection,
     Configuration,
     DestinationSection,
     InsiSection,
+    RecipientsSection,
     ResolvedDestination,
     ResolvedSource,
     RouteSection,
 )
+from router.dossier.notices import NoticeRule, RulesFault, default_rules, read_rules
 from router.engine.conditions import ConditionFault, compile_condition
 from router.faults import Fault
 from router.journal.store import JournalPlace
+from router.recipients import rules as recipients
 from router.validation.faults import PackageFault
 from router.validation.parts import find_parts
 
@@ -71,6 +76,31 @@ class Loaded:
         """The section of INSi with its paths resolved, None when it is not configured."""
         section = self.configuration.insi
         return None if section is None else _placed(section, self.folder)
+
+    @property
+    def annuaire(self) -> AnnuaireSection | None:
+        """The section of the directory with its paths resolved, None when it is not configured."""
+        section = self.configuration.annuaire
+        if section is None:
+            return None
+        files = tuple(one if is_address(one) else str(self.folder / one) for one in section.files)
+        listed = section.white_list
+        kept = listed if listed is None or is_address(listed) else str(self.folder / listed)
+        return _placed(section, self.folder).model_copy(update={"files": files, "white_list": kept})
+
+    def recipient_rules(self, section: RecipientsSection) -> recipients.Rules:
+        """Give the tables of who gets what that hold for a destination. Raises its RulesFault, or OSError."""
+        default = recipients.default_rules()
+        return recipients.Rules(
+            recipients.read_rows(_text(self.folder / section.rules)) if section.rules else default.rows,
+            recipients.read_wishes(_text(self.folder / section.wishes)) if section.wishes else default.wishes,
+        )
+
+    @property
+    def notice_rules(self) -> tuple[NoticeRule, ...]:
+        """The rules by which circles are told of events; `load` checked that they can be read."""
+        name = self.configuration.dossier.rules
+        return read_rules((self.folder / name).read_text(encoding="utf-8")) if name else default_rules()
 
     @property
     def validation_package(self) -> Path:
@@ -116,8 +146,10 @@ def load_text(text: str, path: Path, environment: Mapping[str, str] | None = Non
     destinations = _destinations(configuration, lines, problems)
     _check_routes(configuration, lines, problems)
     _check_code_maps(configuration, lines, problems)
+    _check_notice_rules(configuration, lines, problems)
     _check_validation(configuration, lines, problems)
     _check_keys(configuration, lines, problems)
+    _check_recipients(configuration, lines, problems)
     if problems:
         raise ConfigurationFault(path, problems)
     return Loaded(path.resolve(), configuration, tuple(sources), tuple(destinations))
@@ -240,6 +272,19 @@ def _check_code_maps(configuration: Configuration, lines: _Lines, problems: list
             problems.append(f"{lines.at(('codes', 'maps'))}the file {name} cannot be read")
 
 
+def _check_notice_rules(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    name = configuration.dossier.rules
+    if not name:
+        return
+    at = lines.at(("dossier", "rules"))
+    try:
+        read_rules((lines.folder / name).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        problems.append(f"{at}the file {name} cannot be read ({type(problem).__name__})")
+    except RulesFault as fault:
+        problems += [f"{at}{name}: {one}" for one in fault.problems]
+
+
 def _check_validation(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
     package = configuration.validation.package
     if package:
@@ -264,6 +309,26 @@ def _check_keys(configuration: Configuration, lines: _Lines, problems: list[str]
             except OSError as problem:
                 where = lines.at((*at, "keys", name))
                 problems.append(f"{where}the file {path} cannot be read ({type(problem).__name__})")
+
+
+def _check_recipients(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    """Tell of tables of who gets what that cannot be used."""
+    for name, one in configuration.destinations.items():
+        for key, read in (("rules", recipients.read_rows), ("wishes", recipients.read_wishes)):
+            path = getattr(one.recipients, key, "")
+            if not path:
+                continue
+            where = lines.at(("destinations", name, "recipients", key))
+            try:
+                read(_text(lines.folder / path))
+            except (OSError, UnicodeDecodeError) as problem:
+                problems.append(f"{where}the file {path} cannot be read ({type(problem).__name__})")
+            except recipients.RulesFault as fault:
+                problems.append(f"{where}{path}, {fault}")
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _strict(section: DestinationSection | RouteSection) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, StringConstraints, model_validator
 
+from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
 
@@ -99,6 +100,10 @@ class InsiSection(InsiSettings):
     reverify_batch: int = Field(5, ge=1, le=100, description="Patients verified again each minute, at most.")
 
 
+class AnnuaireSection(AnnuaireSettings):
+    """The national directory of professionals, structures and mailboxes, and the white list of MSSanté domains."""
+
+
 class WatchSection(Section):
     """When something that flows is worth an alarm, and who is told."""
 
@@ -148,6 +153,16 @@ class CodesSection(Section):
     )
 
 
+class DossierSection(Section):
+    """The coordination dossier."""
+
+    rules: str = Field(
+        "",
+        description="TOML file of the rules by which the circle is told of events, relative to this file. Empty: those "
+        "that `passerelle dossier rules` prints.",
+    )
+
+
 class ValidationSection(Section):
     """How documents are checked before they leave, where a destination or a route asks for it."""
 
@@ -190,6 +205,26 @@ class RetrySection(Section):
     )
 
 
+class RecipientsSection(Section):
+    """Who gets what: the destination is written to once for each person or structure who is to have an Item."""
+
+    to: tuple[Literal["named", "practitioner", "circle", "patient"], ...] = Field(
+        ("named", "practitioner", "circle", "patient"),
+        min_length=1,
+        description="Reasons to write to somebody: `named` by the sender, the `practitioner` (médecin traitant), the "
+        "`circle` of care, the `patient`'s own mailbox.",
+    )
+    rules: str = Field(
+        "",
+        description="CSV table of who gets what, in the place of the shipped one (`docs/directory.md`).",
+    )
+    wishes: str = Field("", description="CSV table of the legal combinations of a sender's wishes, likewise.")
+    patient_domain: str = Field("patient.mssante.fr", description="Domain of patients' mailboxes.")
+    white_list: bool = Field(
+        True, description="Whether what goes to a domain outside the white list waits for a person, where one is known."
+    )
+
+
 class SourceSection(BaseModel):
     """A source: the keys below, and those of its connector."""
 
@@ -227,6 +262,9 @@ class DestinationSection(BaseModel):
         description="Deliveries under way at once; one patient's go one by one. Unset: the connector's own, else 8.",
     )
     retry: RetrySection = Field(RetrySection(), description="When it is tried again.")
+    recipients: RecipientsSection | None = Field(
+        None, description="Who gets what: one delivery for each recipient. Unset: the destination is the recipient."
+    )
     validation: Validate = Field(
         "none",
         alias="validate",
@@ -271,7 +309,9 @@ class Configuration(Section):
     engine: EngineSection = EngineSection()
     identity: IdentitySection = IdentitySection()
     insi: InsiSection | None = None
+    annuaire: AnnuaireSection | None = None
     codes: CodesSection = CodesSection()
+    dossier: DossierSection = DossierSection()
     validation: ValidationSection = ValidationSection()
     watch: WatchSection = WatchSection()
     web: WebSection = WebSection()

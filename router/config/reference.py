@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import types
 import typing
 from collections.abc import Iterator
@@ -13,13 +14,16 @@ from pydantic_core import PydanticUndefined
 
 from connectors.registry import connectors
 from router.config.model import (
+    AnnuaireSection,
     CodesSection,
     Configuration,
     DestinationSection,
+    DossierSection,
     EngineSection,
     IdentitySection,
     InsiSection,
     JournalSection,
+    RecipientsSection,
     RetrySection,
     RouteSection,
     SourceSection,
@@ -27,19 +31,23 @@ from router.config.model import (
     WatchSection,
     WebSection,
 )
+from router.recipients.rules import shipped
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[journal]", JournalSection),
     ("[engine]", EngineSection),
     ("[identity]", IdentitySection),
     ("[insi]", InsiSection),
+    ("[annuaire]", AnnuaireSection),
     ("[codes]", CodesSection),
+    ("[dossier]", DossierSection),
     ("[validation]", ValidationSection),
     ("[watch]", WatchSection),
     ("[web]", WebSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),
     ("[destinations.NAME.retry]", RetrySection),
+    ("[destinations.NAME.recipients]", RecipientsSection),
     ("[[routes]]", RouteSection),
 )
 
@@ -58,6 +66,7 @@ def _lines() -> Iterator[str]:
     yield f"Top-level sections: {', '.join(f'`{name}`' for name in Configuration.model_fields)}."
     for title, model in _SECTIONS:
         yield from _table(f"## `{title}`", model)
+    yield from _recipients()
     for name, connector in connectors().items():
         yield ""
         yield f"## Connector `{name}`"
@@ -66,6 +75,23 @@ def _lines() -> Iterator[str]:
         for side, settings in (("source", connector.source_settings), ("destination", connector.destination_settings)):
             if settings is not None:
                 yield from _table(f"### As a {side}", settings)
+
+
+def _recipients() -> Iterator[str]:
+    """Print the shipped tables of who gets what."""
+    yield ""
+    yield "## Who gets what"
+    yield ""
+    yield "The tables that hold where `recipients` names none (`docs/directory.md`); the first row that fits holds."
+    for name in ("who_gets_what.csv", "legal_wishes.csv"):
+        header, *rows = csv.reader(shipped(name).splitlines())
+        yield ""
+        yield f"`{name}`"
+        yield ""
+        yield f"| {' | '.join(header)} |"
+        yield "|" + "---|" * len(header)
+        for row in rows:
+            yield f"| {' | '.join(row)} |"
 
 
 def _table(title: str, model: type[BaseModel]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from router.certificates import CertificateNote, certificate_notes
 from router.codes.maps import MapFiles
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
+from router.directory.service import DirectoryService
 from router.engine.clock import micros, utc_now
 from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
@@ -108,6 +109,13 @@ class Engine:
         self.insi = Insi(
             loaded.insi, store, self.submit, now=now, environment=loaded.configuration.identity.environment
         )
+        self.directory = DirectoryService(
+            loaded.annuaire,
+            loaded.place.data,
+            now=now,
+            report=partial(self._report, "annuaire"),
+            apart=section.worker_count > 0,
+        )
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
         self.pipeline = Pipeline(
@@ -143,6 +151,9 @@ class Engine:
         self._every(3600.0, housekeeping.run)
         self._every(EVERY, self._watching().run)
         self._start_insi()
+        if self.directory.configured:
+            self._every(60.0, self.directory.begin_if_due)
+            await self.directory.begin_if_due()
         await self._look_at_certificates()
         self._every(DAY_SECONDS, self._look_at_certificates)
         await self._start_sources()
@@ -285,6 +296,7 @@ class Engine:
         await asyncio.gather(*(dispatcher.drain(seconds) for dispatcher in self._dispatchers.values()))
         await self._validation.close()
         await self.insi.close()
+        await self.directory.close()
         for background in list(self._background):
             background.cancel()
         await self.writer.stop()

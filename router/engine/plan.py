@@ -9,8 +9,12 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import Environment
 from router.config.load import Loaded
+from router.config.model import RecipientsSection
+from router.dossier.notices import NoticeRule
 from router.identity.decisions import Policy
 from router.journal.store import JournalPlace
+from router.recipients.addressing import RecipientsPlan
+from router.recipients.rules import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class DestinationPlan:
     charset: str | None
     options: Mapping[str, str]
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    recipients: RecipientsPlan | None = None
+    """How it is decided whom to write to; None: the destination is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Plan:
     timezone: ZoneInfo
     code_maps: tuple[Path, ...] = ()
     policy: Policy = Policy.REGISTER
+    notice_rules: tuple[NoticeRule, ...] = ()
 
 
 def plan_of(loaded: Loaded, master: bytes) -> Plan:
@@ -78,6 +85,7 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
                 resolved.section.charset,
                 dict(resolved.section.options),
                 loaded.key_files(resolved.section.keys),
+                _recipients(loaded, resolved.section.recipients),
             )
             for resolved in loaded.destinations
         },
@@ -89,4 +97,12 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         timezone=ZoneInfo(configuration.web.timezone),
         code_maps=loaded.code_maps,
         policy=Policy(configuration.identity.policy),
+        notice_rules=loaded.notice_rules,
     )
+
+
+def _recipients(loaded: Loaded, section: RecipientsSection | None) -> RecipientsPlan | None:
+    if section is None:
+        return None
+    reasons = tuple(Reason(name) for name in section.to)
+    return RecipientsPlan(reasons, loaded.recipient_rules(section), section.patient_domain, section.white_list)

@@ -12,19 +12,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
 
-from mappings.contracts import Format, FormatError, ReadContext, Reading, Rendition, WriteContext
+from mappings.contracts import FormatError, ReadContext, Reading
 from mappings.registry import detect, format_named
-from mappings.uuids import uuid5_text
 from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
 from router.desk.leaving import BY_PERSON, attached_by_person
+from router.dossier.telling import Telling, telling_of
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
+from router.engine.parcels import Leaving, Parcels
 from router.engine.plan import Plan, RoutePlan
 from router.engine.searchable import identity_tokens, searchable
 from router.engine.summary import summarise
@@ -32,22 +32,18 @@ from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
 from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
 from router.identity.patients import Patient, load_patients
-from router.identity.standing import leaving_token
 from router.journal.blobs import LARGE
 from router.journal.operations import (
     BODY_PLACE,
-    PARCEL_DETAIL_PLACE,
-    PARCEL_PLACE,
     REPORT_PLACE,
     SUMMARY_PLACE,
-    PreparedDelivery,
     PreparedItem,
     PreparedMessage,
 )
 from router.journal.receipts import receipt_of
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
-from router.journal.tables import WORST, DeliveryState, ItemState, MessageState
+from router.journal.tables import WORST, ItemState, MessageState
 from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.finding import Finding, Severity
@@ -55,9 +51,6 @@ from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, ReceiptItem, dump_item
 from schemas.lab import LabReport
 from schemas.note import LiaisonNote
-
-DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
-"""Namespace of Deliveries' identities: the same message, reading, Item and destination give the same identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +116,7 @@ class Worker:
             remembered=self._patients,
         )
         self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
+        self._parcels = Parcels(plan, self._store, self._sealer)
         self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
 
     def close(self) -> None:
@@ -257,7 +251,9 @@ class Worker:
         if decision.patient is not None:
             complete = attached_by_person if decision.by == BY_PERSON else attached
             leaving = complete(item, decision.patient.identity)
-        deliveries = tuple(self._deliveries(draft, leaving, ordinal, routes, now))
+        raw = draft.raw
+        name, mark = f"{raw.message_id}/{raw.replays}/{ordinal}", f"/{raw.undone}" if raw.undone else ""
+        deliveries = tuple(self._parcels.deliveries(Leaving(name, mark, leaving, decision.patient, now), routes))
         # A receipt names no patient and waits for none.
         waits = decision.patient is None and (stopped or not isinstance(item, ReceiptItem))
         if deliveries:
@@ -287,7 +283,11 @@ class Worker:
             patient_seen=decision.patient.updated_at if decision.patient is not None else None,
             follow=None if stopped else flow_of(item, decision.patient, decision.by, authority_of(item)),
             receipt=None if stopped else receipt_of(item, self._sealer),
+            tell=None if decision.patient is None else self._tell(item),
         )
+
+    def _tell(self, item: Item) -> Telling | None:
+        return telling_of(item, self._sealer, self._plan.notice_rules, self._plan.timezone)
 
     def _routes(
         self, draft: _Draft, item: Item, decision: Decision
@@ -334,65 +334,6 @@ class Worker:
             "sender": {"name": sender},
             "source": {"format": item.source.format},
         }
-
-    def _deliveries(
-        self, draft: _Draft, item: Item, ordinal: int, routes: dict[str, RoutePlan], now: datetime
-    ) -> Iterable[PreparedDelivery]:
-        raw = draft.raw
-        token = leaving_token(self._sealer, item.patient)
-        for destination, route in routes.items():
-            plan = self._plan.destinations[destination]
-            name = f"{raw.message_id}/{raw.replays}/{ordinal}/{destination}" + (f"/{raw.undone}" if raw.undone else "")
-            identity = uuid5_text(DELIVERY_NAMESPACE.bytes, name)
-            context = WriteContext(
-                now=now,
-                identity=identity,
-                timezone=self._plan.timezone,
-                charset=plan.charset,
-                environment=self._plan.environment,
-                options=plan.options,
-                keys=plan.keys,
-            )
-            fmt = format_named(plan.format)
-            try:
-                rendition = fmt.write(item, context)
-            except FormatError as refused:
-                yield _unwritable(destination, route.name, identity, fmt, f"cannot be written: {refused.message}")
-                continue
-            except Exception as defect:
-                detail = f"cannot be written: defect in the writer ({type(defect).__name__})"
-                yield _unwritable(destination, route.name, identity, fmt, detail)
-                continue
-            prepared = self._delivery(destination, route.name, identity, plan.format, rendition)
-            yield prepared if token is None else replace(prepared, ins_token=token)
-
-    def _delivery(
-        self, destination: str, route: str, identity: str, format_name: str, rendition: Rendition
-    ) -> PreparedDelivery:
-        content = rendition.content
-        large = len(content) > LARGE
-        blob = self._store.blobs.put(content) if large else None
-        detail: dict[str, Any] = {}
-        if rendition.findings:
-            detail["findings"] = [finding.model_dump(mode="json") for finding in rendition.findings]
-        if rendition.attachments:
-            detail["attachments"] = {
-                name: base64.b64encode(data).decode() for name, data in rendition.attachments.items()
-            }
-        return PreparedDelivery(
-            destination=destination,
-            route=route,
-            identity=identity,
-            format=format_name,
-            media_type=rendition.media_type,
-            filename=rendition.filename[:160],
-            size=len(content),
-            sealed_content=None if large else self._sealer.seal(content, PARCEL_PLACE),
-            blob=blob,
-            sealed_detail=self._sealer.seal(orjson.dumps(detail), PARCEL_DETAIL_PLACE) if detail else None,
-            worst=max((WORST[finding.severity] for finding in rendition.findings), default=0),
-            has_attachments=bool(rendition.attachments),
-        )
 
     def _lane(self, item: Item, decision: Decision) -> int:
         if decision.patient is not None:
@@ -466,24 +407,6 @@ def _report(reading: Reading) -> bytes:
             "unread": [[one.where, one.text] for one in reading.unread],
             "charset": reading.charset,
         }
-    )
-
-
-def _unwritable(destination: str, route: str, identity: str, fmt: Format, detail: str) -> PreparedDelivery:
-    return PreparedDelivery(
-        destination=destination,
-        route=route,
-        identity=identity,
-        format=fmt.name,
-        media_type=fmt.media_type,
-        filename="",
-        size=0,
-        sealed_content=None,
-        blob=None,
-        sealed_detail=None,
-        worst=WORST[Severity.ERROR],
-        state=DeliveryState.DEAD,
-        detail=detail[:400],
     )
 
 

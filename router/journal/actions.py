@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID, uuid5
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from router.identity.patients import load_patients
 from router.identity.standing import allows
@@ -47,13 +47,14 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
 
     One that failed, was held or cancelled is reopened and keeps its identity, like any retry. One that was delivered
     is sent anew under a new identity, in a new row: the receiver must not take it for the old one. One that was
-    prepared under an INS that may leave no more is left alone: its message is replayed instead.
+    prepared under an INS that may leave no more, or was never written (nobody to write to, a format that refused), is
+    left alone: its message is replayed instead.
     """
 
     def change(unit: Unit) -> int:
         column = tables.delivery.c
         connection = unit.connection
-        allowed = _without_withdrawn(unit, ids)
+        allowed = _written(unit, _without_withdrawn(unit, ids))
         reopened = connection.execute(
             update(tables.delivery)
             .where(column.id.in_(allowed), column.state.in_([state.value for state in REOPENED]))
@@ -96,6 +97,18 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
         return reopened + len(again)
 
     return Change(change, note="replay deliveries")
+
+
+def _written(unit: Unit, ids: Sequence[int]) -> list[int]:
+    """Leave out Deliveries that have nothing to send."""
+    column, content = tables.delivery.c, tables.delivery_content.c
+    found = (
+        select(column.id)
+        .join(tables.delivery_content, content.delivery_id == column.id)
+        .where(column.id.in_(ids), or_(column.blob.is_not(None), content.sealed_content.is_not(None)))
+    )
+    written = set(unit.connection.execute(found).scalars())
+    return [number for number in ids if number in written]
 
 
 def _without_withdrawn(unit: Unit, ids: Sequence[int]) -> list[int]:

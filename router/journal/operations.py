@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+import orjson
 from sqlalchemy import bindparam, delete, select, update
 
 from router.journal import tables
 from router.journal.decisions import BLOCKING, newest_decisions
-from router.journal.following import Follow, Followed, Patients
+from router.journal.following import Follow, Followed, Patients, Tell, tell_all
 from router.journal.prepared import (
     PreparedDelivery as PreparedDelivery,
     PreparedItem as PreparedItem,
@@ -169,6 +170,7 @@ class CommitReadings:
         followed = _followed_before(unit, replayed) if replayed else frozenset()
         queued: list[Queued] = []
         seen: list[Seen] = []
+        told: list[tuple[Tell, int, int]] = []
         for prepared in self.messages:
             if prepared.message_id not in waiting:
                 continue
@@ -190,6 +192,8 @@ class CommitReadings:
                 for token in item.tokens:
                     unit.add(tables.item_token, {"token": token, "item_id": number})
                 queued.extend(_add_deliveries(unit, number, prepared.message_id, item, self.now))
+                if item.tell is not None and item.patient_id is not None:
+                    told.append((item.tell, number, item.patient_id))
                 # A message that is read again says nothing new of what was sent.
                 if item.receipt is not None and not waiting[prepared.message_id]:
                     self.stopped = keep_receipt(unit, item.receipt, number, self.now) or self.stopped
@@ -209,6 +213,7 @@ class CommitReadings:
                 unit.add(tables.reading, row)
         if seen:
             count_unmapped(unit, seen, self.now)
+        tell_all(unit, told, self.now)
         return queued
 
     def _followed(
@@ -337,6 +342,7 @@ class ReleaseItems:
         newest = newest_decisions(unit.connection, held)
         patients = Patients(unit, self.items)
         queued: list[Queued] = []
+        told: list[tuple[Tell, int, int]] = []
         for item in self.items:
             if item.item_id is None or item.item_id not in held:
                 continue
@@ -369,7 +375,10 @@ class ReleaseItems:
             )
             fresh = replace(item, deliveries=_not_there(unit, item.item_id, item.deliveries))
             queued.extend(_add_deliveries(unit, item.item_id, held[item.item_id], fresh, self.now))
+            if item.tell is not None and item.patient_id is not None:
+                told.append((item.tell, item.item_id, item.patient_id))
         settle_messages(unit, set(held.values()))
+        tell_all(unit, told, self.now)
         return queued
 
 
@@ -379,11 +388,27 @@ def _still_held(unit: Unit, item_id: int, followed: Followed) -> None:
 
 
 def _not_there(unit: Unit, item_id: int, deliveries: Sequence[PreparedDelivery]) -> tuple[PreparedDelivery, ...]:
-    """Leave out the destinations that have this Item already: it is prepared anew for those where it was stopped."""
-    column = tables.delivery.c
-    there = select(column.destination).where(column.item_id == item_id, column.state != DeliveryState.CANCELLED.value)
-    have = set(unit.connection.execute(there).scalars()) if deliveries else set()
-    return tuple(one for one in deliveries if one.destination not in have)
+    """Leave out who has this Item already: it is prepared anew for the destinations, or recipients, that it missed."""
+    if not deliveries:
+        return ()
+    column, content = tables.delivery.c, tables.delivery_content.c
+    there = (
+        select(column.destination, content.sealed_detail)
+        .outerjoin(tables.delivery_content, content.delivery_id == column.id)
+        .where(column.item_id == item_id, column.state != DeliveryState.CANCELLED.value)
+    )
+    addressed = {one.destination for one in deliveries if one.recipient}
+    have = {
+        (row.destination, _recipient(unit, row.sealed_detail) if row.destination in addressed else "")
+        for row in unit.connection.execute(there)
+    }
+    return tuple(one for one in deliveries if (one.destination, one.recipient) not in have)
+
+
+def _recipient(unit: Unit, sealed: bytes | None) -> str:
+    """Give for whom a Delivery is, empty where its destination does not tell recipients apart."""
+    detail = orjson.loads(unit.sealer.open(sealed, PARCEL_DETAIL_PLACE)) if sealed is not None else {}
+    return str(detail.get("recipient", ""))
 
 
 def settle_messages(unit: Unit, message_ids: set[int]) -> None:

@@ -5,9 +5,9 @@ Values only: `router.journal.operations` keeps them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from router.journal.following import Follow
+from router.journal.following import Follow, Tell
 from router.journal.receipts import PreparedReceipt
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unmapped import UnmappedCode
@@ -35,6 +35,8 @@ class PreparedDelivery:
     """Whether files travel beside: they are in `sealed_detail`."""
     ins_token: int | None = None
     """The INS under which it was prepared (`router.identity.standing`)."""
+    recipient: str = field(default="", repr=False)
+    """For whom it is, where a destination writes to each recipient apart; it is in `sealed_detail` as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class PreparedItem:
     """When the patient had last changed as this was prepared: if it changed since, this is stale."""
     follow: Follow | None = None
     receipt: PreparedReceipt | None = None
+    tell: Tell | None = None
 
 
 @dataclass(frozen=True, slots=True)

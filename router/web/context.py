@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS
 from router.certificates import CertificateNote
+from router.directory.service import DirectoryService
 from router.identity.insi import Insi
 from router.journal.operations import Operation
 from router.journal.store import Store
@@ -96,6 +97,9 @@ class WebContext:
 
     insi: Insi | None = None
     """The national service that gives the INS, None where a test has none."""
+
+    directory: DirectoryService | None = None
+    """The directory of professionals and mailboxes, None where a test has none."""
 
     wake: Callable[[], None] = lambda: None
     now: Callable[[], datetime] = _now_utc

@@ -31,6 +31,7 @@ from router.web.facts import Fact, item_facts, patient_facts
 from router.web.faults import NotThere
 from router.web.formatting import Formats
 from router.web.previews import Preview, preview
+from router.web.recipients import ShownRecipient, recipient_of
 from router.web.reports import Reported, reported
 from router.web.timeline import headline, timeline
 from router.web.visits import Visit
@@ -73,6 +74,7 @@ class Sent:
     files: tuple[tuple[int, str, int], ...]
     answers: dict[int, Preview]
     findings: tuple[object, ...]
+    recipient: ShownRecipient | None = None
 
 
 @router.get("/messages/{number}")
@@ -195,6 +197,7 @@ def _sent(view: View, detail: MessageDetail, _formats: Formats, raw: bool) -> di
             tuple((rank, name, len(data)) for rank, (name, data) in enumerate(found.beside.items())),
             answers,
             found.findings,
+            recipient_of(view, delivery.id),
         )
     return {"sent": sent}
 
