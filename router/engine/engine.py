@@ -14,7 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import func, select
 
-from connectors.contracts import Health, Services, Source
+from connectors.contracts import Delivered, Health, Services, Source
 from connectors.registry import connectors
 from router.certificates import CertificateNote, certificate_notes
 from router.codes.maps import MapFiles
@@ -144,16 +144,27 @@ class Engine:
 
     def _watching(self) -> Watching:
         section, zone = self._loaded.configuration.watch, ZoneInfo(self._loaded.configuration.web.timezone)
+        by = next((one for one in self._loaded.destinations if one.name == section.mssante), None)
+        teller = Teller(
+            section,
+            zone=zone,
+            post=None if by is None else partial(self._post_alarm, by.name),
+            mssante_from="" if by is None else by.section.options.get("from", ""),
+        )
         return Watching(
             self.store,
             self.submit,
             section,
             self.flows,
-            Teller(section, zone=zone),
+            teller,
             zone,
             self._now,
             partial(self.notices.trouble, "watch"),
         )
+
+    async def _post_alarm(self, destination: str, mail: bytes) -> str:
+        outcome = await self._dispatchers[destination].send_apart(mail)
+        return "" if isinstance(outcome, Delivered) else outcome.detail
 
     def _start_insi(self) -> None:
         """Verify INS again from time to time, where INSi is configured and this is wanted."""
