@@ -23,6 +23,8 @@ from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
 from router.desk.leaving import BY_PERSON, attached_by_person
+from router.dossier.store.jobs import ItemJob, PatientJob, Projected, project
+from router.dossier.store.projection import Means
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
@@ -161,6 +163,11 @@ class Worker:
             prepared = self._prepare_item(draft, draft.reading.items[0], one.ordinal, decision, now)
             released.append(replace(prepared, item_id=one.item_id, decision_id=one.decision_id))
         return released
+
+    def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
+        """Make resources of the dossier from Items and patients."""
+        means = Means(self._sealer, self._store.blobs, self._plan.environment, self._plan.timezone)
+        return project(jobs, means, now, self._with_data)
 
     def _decided(self, held: Sequence[HeldItem], drafts: Sequence[_Draft]) -> dict[int, Decision]:
         numbers = sorted({one.patient_id for one in held if one.patient_id is not None})
