@@ -28,6 +28,21 @@ from sqlalchemy import (
 )
 
 from router.journal.tables_base import Id, metadata as metadata
+from router.journal.tables_dossier import (
+    alert as alert,
+    alert_notice as alert_notice,
+    dossier as dossier,
+    dossier_access as dossier_access,
+    dossier_consent as dossier_consent,
+    dossier_emergency as dossier_emergency,
+    dossier_entry as dossier_entry,
+    dossier_history as dossier_history,
+    dossier_member as dossier_member,
+    dossier_member_token as dossier_member_token,
+    dossier_restriction as dossier_restriction,
+    habilitation as habilitation,
+    habilitation_matrix as habilitation_matrix,
+)
 from router.journal.tables_identity import (
     identity_decision as identity_decision,
     identity_task as identity_task,

@@ -1,0 +1,67 @@
+"""Loading what a decision looks at, from a connection, as it is at one moment."""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import Connection, select
+
+from router.dossier.circle import lines_of, seat_keys
+from router.dossier.classifying import author_token
+from router.dossier.consents import consents_of, emergencies_of
+from router.dossier.context import Context, Granted, Reader, ReaderKind
+from router.dossier.keeping import DossierLine, dossier_of
+from router.dossier.matrices import matrix_now
+from router.dossier.restrictions import restrictions_of
+from router.journal import tables
+from router.journal.sealing import Sealer
+from schemas.circle import Member, party_keys
+from schemas.habilitation import Habilitation
+
+HABILITATION_PLACE = b"habilitation.sealed_body"
+
+
+def context_of(connection: Connection, sealer: Sealer, patient_id: int, *, now: int) -> Context:
+    """Give the context of a patient's dossier; where there is none, everything is denied in it."""
+    line = dossier_of(connection, sealer, patient_id)
+    return Context(now, None) if line is None else context_for(connection, sealer, line, now=now)
+
+
+def context_for(connection: Connection, sealer: Sealer, line: DossierLine, *, now: int) -> Context:
+    """Give the context of a dossier that was loaded already."""
+    return Context(
+        now=now,
+        state=line.state,
+        seats=tuple(one.seat for one in lines_of(connection, sealer, line, now=now)),
+        consents=consents_of(connection, sealer, line.id),
+        restrictions=restrictions_of(connection, sealer, line.id),
+        emergencies=emergencies_of(connection, sealer, line.id),
+        habilitations=habilitations(connection, sealer),
+        matrix=matrix_now(connection),
+    )
+
+
+def habilitations(connection: Connection, sealer: Sealer) -> tuple[Granted, ...]:
+    """Give every habilitation, ended ones included: who had one and has it no more is not habilitated."""
+    rows = connection.execute(select(tables.habilitation).order_by(tables.habilitation.c.id)).all()
+    found = []
+    for row in rows:
+        one = Habilitation.model_validate(orjson.loads(sealer.open(row.sealed_body, HABILITATION_PLACE)))
+        tied: frozenset[str] = frozenset().union(*(party_keys(each.identifiers) for each in one.structures))
+        found.append(Granted(row.id, one, party_keys(one.identifiers), tied, row.start_at, row.end_at))
+    return tuple(found)
+
+
+def known(reader: Reader, sealer: Sealer) -> Reader:
+    """Give a reader with the tokens by which what they wrote is recognised."""
+    tokens = frozenset(author_token(sealer, key) for key in reader.keys)
+    return Reader(reader.kind, reader.name, reader.keys, reader.structures, reader.tool, tokens)
+
+
+def reader_of(number: int, member: Member, sealer: Sealer) -> Reader:
+    """Give a member as the reader of what is told or sent to them."""
+    keys = seat_keys(number, member)
+    structures = party_keys(member.organization.identifiers) if member.organization is not None else frozenset[str]()
+    if member.is_structure:
+        return Reader(ReaderKind.STRUCTURE, member.label, frozenset({f"member|{number}"}), structures)
+    kind = ReaderKind.RELATIVE if member.relative is not None else ReaderKind.PROFESSIONAL
+    return known(Reader(kind, member.label, keys, structures), sealer)
