@@ -31,8 +31,9 @@ resource = Table(
     Column("patient_id", Id),
     Column("category", String(16), nullable=False),
     Column("marks", Integer, nullable=False, server_default="0"),
-    Column("happened_at", BigInteger),
-    Column("author_token", BigInteger),
+    Column("at", BigInteger),
+    Column("author", BigInteger),
+    Column("thing", BigInteger),
     Column("version", Integer, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("state", SmallInteger, nullable=False, server_default="0"),
@@ -52,12 +53,12 @@ resource = Table(
     ),
     Index("ix_resource_updated", "type", "updated_at", "id"),
 )
-"""`patient_id` is None for what is about nobody in particular (organisations, professionals). `category` is the row of
-the habilitation matrix, `marks` what it says of its own visibility, `happened_at` when it was in the patient's life,
-`author_token` the blind token of who wrote it: the door looks at those. `updated_at` is the moment of the newest
-version and differs from that of every other version in the journal. `state`: 0 live, 1 withdrawn (nothing but its
-status is left), 2 deleted. `item_id` is the Item that wrote the newest version, `owner` the tool that did.
-`digest` tells an equal content, `tokens` are those in `resource_token`, eight bytes each."""
+"""`patient_id` is None for what is about nobody in particular (organisations, professionals). The door looks at
+`category`, the row of the habilitation matrix; `marks`, what it says of its own visibility; `at`, when it was in the
+patient's life (None: at no time); `author`, the blind token of who wrote it; `thing`, that of what it is a version of.
+`updated_at` is the moment of the newest version and differs from that of every other version in the journal. `state`: 0
+live, 1 withdrawn (nothing but its status is left), 2 deleted. `item_id` is the Item that wrote the newest version,
+`owner` the tool that did. `digest` tells an equal content, `tokens` are those in `resource_token`, eight bytes each."""
 
 resource_body = Table(
     "resource_body",
@@ -77,8 +78,9 @@ resource_body = Table(
         postgresql_where=text("message_id IS NOT NULL"),
     ),
 )
-"""Versions. `at` orders every change of every resource: what follows changes walks along it. `sealed_body` is JSON without
-`meta.versionId` and `meta.lastUpdated`, which the columns say. `message_id`: the Message by which a tool wrote it."""
+"""Versions. `at` orders every change of every resource: what follows changes walks along it. `sealed_body` is JSON
+without `meta.versionId` and `meta.lastUpdated`, which the columns say. `message_id`: the Message by which a tool wrote
+it."""
 
 resource_token = Table(
     "resource_token",

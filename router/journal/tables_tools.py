@@ -21,9 +21,10 @@ tool = Table(
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
 )
-"""A coordination tool. Secrets are random, so a plain digest of them is kept; `former_hash` is good until `former_until`
-while a secret is being changed. `keys` is a JSON Web Key Set of public keys (private_key_jwt), `certificate` the SHA-256
-of the client certificate that it must show. `structure` is `system|value` of the organisation that it acts for."""
+"""A coordination tool. Secrets are random, so a plain digest of them is kept; `former_hash` is good until
+`former_until` while a secret is being changed. `keys` is a JSON Web Key Set of public keys (private_key_jwt),
+`certificate` the SHA-256 of the client certificate that it must show. `structure` is `system|value` of the organisation
+that it acts for."""
 
 tool_token = Table(
     "tool_token",

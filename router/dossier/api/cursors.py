@@ -1,4 +1,4 @@
-"""Opaque cursors: sealed, so that a link holds neither what was searched nor whose it is; each serves its own reader."""
+"""Opaque cursors: sealed, so that a link holds neither what was searched nor whose; each serves its own reader."""
 
 from __future__ import annotations
 

@@ -124,9 +124,7 @@ def criterion(kind: str, full: str, value: str, base: str = "", depth: int = 0) 
     return Criterion(parameter, _forms(parameter, modifier, value, base))
 
 
-def _chain(
-    kind: str, parameter: Parameter, modifier: str, rest: str, value: str, base: str, depth: int
-) -> Criterion:
+def _chain(kind: str, parameter: Parameter, modifier: str, rest: str, value: str, base: str, depth: int) -> Criterion:
     if parameter.kind is not Kind.REFERENCE or depth >= DEEPEST_CHAIN:
         raise Refused(400, f"A search of {kind} cannot go on from {parameter.name} in this way.")
     targets = (modifier,) if modifier else tuple(one for one in parameter.targets if one in TYPES)
@@ -182,7 +180,7 @@ def _references(parameter: Parameter, modifier: str, value: str, base: str) -> l
         value = value[len(base) :].lstrip("/")
     if "|" in value:
         return [_token(parameter, value)]  # the identifier of what is pointed at, as published examples write it
-    kind, slash, _ = value.partition("/")
+    _, slash, _ = value.partition("/")
     if slash:
         return [("r", value)]
     kinds = (modifier,) if modifier else parameter.targets

@@ -7,7 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, false, or_
 
-from router.dossier.door import Door, Reader, Sight, Thing, Verdict
+from router.dossier.accesses import Access as Decided
+from router.dossier.context import Reader, Thing
+from router.dossier.door import Door, Sight
+from router.dossier.may import Verdict
 from router.dossier.store.parameters import OF_NOBODY
 from router.journal import tables
 from router.journal.view import View
@@ -30,11 +33,13 @@ class Access:
     def everybody(self) -> tuple[int, ...]:
         """Give the patients of whom the reader may see anything."""
         if self._everybody is None:
-            self._everybody = tuple(sorted(self._door.patients(self.view, self.reader, self._now)))
+            self._everybody = tuple(sorted(self._door.patients(self.view, self.reader)))
         return self._everybody
 
     def condition(self, kind: str, patients: Iterable[int] | None) -> ColumnElement[bool]:
         """Give the condition under which rows of a type are seen; `patients` None is everybody the reader knows."""
+        if kind == "Subscription":
+            return _R.owner == self.reader.tool
         if kind in OF_NOBODY:
             return _R.patient_id.is_(None)
         wanted = self.everybody() if patients is None else tuple(sorted(set(patients)))
@@ -54,9 +59,14 @@ class Access:
             found = self._door.visible(self.view, self.reader, unknown, self._now)
             self._sights.update({number: found.get(number) for number in unknown})
 
-    def may(self, action: Action, thing: Thing) -> Verdict:
+    def may(self, action: Action, patient: int, thing: Thing) -> Verdict:
         """Ask about one thing."""
-        return self._door.may(self.view, self.reader, action, thing, self._now)
+        return self._door.may(self.view, self.reader, action, patient, thing, self._now)
+
+    def decisions(self, action: Action, patients: Iterable[int], thing: Thing | None = None) -> list[Decided]:
+        """Give what is to be kept of a request, for each patient whom it is about."""
+        found = (self._door.decision(self.view, self.reader, action, one, thing, self._now) for one in set(patients))
+        return [one for one in found if one is not None]
 
 
 def _among(column: Any, numbers: Sequence[int]) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha1, sha256
 from uuid import NAMESPACE_URL, uuid5
 
@@ -95,8 +95,7 @@ def _replaced(resource: Resource) -> tuple[tuple[str, str], ...]:
     for relation in children(resource, "relatesTo"):
         if said(relation, "code") == "replaces":
             target = relation.get("target")
-            for identifier in children(target, "identifier"):
-                found.append((said(identifier, "system"), said(identifier, "value")))
+            found += [(said(one, "system"), said(one, "value")) for one in children(target, "identifier")]
             if isinstance(target, dict) and said(target, "reference").startswith("DocumentReference/"):
                 found.append(("", said(target, "reference")))
     return tuple(found)
@@ -148,7 +147,7 @@ class Files:
             blob = self.blobs.put(plain)
         else:
             out["data"] = base64.b64encode(plain).decode()
-        shared = Indexed((), (), indexed.category, indexed.marks, indexed.happened_at, indexed.author)
+        shared = replace(indexed, tokens=(), dates=())
         return draft(self.sealer, out, patient, blobs=blob, indexed=shared)
 
 

@@ -123,7 +123,8 @@ def span(text: str, zone: ZoneInfo = PARIS) -> tuple[int, int] | None:
         return None
     year, month, day, hour, minute, second, fraction, offset = found.groups()
     try:
-        start = datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0))
+        parts = (int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0))
+        start = datetime(*parts, tzinfo=UTC).replace(tzinfo=None)
         aware = _zoned(start, offset, zone)
     except ValueError:
         return None

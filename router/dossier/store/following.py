@@ -10,25 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, delete, func, insert, literal, select
+from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
-from router.dossier.store.drafts import LIVE, patient_id
+from router.dossier.store.drafts import LIVE, Draft, patient_id
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
 from router.dossier.store.writing import Keeper
 from router.engine.clock import micros
-from router.engine.pool import WorkerPool
 from router.journal import tables
-from router.journal.operations import BODY_PLACE, IDENTITY_PLACE, Change, Notice
+from router.journal.operations import BODY_PLACE, IDENTITY_PLACE, Change, Notice, Operation
 from router.journal.store import JournalFault, Store
 from router.journal.tables import ItemState
 from router.journal.unit import Unit
-from router.journal.writer import Writer
+
+R = TypeVar("R")
 
 TOGETHER = 16
 """Changes projected and kept at once: a transaction of a few milliseconds, which acknowledgements can wait for."""
@@ -41,6 +41,9 @@ RETRY_SECONDS = 1.0
 SHOWN = frozenset({ItemState.ROUTED.value, ItemState.UNROUTED.value})
 """States of an Item that is in the dossier of its patient."""
 
+MAIN = frozenset({"DocumentReference", "DiagnosticReport", "Communication", "Binary"})
+"""Types that an Item is about, beside what it mentions."""
+
 LONGEST_MERGE = 32
 
 
@@ -51,8 +54,25 @@ class Look:
     rows: list[int] = field(default_factory=list)
     jobs: list[ItemJob | PatientJob] = field(default_factory=list)
     out: list[int] = field(default_factory=list)
+    linked: list[tuple[int, int]] = field(default_factory=list)
+    """Items of messages by which a tool wrote into the dossier itself, with the message."""
+
     moved: list[int] = field(default_factory=list)
     """Patients who were merged, separated, included or let go: what is about them is looked at again."""
+
+
+class Writes(Protocol):
+    """The journal's writer."""
+
+    def submit(self, operation: Operation[R]) -> Awaitable[R]:
+        """Submit an operation."""
+
+
+class Projects(Protocol):
+    """Worker processes."""
+
+    async def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
+        """Make resources. Raises BrokenProcessPool or TimeoutError."""
 
 
 class Follower:
@@ -61,8 +81,8 @@ class Follower:
     def __init__(
         self,
         store: Store,
-        writer: Writer,
-        pool: WorkerPool,
+        writer: Writes,
+        pool: Projects,
         now: Callable[[], datetime],
         trouble: Callable[[str], None],
         kept: Callable[[], None] = lambda: None,
@@ -154,7 +174,7 @@ class Follower:
         known = connection.execute(
             select(seen.id).where(seen.patient_id == number, seen.type == "Patient", seen.state == LIVE)
         ).scalar()
-        shown = row.in_coordination and row.merged_into is None
+        shown = whose(connection, number) == number
         if shown or known is not None:
             identity = self._sealer.open(row.sealed_identity, IDENTITY_PLACE)
             merged = None if shown else row.merged_into
@@ -171,7 +191,7 @@ class Follower:
         if not wanted:
             return
         found = connection.execute(
-            select(item.id, item.message_id, item.state, item.patient_id, item.sealed_body)
+            select(item.id, item.message_id, item.state, item.patient_id, item.sealed_body, item.created_at)
             .where(item.id.in_(wanted))
             .order_by(item.id)
         ).all()
@@ -184,14 +204,17 @@ class Follower:
         look.out += [number for number in wanted if number not in {row.id for row in found}]
         for row in found:
             if row.message_id in written:
-                continue  # a tool wrote it into the dossier itself: the Item is how the others hear of it
+                # A tool wrote it into the dossier itself: the Item is how the others hear of it.
+                look.linked.append((row.id, row.message_id))
+                continue
             if row.patient_id is not None and row.patient_id not in patients:
                 patients[row.patient_id] = whose(connection, row.patient_id)
             patient = patients.get(row.patient_id) if row.patient_id is not None else None
             if patient is None or row.state not in SHOWN:
                 look.out.append(row.id)
             else:
-                look.jobs.append(ItemJob(row.id, patient, self._sealer.open(row.sealed_body, BODY_PLACE)))
+                content = self._sealer.open(row.sealed_body, BODY_PLACE)
+                look.jobs.append(ItemJob(row.id, patient, content, row.created_at))
 
 
 def whose(connection: Connection, number: int) -> int | None:
@@ -203,10 +226,16 @@ def whose(connection: Connection, number: int) -> int | None:
         ).one_or_none()
         if found is None:
             return None
-        if found.merged_into is None:
+        if found.merged_into is None or _has_dossier(connection, number):
             return number if found.in_coordination else None
         number = found.merged_into
     return None
+
+
+def _has_dossier(connection: Connection, number: int) -> bool:
+    """Say whether somebody who was merged keeps a dossier, with its circle, until a person decides."""
+    column = tables.dossier.c
+    return connection.execute(select(column.id).where(column.patient_id == number).limit(1)).first() is not None
 
 
 def _keep(unit: Unit, look: Look, done: Sequence[Projected], now: int) -> None:
@@ -218,12 +247,43 @@ def _keep(unit: Unit, look: Look, done: Sequence[Projected], now: int) -> None:
             if one.drafts:
                 keeper.keep(one.drafts)
             continue
-        kept = keeper.keep(one.drafts, item_id=one.job.item_id) if one.drafts else []
+        thing = _thing(unit, one.job.item_id)
+        drafts = one.drafts if thing is None else [same_thing(each, one.drafts, thing) for each in one.drafts]
+        kept = keeper.keep(drafts, item_id=one.job.item_id) if drafts else []
         keeper.take_out(one.job.item_id, but=[result.id for result in kept])
+    for item_id, message_id in look.linked:
+        _link(unit, item_id, message_id)
     for number in look.moved:
         _look_again(unit, keeper, number)
     pending = tables.resource_pending
     unit.connection.execute(delete(pending).where(pending.c.id.in_(look.rows)))
+
+
+def _thing(unit: Unit, item_id: int) -> int | None:
+    """Give what an Item is a version of, as the dossier's entry has it: a new version is the thing that it replaces."""
+    column = tables.dossier_entry.c
+    found: int | None = unit.connection.execute(select(column.thing).where(column.item_id == item_id)).scalar()
+    return found
+
+
+def same_thing(one: Draft, drafts: Sequence[Draft], thing: int) -> Draft:
+    """Give a Draft as part of a thing, when it is part of what its Item is about."""
+    own = {each.indexed.thing for each in drafts if each.type in MAIN}
+    if one.indexed.thing not in own:
+        return one
+    return replace(one, indexed=replace(one.indexed, thing=thing))
+
+
+def _link(unit: Unit, item_id: int, message_id: int) -> None:
+    """Let what a tool wrote be the thing that its Item is for the dossier, so that what hides one hides the other."""
+    item, body, resource = tables.item.c, tables.resource_body.c, tables.resource
+    alone = select(func.count()).select_from(tables.item).where(item.message_id == message_id)
+    thing = _thing(unit, item_id)
+    if thing is None or unit.connection.execute(alone).scalar() != 1:
+        return
+    wrote = select(body.resource_id).where(body.message_id == message_id)
+    main = resource.c.type.in_(sorted(MAIN))
+    unit.connection.execute(update(resource).where(resource.c.id.in_(wrote), main).values(thing=thing))
 
 
 def _look_again(unit: Unit, keeper: Keeper, number: int) -> None:

@@ -10,11 +10,12 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from router.dossier.door import author_token
+from router.dossier.classifying import author_token
 from router.dossier.store.categories import category_of, labels_of
 from router.dossier.store.elements import Json, Resource, child, children, codes, dates, said, walk
 from router.dossier.store.parameters import Kind, Parameter, parameters
 from router.journal.sealing import Sealer, loose
+from schemas.circle import party_keys
 from schemas.coding import Identifier
 from schemas.value_sets import code_system_url
 from schemas.visibility import Mark, marks_of
@@ -35,8 +36,9 @@ class Indexed:
     dates: tuple[tuple[str, int, int], ...]
     category: str
     marks: int
-    happened_at: int | None
+    at: int | None
     author: int | None
+    thing: int | None = None
 
     @property
     def packed(self) -> bytes:
@@ -72,7 +74,8 @@ def index(sealer: Sealer, resource: Resource) -> Indexed:
         category_of(resource),
         int(marks_of(labels_of(resource)) | (Mark.MEDICAL if _is_opinion(resource) else Mark.NONE)),
         _happened(kind, resource),
-        author_token(sealer, authors_of(resource)),
+        _author(sealer, resource),
+        sealer.token("entry", f"{kind}/{said(resource, 'id')}"),
     )
 
 
@@ -111,6 +114,12 @@ def system_key(system: str) -> str:
     if system in NOTE_TYPES:
         return NOTE_SYSTEM
     return code_system_url(system) if system.startswith("urn:oid:") else system
+
+
+def _author(sealer: Sealer, resource: Resource) -> int | None:
+    """Give the token of the author, by the RPPS where there is one: the number that others know them by."""
+    keys = sorted(party_keys(authors_of(resource)), key=lambda key: (not key.startswith("rpps|"), key))
+    return author_token(sealer, keys[0]) if keys else None
 
 
 def authors_of(resource: Resource) -> tuple[Identifier, ...]:

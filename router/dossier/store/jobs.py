@@ -14,11 +14,12 @@ from schemas.item import ITEM, Item
 
 @dataclass(frozen=True, slots=True)
 class ItemJob:
-    """An Item to project for a patient: `body` is its canonical JSON."""
+    """An Item to project for a patient: `body` is its canonical JSON, `received_at` microseconds since the epoch."""
 
     item_id: int
     patient: int
     body: bytes
+    received_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,13 @@ def project(
     return [_project(job, means, now, whole) for job in jobs]
 
 
-def _project(
-    job: ItemJob | PatientJob, means: Means, now: datetime, whole: Callable[[Item], Item]
-) -> Projected:
+def _project(job: ItemJob | PatientJob, means: Means, now: datetime, whole: Callable[[Item], Item]) -> Projected:
     try:
         if isinstance(job, PatientJob):
             identity = PatientIdentity.model_validate_json(job.identity)
             return Projected(job, tuple(project_patient(identity, job.patient, job.merged_into, means)))
         item = whole(ITEM.validate_json(job.body))
-        return Projected(job, tuple(project_item(item, job.patient, means, now)))
+        return Projected(job, tuple(project_item(item, job.patient, job.received_at, means, now)))
     except CannotProject as refused:
         return Projected(job, trouble=str(refused))
     except Exception as defect:

@@ -79,6 +79,9 @@ _SPECS: dict[str, str] = {
         name string name
         type token type
         """,
+    "Device": """
+        identifier token identifier
+        """,
     "Location": """
         identifier token identifier
         name string name
@@ -292,8 +295,10 @@ _TARGETS = {"patient": ("Patient",), "subject": ("Patient",), "encounter": ("Enc
 TYPES: tuple[str, ...] = tuple(_SPECS)
 """The resource types that the dossier holds."""
 
-OF_NOBODY = frozenset({"Practitioner", "PractitionerRole", "Organization", "Location", "Schedule", "Slot"})
-"""Types that are about no patient: a directory and calendars."""
+OF_NOBODY = frozenset(
+    {"Practitioner", "PractitionerRole", "Organization", "Device", "Location", "Schedule", "Slot", "Subscription"}
+)
+"""Types that are about no patient: a directory, calendars, and what tools subscribed to (each sees its own)."""
 
 
 @cache

@@ -8,8 +8,9 @@ that a laboratory used twice) never meets; organisations and professionals are t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from mappings.fhir.systems import URI
 from mappings.fhir.writing.bundle import BundleBuilder
 from mappings.fhir.writing.item import write_item
 from mappings.fhir.writing.patient import patient as write_patient
+from router.dossier.classifying import entry_of
 from router.dossier.store.drafts import Draft, Files, draft, name_id, patient_id
 from router.dossier.store.elements import Json, Resource, child, children, loaded, said
 from router.dossier.store.indexing import index
@@ -26,6 +28,19 @@ from router.journal.blobs import BlobStore
 from router.journal.sealing import Sealer
 from schemas.identity import PatientIdentity
 from schemas.item import Item
+
+_OF_THEIR_OWN = frozenset({"Patient", "RelatedPerson"})
+"""Types that an Item mentions beside what it is about: they keep their own category."""
+
+
+class Facts(NamedTuple):
+    """What the door looks at in everything that one Item makes."""
+
+    category: str
+    marks: int
+    at: int
+    author: int | None
+    thing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +57,15 @@ class CannotProject(Exception):
     """An Item that FHIR has no form for: a code and a sentence that quotes nothing."""
 
 
-def project_item(item: Item, patient: int, means: Means, now: datetime) -> list[Draft]:
-    """Give the resources that an Item makes in the dossier of a patient. Raises CannotProject."""
+def project_item(item: Item, patient: int, received_at: int, means: Means, now: datetime) -> list[Draft]:
+    """Give the resources that an Item makes in the dossier of a patient.
+
+    What the door looks at is what the dossier's own entry of the Item says (`router.dossier.classifying`), so that a
+    report and each of its results are seen, or hidden, together. Raises CannotProject.
+    """
+    entry = entry_of(item, means.sealer)
+    if entry is None:
+        raise CannotProject("this kind of item is nothing for a dossier")
     context = WriteContext(
         now=now, identity=item.id, timezone=means.timezone, environment=means.environment, options={}
     )
@@ -52,7 +74,9 @@ def project_item(item: Item, patient: int, means: Means, now: datetime) -> list[
     except FormatError as refused:
         raise CannotProject(f"{refused.code}: {refused.message}") from None
     bundle = loaded(content)
-    return _drafts(children(bundle, "entry"), patient, means)
+    at = received_at if entry.at is None else entry.at
+    facts = Facts(entry.category.value, int(entry.marks), at, entry.author, entry.thing)
+    return _drafts(children(bundle, "entry"), patient, means, facts=facts)
 
 
 def project_patient(identity: PatientIdentity, number: int, merged_into: int | None, means: Means) -> list[Draft]:
@@ -71,7 +95,9 @@ def project_patient(identity: PatientIdentity, number: int, merged_into: int | N
     return [draft(means.sealer, merged, number)]
 
 
-def _drafts(entries: Sequence[Resource], patient: int, means: Means, *, itself: bool = False) -> list[Draft]:
+def _drafts(
+    entries: Sequence[Resource], patient: int, means: Means, *, itself: bool = False, facts: Facts | None = None
+) -> list[Draft]:
     names = {said(entry, "fullUrl"): _reference(entry, patient) for entry in entries}
     drafts: list[Draft] = []
     files = Files(means.sealer, means.blobs)
@@ -84,10 +110,12 @@ def _drafts(entries: Sequence[Resource], patient: int, means: Means, *, itself: 
         assert isinstance(found, dict)  # noqa: S101 - renaming keeps the shape
         found = {"resourceType": kind, "id": names[said(entry, "fullUrl")].partition("/")[2], **_own(found, entry)}
         whose = None if kind in OF_NOBODY else patient
+        once = said(child(entry, "request"), "method") == "POST" and not itself
         indexed = index(means.sealer, found)
+        if facts is not None and whose is not None and kind not in _OF_THEIR_OWN and not (once and kind == "Encounter"):
+            indexed = replace(indexed, **facts._asdict())
         if whose is not None:
             files.detach(found, whose, indexed)
-        once = said(child(entry, "request"), "method") == "POST" and not itself
         drafts.append(draft(means.sealer, found, whose, once=once, indexed=indexed))
     return drafts + files.drafts
 
@@ -125,7 +153,9 @@ def renamed(node: Json, names: Mapping[str, str]) -> Json:
     """Give a copy in which references (and URLs of files) by those names are the new ones."""
     if isinstance(node, dict):
         return {
-            key: names.get(value, value) if key in {"reference", "url"} and isinstance(value, str) else renamed(value, names)
+            key: names.get(value, value)
+            if key in {"reference", "url"} and isinstance(value, str)
+            else renamed(value, names)
             for key, value in node.items()
         }
     return [renamed(one, names) for one in node] if isinstance(node, list) else node

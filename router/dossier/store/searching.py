@@ -12,14 +12,18 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, not_, or_, select
 
+from router.dossier.context import Thing
 from router.dossier.store.access import Access
-from router.dossier.store.drafts import DELETED, RESOURCE_PLACE
+from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE
 from router.dossier.store.elements import Resource, loaded
 from router.dossier.store.indexing import stands_for_patient, system_key
 from router.dossier.store.parameters import Kind, Parameter, parameters
 from router.journal import tables
 from router.journal.view import View
+from schemas.habilitation import DataCategory
+from schemas.visibility import Mark
 
+_CATEGORIES = frozenset(DataCategory)
 _R, _B, _T, _D = tables.resource.c, tables.resource_body.c, tables.resource_token.c, tables.resource_date.c
 
 MOST_CHAINED = 500
@@ -88,6 +92,8 @@ class Found:
     resource: Resource
     sort: int = 0
     blobs: str | None = None
+    thing: Thing | None = None
+    """What the door looks at; None for what belongs to no row of the matrix."""
 
     @property
     def key(self) -> str:
@@ -133,6 +139,43 @@ class Search:
         if counted or (counted is None and patients is not None):
             page.total = self.total(where)
         return page
+
+    def patients_of(self, query: Query) -> frozenset[int] | None:
+        """Give the patients that a query names; None when it names none."""
+        return self._patients(query)
+
+    def type_versions(self, query: Query, before: int | None) -> list[Found]:
+        """Give every version of what is seen of a type, newest first, one more than asked for where there is more."""
+        where = [_R.type == query.type, self._access.condition(query.type, None)]
+        # Of what was withdrawn, only that is told.
+        where.append(or_(_R.state == LIVE, _B.version == _R.version))
+        where += [_B.at >= low for _, low, _ in query.updated]
+        if before is not None:
+            where.append(_B.at < before)
+        statement: Select[Any] = (
+            select(
+                _R.id,
+                _R.type,
+                _R.logical_id,
+                _R.patient_id,
+                _B.version,
+                _B.at.label("updated_at"),
+                _B.state,
+                _R.category,
+                _R.marks,
+                _R.at.label("happened"),
+                _R.author,
+                _R.thing,
+                _B.sealed_body,
+                _B.blobs,
+                _B.at.label("sort"),
+            )
+            .join(tables.resource_body, _B.resource_id == _R.id)
+            .where(*where)
+            .order_by(_B.at.desc())
+            .limit(query.count + 1)
+        )
+        return [self._open(row) for row in self._view.connection.execute(statement)]
 
     def count(self, query: Query) -> int:
         """Count what a query finds."""
@@ -191,7 +234,7 @@ class Search:
         numbers = self._view.connection.execute(few).scalars().all()
         # Few people are asked about at the door one by one; for many, it is asked whom the reader knows.
         where.append(self._access.condition(kind, None if len(numbers) > MOST_CHAINED else numbers))
-        statement = select(_R.logical_id, _R.patient_id).where(*where).limit(MOST_CHAINED + 1)
+        statement: Select[Any] = select(_R.logical_id, _R.patient_id).where(*where).limit(MOST_CHAINED + 1)
         rows = self._view.connection.execute(statement).all()
         if len(rows) > MOST_CHAINED:
             raise TooWide
@@ -278,6 +321,13 @@ class Search:
         found = self._view.connection.execute(wanted).one_or_none()
         return None if found is None else self._open(found)
 
+    def hidden(self, kind: str, logical_id: str) -> tuple[int, Thing] | None:
+        """Give whose a resource is and what the door looks at, though it may not be seen: for the audit trail alone."""
+        statement = _columns(_R.updated_at).where(_R.type == kind, _R.logical_id == logical_id)
+        row = self._view.connection.execute(statement).one_or_none()
+        thing = None if row is None else _thing(row)
+        return None if row is None or thing is None or row.patient_id is None else (row.patient_id, thing)
+
     def versions(self, found: Found, *, before: int | None = None, count: int = 50) -> list[Found]:
         """Give the versions of a resource that is seen, newest first; what was withdrawn shows its last one alone."""
         where = [_B.resource_id == found.id]
@@ -298,6 +348,7 @@ class Search:
                 row.state,
                 opened(self._view, row.sealed_body),
                 blobs=row.blobs,
+                thing=found.thing,
             )
             for row in rows
         ]
@@ -314,7 +365,14 @@ class Search:
             opened(self._view, row.sealed_body),
             row.sort,
             row.blobs,
+            _thing(row),
         )
+
+
+def _thing(row: Row[Any]) -> Thing | None:
+    if row.category not in _CATEGORIES:
+        return None
+    return Thing(DataCategory(row.category), Mark(row.marks), row.happened, row.author, row.thing)
 
 
 def opened(view: View, sealed: bytes) -> Resource:
@@ -334,6 +392,11 @@ def _columns(key: Any) -> Select[Any]:
         _R.updated_at,
         _R.state,
         key.label("sort"),
+        _R.category,
+        _R.marks,
+        _R.at.label("happened"),
+        _R.author,
+        _R.thing,
         _B.sealed_body,
         _B.blobs,
     ).join(tables.resource_body, and_(_B.resource_id == _R.id, _B.version == _R.version))
@@ -344,7 +407,7 @@ def _is_patient(criterion: Criterion) -> bool:
 
 
 def _moment(compare: Compare, low: int, high: int) -> ColumnElement[bool]:
-    """Compare the time of the last change with a moment: a feed asked for what is after a second misses nothing of it."""
+    """Compare the time of the last change with a moment: a feed asked for after a second misses nothing of it."""
     column = _R.updated_at
     match compare:
         case Compare.GT | Compare.SA:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
 
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE, WITHDRAWN, Draft, draft, shell
 from router.dossier.store.elements import Resource, loaded
@@ -20,8 +20,18 @@ from router.journal import tables
 from router.journal.unit import Unit
 
 _R = tables.resource.c
-_FOUND = select(
-    _R.id, _R.type, _R.logical_id, _R.patient_id, _R.version, _R.updated_at, _R.state, _R.item_id, _R.owner, _R.digest, _R.tokens
+_FOUND: Select[Any] = select(
+    _R.id,
+    _R.type,
+    _R.logical_id,
+    _R.patient_id,
+    _R.version,
+    _R.updated_at,
+    _R.state,
+    _R.item_id,
+    _R.owner,
+    _R.digest,
+    _R.tokens,
 )
 
 
@@ -145,10 +155,10 @@ class Keeper:
 
     def _remember(self, item_id: int, numbers: Iterable[int]) -> None:
         column = tables.resource_item.c
-        there = set(
-            self._connection.execute(select(column.resource_id).where(column.item_id == item_id)).scalars()
-        )
-        fresh = [{"resource_id": number, "item_id": item_id} for number in dict.fromkeys(numbers) if number not in there]
+        there = set(self._connection.execute(select(column.resource_id).where(column.item_id == item_id)).scalars())
+        fresh = [
+            {"resource_id": number, "item_id": item_id} for number in dict.fromkeys(numbers) if number not in there
+        ]
         if fresh:
             self._connection.execute(insert(tables.resource_item), fresh)
 
@@ -286,8 +296,9 @@ def _facts(one: Draft, at: int, item_id: int | None, owner: str | None) -> dict[
         "patient_id": one.patient,
         "category": one.indexed.category,
         "marks": one.indexed.marks,
-        "happened_at": one.indexed.happened_at,
-        "author_token": one.indexed.author,
+        "at": one.indexed.at,
+        "author": one.indexed.author,
+        "thing": one.indexed.thing,
         "updated_at": at,
         "state": LIVE,
         "item_id": item_id,

@@ -101,7 +101,9 @@ def _is_signed(assertion: str, algorithm: str, key: dict[str, object]) -> bool:
             public = rsa.RSAPublicNumbers(_number(key.get("e")), _number(key.get("n"))).public_key()
             if public.key_size < 2048:
                 return False
-            scheme = padding.PKCS1v15() if kind == "RS" else padding.PSS(padding.MGF1(digest()), digest.digest_size)
+            scheme = (
+                padding.PKCS1v15() if kind == "RS" else padding.PSS(padding.MGF1(digest()), padding.PSS.DIGEST_LENGTH)
+            )
             public.verify(signature, signed.encode(), scheme, digest())
             return True
         if kind == "ES" and key.get("kty") == "EC" and _NAMES.get(str(key.get("crv"))) == algorithm:

@@ -22,7 +22,7 @@ from router.journal.unit import Unit
 
 SECRET_PREFIX = "pst_"  # noqa: S105 - what secrets begin with, to be recognised by scanners of leaked ones
 SCOPES = ("read", "write", "subscribe")
-"""What a tool may do at all: `read`, `write` and `subscribe`; within, the door decides. `read/Type` narrows one down."""
+"""What a tool may do at all: `read`, `write`, `subscribe`; `read/Type` is narrower. Within, the door decides."""
 
 OVERLAP_HOURS = 24
 """How long the former secret is taken after a rotation, unless said otherwise."""

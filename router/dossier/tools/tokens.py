@@ -14,12 +14,14 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection, delete, insert, select
 
-from router.dossier.door import Reader
+from router.dossier.context import Reader, ReaderKind
+from router.dossier.loading import known
 from router.dossier.tools.registry import Tool, digest, find_tool, secret_is_right
 from router.journal import tables
 from router.journal.operations import Change
 from router.journal.sealing import Sealer
 from router.journal.unit import Unit
+from schemas.circle import party_keys
 from schemas.coding import Identifier
 
 TOKEN_PREFIX = "pat_"  # noqa: S105 - what tokens begin with
@@ -100,7 +102,9 @@ def spend_assertion(name: str, expires_at: int, *, now: int) -> Change[bool]:
     return Change(change, note="tool assertion")
 
 
-def find_pass(connection: Connection, sealer: Sealer, shown: str, users: tuple[Identifier, ...], now: int) -> Pass | None:
+def find_pass(
+    connection: Connection, sealer: Sealer, shown: str, users: tuple[Identifier, ...], now: int
+) -> Pass | None:
     """Give what a token, or a tool's own secret used as an API key (`name:secret`), lets through; None for neither.
 
     A person named with the request must be the one that the token was made for, when it was made for one.
@@ -112,7 +116,7 @@ def find_pass(connection: Connection, sealer: Sealer, shown: str, users: tuple[I
     tool = find_tool(connection, name)
     if not right or tool is None or not tool.is_good(now):
         return None
-    return Pass(Reader(tool.name, users, structure_of(tool)), tool.scopes, tool.certificate)
+    return Pass(reader_for(tool, users, sealer), tool.scopes, tool.certificate)
 
 
 def _by_token(
@@ -134,7 +138,16 @@ def _by_token(
         if users and users != own:
             return None
     certificate = None if row.certificate is None else bytes(row.certificate)
-    return Pass(Reader(tool.name, own or users, structure_of(tool)), tuple(row.scopes.split()), certificate)
+    return Pass(reader_for(tool, own or users, sealer), tuple(row.scopes.split()), certificate)
+
+
+def reader_for(tool: Tool, users: tuple[Identifier, ...], sealer: Sealer) -> Reader:
+    """Give the reader that a tool is on behalf of somebody; naming nobody it is its structure, which reads nothing."""
+    keys = party_keys(users)
+    person = ",".join(one.value for one in users)
+    name = f"tool:{tool.name}" + (f" for {person}" if person else "")
+    kind = ReaderKind.PROFESSIONAL if keys else ReaderKind.STRUCTURE
+    return known(Reader(kind, name[:120], keys, party_keys(structure_of(tool)), tool.name), sealer)
 
 
 def structure_of(tool: Tool) -> tuple[Identifier, ...]:

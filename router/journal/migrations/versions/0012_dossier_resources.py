@@ -1,7 +1,7 @@
 """resources of the dossier
 
 Revision: 0012
-Follows: 0008
+Follows: 0009
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 
 
 revision = '0012'
-down_revision = '0008'
+down_revision = '0009'
 branch_labels = None
 depends_on = None
 
@@ -26,8 +26,9 @@ def upgrade() -> None:
     sa.Column('patient_id', number, nullable=True),
     sa.Column('category', sa.String(length=16), nullable=False),
     sa.Column('marks', sa.Integer(), server_default='0', nullable=False),
-    sa.Column('happened_at', sa.BigInteger(), nullable=True),
-    sa.Column('author_token', sa.BigInteger(), nullable=True),
+    sa.Column('at', sa.BigInteger(), nullable=True),
+    sa.Column('author', sa.BigInteger(), nullable=True),
+    sa.Column('thing', sa.BigInteger(), nullable=True),
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('updated_at', sa.BigInteger(), nullable=False),
     sa.Column('state', sa.SmallInteger(), server_default='0', nullable=False),
@@ -93,7 +94,7 @@ def upgrade() -> None:
     tools(number)
 
 
-def tools(number) -> None:
+def tools(number: sa.types.TypeEngine[int]) -> None:
     op.create_table('tool',
     sa.Column('name', sa.String(length=80), nullable=False),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
