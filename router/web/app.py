@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from router.dossier.api.app import FhirApp
 from router.dossier.api.oauth import TokenEndpoint
@@ -93,8 +94,10 @@ def mount_dossier(app: FastAPI, desk: Desk) -> None:
     offer = desk.context.dossier
     if offer is None:
         return
-    service = Service(desk, offer.door, offer.settings, offer.changed)
-    app.mount("/fhir", FhirApp(service, desk.context.version))
+    service = Service(desk, offer.door, desk.context.store.blobs, offer.settings, offer.changed)
+    fhir = FhirApp(service, desk.context.version)
+    app.mount("/fhir", fhir)
+    app.router.routes.append(Route("/fhir", fhir, include_in_schema=False))  # where transactions are sent to
     app.mount("/oauth", TokenEndpoint(service))
 
 

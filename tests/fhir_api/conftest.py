@@ -136,6 +136,7 @@ class Client:
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         self.rig.scene.now += 1_000
         answer = await Browser(self.rig.app).call(method, f"/fhir/{path}".rstrip("/"), content, sent)
+        assert answer.status != 500, [row.message for row in self.rig.rows(tables.notice)]
         if answer.headers.get("content-type", "").startswith("application/fhir+json") and answer.body:
             assert not check_with_fhirclient(answer.body), answer.text
         return answer

@@ -210,7 +210,9 @@ async def test_a_withdrawn_consent_closes_the_door_at_once(rig: Rig) -> None:
 async def test_a_document_is_a_reference_and_its_file_a_binary(rig: Rig) -> None:
     from web_journal import Attachment
 
-    letter = document("l1", attachments=(Attachment(media_type="application/pdf", title="Lettre", data="JVBERi0xLjQK"),))
+    letter = document(
+        "l1", attachments=(Attachment(media_type="application/pdf", title="Lettre", data="JVBERi0xLjQK"),)
+    )
     rig.scene.receive(letter)
     await rig.follow()
     tool = rig.tool()

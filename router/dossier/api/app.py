@@ -10,13 +10,14 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from router.dossier.api import reading
+from router.dossier.api import reading, writing
 from router.dossier.api.authentication import Unknown, authenticated
 from router.dossier.api.bundles import instant
 from router.dossier.api.calls import LARGEST_BODY, Answer, Call, accepts_fhir, parameters_of
 from router.dossier.api.capability import capability
 from router.dossier.api.outcomes import Refused, outcome
 from router.dossier.api.service import Service
+from router.dossier.api.steps import create_step, delete_step, patch_step, transaction_steps, update_step
 from router.dossier.store.parameters import TYPES
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
@@ -73,6 +74,8 @@ class FhirApp:
 
     async def _dispatched(self, call: Call) -> Answer:
         service, path = self._service, call.path
+        if not path and call.method == "POST":
+            return await writing.transaction(service, call, transaction_steps)
         if not path:
             raise Refused(405, "Send a Bundle with POST, or ask for a type: GET /fhir/metadata lists them.")
         kind = path[0]
@@ -81,6 +84,20 @@ class FhirApp:
         match call.method, path[1:]:
             case "GET", ():
                 return await reading.search(service, call, kind)
+            case "POST", ():
+                return await writing.one(service, call, lambda asked: create_step(asked, kind))
+            case "PUT", ():
+                return await writing.one(service, call, lambda asked: update_step(asked, kind))
+            case "PATCH", ():
+                return await writing.one(service, call, lambda asked: patch_step(asked, kind))
+            case "DELETE", ():
+                return await writing.one(service, call, lambda asked: delete_step(asked, kind))
+            case "PUT", (logical_id,) if _ID.fullmatch(logical_id):
+                return await writing.one(service, call, lambda asked: update_step(asked, kind, logical_id))
+            case "PATCH", (logical_id,) if _ID.fullmatch(logical_id):
+                return await writing.one(service, call, lambda asked: patch_step(asked, kind, logical_id))
+            case "DELETE", (logical_id,) if _ID.fullmatch(logical_id):
+                return await writing.one(service, call, lambda asked: delete_step(asked, kind, logical_id))
             case "POST" | "GET", ("_search",):
                 return await reading.search(service, call, kind)
             case "GET", ("_history",):

@@ -112,8 +112,6 @@ def criterion(kind: str, full: str, value: str, base: str = "", depth: int = 0) 
     known = parameters(kind)
     head, dot, rest = full.partition(".")
     name, _, modifier = head.partition(":")
-    if full in known and is_hidden(known[full]):
-        return Criterion(known[full], _forms(known[full], "", value, base))
     parameter = known.get(name)
     if parameter is None or is_hidden(parameter):
         raise Refused(400, f"{kind} has no search parameter {_shown(full)}; GET /fhir/metadata lists them.")
@@ -129,12 +127,8 @@ def _chain(kind: str, parameter: Parameter, modifier: str, rest: str, value: str
         raise Refused(400, f"A search of {kind} cannot go on from {parameter.name} in this way.")
     targets = (modifier,) if modifier else tuple(one for one in parameter.targets if one in TYPES)
     chain: list[tuple[str, Criterion]] = []
-    composed = {name for name in parameters(kind) if is_hidden(parameters(kind)[name])}
     for target in targets:
         if target not in TYPES:
-            if f"{parameter.name}:{target}.{rest}" in composed:
-                own = parameters(kind)[f"{parameter.name}:{target}.{rest}"]
-                return Criterion(own, _forms(own, "", value, base))
             raise Refused(400, f"{parameter.name} does not point at {_shown(target)}.")
         try:
             chain.append((target, criterion(target, rest, value, base, depth + 1)))

@@ -12,6 +12,7 @@ from router.dossier.api.calls import Call
 from router.dossier.door import Door
 from router.dossier.store.access import Access
 from router.journal.actions import record_audit
+from router.journal.blobs import BlobStore
 from router.journal.operations import Change, Operation
 from router.journal.unit import Unit
 from router.journal.view import View
@@ -54,6 +55,7 @@ class Service:
 
     journal: Journal
     door: Door
+    blobs: BlobStore
     settings: DossierSettings = DossierSettings()
     changed: Callable[[], None] = lambda: None
     new_id: Callable[[], str] = _new_id

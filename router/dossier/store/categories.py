@@ -8,7 +8,7 @@ from schemas.habilitation import DataCategory
 from schemas.tables import rows
 
 NOTE_PROFILE = "https://interop.esante.gouv.fr/ig/fhir/cdl/StructureDefinition/cdl-document-reference"
-_NOTE_CODES = frozenset({"DEM-AVIS", "GEN", "INST", "INTERV", "OBS"})
+NOTE_CODES = frozenset({"DEM-AVIS", "GEN", "INST", "INTERV", "OBS"})
 """TRE_R234: the types of the notes of a "cahier de liaison"."""
 
 _BY_TYPE = {
@@ -44,7 +44,7 @@ def is_note(resource: Resource) -> bool:
     if isinstance(profiles, list) and NOTE_PROFILE in profiles:
         return True
     return any(
-        code in _NOTE_CODES and ("R234" in system or system.endswith(".213.1.1.5.98") or not system)
+        code in NOTE_CODES and ("R234" in system or system.endswith(".213.1.1.5.98") or not system)
         for system, code in codes(resource.get("type"))
     )
 

@@ -127,8 +127,6 @@ _SPECS: dict[str, str] = {
         author:Organization.identifier token author->Organization.identifier
         author:RelatedPerson.name string author->RelatedPerson.name.family author->RelatedPerson.name.given
         author:Device.identifier token author->Device.identifier
-        author.given string author->Practitioner.name.given
-        author.family string author->Practitioner.name.family
         encounter reference context.encounter
         related reference context.related
         relatesto reference relatesTo.target
@@ -209,7 +207,6 @@ _SPECS: dict[str, str] = {
         identifier token identifier
         patient reference subject
         subject reference subject
-        subject.identifier token subject->Patient.identifier
         status token status
         event-type token ext(EVENT_TYPE)
         authored date authoredOn

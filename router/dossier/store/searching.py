@@ -266,7 +266,7 @@ class Search:
     def _tokens(self, kind: str, parameter: Parameter, values: Iterable[tuple[Any, ...]]) -> ColumnElement[bool]:
         names = ("family", "given") if parameter.name == "name" and "family" in parameters(kind) else (parameter.name,)
         tokens = [self._sealer.token("fhir", kind, name, *value) for value in values for name in names]
-        if parameter.name in {"identifier", "subject.identifier"}:
+        if parameter.name == "identifier":
             # Few resources have one number: they are where the query begins.
             return _R.id.in_(select(_T.resource_id).where(_T.token.in_(tokens)))
         return exists().where(_T.token.in_(tokens), _T.resource_id == _R.id)

@@ -30,6 +30,7 @@ _FOUND: Select[Any] = select(
     _R.state,
     _R.item_id,
     _R.owner,
+    _R.author,
     _R.digest,
     _R.tokens,
 )
