@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from router.dossier.api import reading, writing
+from router.dossier.api import reading, subscriptions, writing
 from router.dossier.api.authentication import Unknown, authenticated
 from router.dossier.api.bundles import instant
 from router.dossier.api.calls import LARGEST_BODY, Answer, Call, accepts_fhir, parameters_of
@@ -81,6 +81,8 @@ class FhirApp:
         kind = path[0]
         if kind not in TYPES:
             raise Refused(404, "This server has no resource type of that name; GET /fhir/metadata lists them.")
+        if kind == "Subscription" and (answer := await self._subscription(call, path[1:])) is not None:
+            return answer
         match call.method, path[1:]:
             case "GET", ():
                 return await reading.search(service, call, kind)
@@ -109,6 +111,24 @@ class FhirApp:
             case "GET", (logical_id, "_history", version) if kind != "Binary":
                 return await reading.read(service, call, kind, logical_id, version)
         raise Refused(405, "This cannot be asked in that way; GET /fhir/metadata says what can.")
+
+    async def _subscription(self, call: Call, rest: tuple[str, ...]) -> Answer | None:
+        """Answer what a Subscription has of its own; None for what it has in common with others."""
+        service = self._service
+        match call.method, rest:
+            case "POST", ():
+                return await subscriptions.create(service, call)
+            case "PUT", (logical_id,) if _ID.fullmatch(logical_id):
+                return await subscriptions.update(service, call, logical_id)
+            case "DELETE", (logical_id,) if _ID.fullmatch(logical_id):
+                return await subscriptions.delete(service, call, logical_id)
+            case "GET" | "POST", (logical_id, "$status") if _ID.fullmatch(logical_id):
+                return await subscriptions.status(service, call, logical_id)
+            case "GET" | "POST", (logical_id, "$events") if _ID.fullmatch(logical_id):
+                return await subscriptions.events(service, call, logical_id)
+            case (("PUT" | "PATCH" | "DELETE"), _):
+                raise Refused(405, "A Subscription is changed under its id.")
+        return None
 
 
 async def _body(request: Request) -> bytes:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from router.dossier.accesses import Access as Decided, keep_accesses
 from router.dossier.api.calls import Call
 from router.dossier.door import Door
 from router.dossier.store.access import Access
+from router.dossier.subscriptions.addresses import AddressPolicy
 from router.journal.actions import record_audit
 from router.journal.blobs import BlobStore
 from router.journal.operations import Change, Operation
@@ -40,6 +42,10 @@ def _new_id() -> str:
     return str(uuid.uuid4())
 
 
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
 @dataclass(frozen=True, slots=True)
 class DossierSettings:
     """How the API is served. `url` is its address as tools know it, empty: as each request says."""
@@ -47,6 +53,9 @@ class DossierSettings:
     url: str = ""
     certificates: bool = False
     """Whether every tool must show a client certificate."""
+
+    subscribers: AddressPolicy = field(default_factory=AddressPolicy)
+    """Where notices may go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +65,10 @@ class Service:
     journal: Journal
     door: Door
     blobs: BlobStore
-    settings: DossierSettings = DossierSettings()
+    settings: DossierSettings = field(default_factory=DossierSettings)
     changed: Callable[[], None] = lambda: None
     new_id: Callable[[], str] = _new_id
+    new_secret: Callable[[], str] = _new_secret
 
     def access(self, view: View, call: Call) -> Access:
         """Open a reader's eyes."""

@@ -144,6 +144,27 @@ class Search:
         """Give the patients that a query names; None when it names none."""
         return self._patients(query)
 
+    def about(self, query: Query) -> frozenset[int] | None:
+        """Give the patients that a query names whether they may be seen or not; None when it names none.
+
+        For who prepares an answer, and never for one.
+        """
+        found: set[int] = set()
+        for one in query.criteria:
+            if not _is_patient(one):
+                continue
+            if any(kind != "Patient" or inner.chain for kind, inner in one.chain):
+                return None
+            found |= self._numbers([value[1].rpartition("/")[2] for value in one.values if value[0] == "r"])
+            inner_values = [inner for _, inner in one.chain]
+            forms = tuple(value for value in one.values if value[0] != "r")
+            if forms:
+                inner_values.append(Criterion(parameters("Patient")["identifier"], forms))
+            for inner in inner_values:
+                statement = select(_R.patient_id).where(_R.type == "Patient", self._criterion("Patient", inner))
+                found.update(self._view.connection.execute(statement.limit(MOST_CHAINED)).scalars())
+        return frozenset(found) if any(_is_patient(one) for one in query.criteria) else None
+
     def type_versions(self, query: Query, before: int | None) -> list[Found]:
         """Give every version of what is seen of a type, newest first, one more than asked for where there is more."""
         where = [_R.type == query.type, self._access.condition(query.type, None)]

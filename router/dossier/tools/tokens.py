@@ -43,6 +43,7 @@ class Pass:
     reader: Reader
     scopes: tuple[str, ...]
     certificate: bytes | None = None
+    users: tuple[Identifier, ...] = ()
 
     def may(self, action: str, kind: str) -> bool:
         """Say whether the scopes go so far: `read`, `write` or `subscribe`, for a resource type."""
@@ -116,7 +117,7 @@ def find_pass(
     tool = find_tool(connection, name)
     if not right or tool is None or not tool.is_good(now):
         return None
-    return Pass(reader_for(tool, users, sealer), tool.scopes, tool.certificate)
+    return Pass(reader_for(tool, users, sealer), tool.scopes, tool.certificate, users)
 
 
 def _by_token(
@@ -138,7 +139,7 @@ def _by_token(
         if users and users != own:
             return None
     certificate = None if row.certificate is None else bytes(row.certificate)
-    return Pass(reader_for(tool, own or users, sealer), tuple(row.scopes.split()), certificate)
+    return Pass(reader_for(tool, own or users, sealer), tuple(row.scopes.split()), certificate, own or users)
 
 
 def reader_for(tool: Tool, users: tuple[Identifier, ...], sealer: Sealer) -> Reader:
