@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from web_journal import Journal, person, report
 
 from router.dossier.circle import add_member
-from router.dossier.classifying import entry_of
 from router.dossier.consents import record_consent
 from router.dossier.context import Context, Reader, ReaderKind
 from router.dossier.dossiers import open_dossier
-from router.dossier.entries import keep_entry
 from router.dossier.keeping import By, Done
 from router.dossier.loading import context_of, known
+from router.dossier.telling import telling_of
 from router.identity.patients import register
 from router.journal import tables
-from router.journal.operations import Change
 from router.journal.view import viewing
 from schemas.actors import Organization, Professional, Telecom
 from schemas.circle import Member, Relative, RoleFamily, party_keys
@@ -30,7 +28,7 @@ from schemas.stay import Stay, StayStatus
 NOW = 1_800_000_000_000_000
 """15 January 2027, 08:00 UTC."""
 
-DAY = 86_400_000_000
+HOUR, DAY = 3_600_000_000, 86_400_000_000
 G15 = "urn:oid:1.2.250.1.71.1.2.7"
 R259 = "urn:oid:2.16.840.1.113883.5.88"
 SOURCE = Provenance(format="canonical", where="test")
@@ -192,17 +190,14 @@ class Scene:
         assert done.refusal is None, done.refusal
         return done.number or 0
 
-    def receive(self, item: Item, *, patient: int | None = None, entry: bool = True) -> int:
-        """Receive an Item about the patient, with its entry; gives its number."""
+    def receive(self, item: Item, *, patient: int | None = None) -> int:
+        """Receive an Item about the patient, with what follows; gives its number."""
         self.now += 1_000_000
         message = self.journal.message(self.now, control=f"M{self.now}")
         prepared = self.journal.item(item, line="fictif", patient_id=patient or self.patient, to=())
-        self.journal.read(message, self.now, [prepared])
-        number = int(self.rows(tables.item)[-1].id)
-        found = entry_of(item, self.journal.store.sealer)
-        if entry and found is not None:
-            self.journal.apply(Change(lambda unit: keep_entry(unit, number, found, self.now), note="entry"))
-        return number
+        tell = telling_of(item, self.journal.store.sealer)
+        self.journal.read(message, self.now, [replace(prepared, tell=tell)])
+        return int(self.rows(tables.item)[-1].id)
 
     def lab(self, key: str, *, number: str = "LAB1") -> int:
         return self.receive(report(person(1), key, number=number))
@@ -213,6 +208,15 @@ class Scene:
 
     def reader(self, member: Member, **more: Any) -> Reader:
         return known(reader_as(member, **more), self.journal.store.sealer)
+
+    def notices(self, *, since: int = 0) -> list[tuple[str, int, str, str]]:
+        """Give the notices of alerts after this one: event, member, channel and state."""
+        alerts = {row.id: row for row in self.rows(tables.alert)}
+        return [
+            (alerts[row.alert_id].event, row.member_id, row.channel, row.state)
+            for row in self.rows(tables.alert_notice)
+            if row.alert_id > since
+        ]
 
     def rows(self, table: Any) -> list[Any]:
         with self.journal.store.reading() as connection:

@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("router.cli.files", "Print the JSON Schema of the canonical model."),
     "send": ("router.cli.sending", "Send files to a router, as a laboratory would."),
     "patients": ("router.cli.people", "Register the patients that the dossier follows."),
+    "dossier": ("router.cli.dossier", "Coordination dossiers: circle, consents, who may see what."),
+    "tools": ("router.cli.tools", "Coordination tools that use the FHIR API: add, rotate, revoke, list."),
     "insi": ("router.cli.insi", "Ask INSi about a person, to test the access to it."),
     "users": ("router.cli.people", "Accounts of the dashboard and keys of the API."),
     "codes": ("router.cli.codes", "Laboratories' own codes: what is not mapped, mapping it, bringing maps."),

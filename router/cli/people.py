@@ -135,10 +135,10 @@ def command_users() -> None:
 @click.option("--password", envvar="PASSERELLE_USER_PASSWORD", help="Unset: one is made and shown once.")
 @click.option(
     "--role",
-    type=click.Choice(["administrator", "identity-officer", "auditor"]),
+    type=click.Choice(["administrator", "identity-officer", "referent", "auditor"]),
     default="administrator",
     show_default=True,
-    help="An identity officer decides whose held items are; an auditor only looks.",
+    help="An identity officer decides whose held items are; a referent keeps dossiers; an auditor only looks.",
 )
 def users_add(name: str, config: Path, password: str | None, role: str) -> None:
     """Add an account, or give an existing one a new password and role."""

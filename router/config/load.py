@@ -26,6 +26,7 @@ from router.config.model import (
     ResolvedSource,
     RouteSection,
 )
+from router.dossier.notices import NoticeRule, RulesFault, default_rules, read_rules
 from router.engine.conditions import ConditionFault, compile_condition
 from router.faults import Fault
 from router.journal.store import JournalPlace
@@ -73,6 +74,12 @@ class Loaded:
         return None if section is None else _placed(section, self.folder)
 
     @property
+    def notice_rules(self) -> tuple[NoticeRule, ...]:
+        """The rules by which circles are told of events; `load` checked that they can be read."""
+        name = self.configuration.dossier.rules
+        return read_rules((self.folder / name).read_text(encoding="utf-8")) if name else default_rules()
+
+    @property
     def validation_package(self) -> Path:
         """The folder of the validation package."""
         return (self.path.parent / self.configuration.validation.package).resolve()
@@ -111,6 +118,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Loaded:
     destinations = _destinations(configuration, lines, problems)
     _check_routes(configuration, lines, problems)
     _check_code_maps(configuration, lines, problems)
+    _check_notice_rules(configuration, lines, problems)
     _check_validation(configuration, lines, problems)
     _check_keys(configuration, lines, problems)
     if problems:
@@ -230,6 +238,19 @@ def _check_code_maps(configuration: Configuration, lines: _Lines, problems: list
                 continue
         except OSError:
             problems.append(f"{lines.at(('codes', 'maps'))}the file {name} cannot be read")
+
+
+def _check_notice_rules(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    name = configuration.dossier.rules
+    if not name:
+        return
+    at = lines.at(("dossier", "rules"))
+    try:
+        read_rules((lines.folder / name).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        problems.append(f"{at}the file {name} cannot be read ({type(problem).__name__})")
+    except RulesFault as fault:
+        problems += [f"{at}{name}: {one}" for one in fault.problems]
 
 
 def _check_validation(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
@@ -107,6 +108,44 @@ class CodesSection(Section):
         description="CSV files of concept maps (`sender`, `code`, `target`…), relative to this file; read again when "
         "they change. What is mapped in the dashboard goes before them, and a later file before an earlier one.",
     )
+
+
+class DossierSection(Section):
+    """The coordination dossier."""
+
+    rules: str = Field(
+        "",
+        description="TOML file of the rules by which the circle is told of events, relative to this file. Empty: those "
+        "that `passerelle dossier rules` prints.",
+    )
+    api: bool = Field(
+        False,
+        description="Whether the FHIR API is served under `/fhir` (`docs/dossier-api.md`), and its store kept up with "
+        "what arrives.",
+    )
+    url: str = Field(
+        "",
+        description="Address of the API as tools know it (`https://router.example/fhir`). Empty: as each request names "
+        "it, and in notices the address of the dashboard.",
+    )
+    client_authorities: str = Field(
+        "",
+        description="PEM file of the authorities of tools' client certificates, relative to this file. With it, every "
+        "tool must show one (mutual TLS).",
+    )
+    subscriber_networks: tuple[str, ...] = Field(
+        (),
+        description="Inside networks to which notices may go (`10.3.0.0/16`); otherwise they go to public addresses "
+        "only.",
+    )
+    subscriber_http: bool = Field(False, description="Whether notices may go over plain http: for a test only.")
+
+    @field_validator("subscriber_networks")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for one in networks:
+            ip_network(one)  # its ValueError says what is wrong
+        return networks
 
 
 class ValidationSection(Section):
@@ -233,6 +272,7 @@ class Configuration(Section):
     identity: IdentitySection = IdentitySection()
     insi: InsiSection | None = None
     codes: CodesSection = CodesSection()
+    dossier: DossierSection = DossierSection()
     validation: ValidationSection = ValidationSection()
     web: WebSection = WebSection()
     sources: dict[Name, SourceSection] = Field(default_factory=dict)

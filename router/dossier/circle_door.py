@@ -13,8 +13,9 @@ from router.dossier.accesses import Access
 from router.dossier.circle import dossiers_with
 from router.dossier.context import Context, Reader, Thing
 from router.dossier.door import Sight
+from router.dossier.habilitations import habilitations
 from router.dossier.keeping import DossierLine, dossier_of
-from router.dossier.loading import context_for, habilitations
+from router.dossier.loading import context_for
 from router.dossier.matrices import matrix_now
 from router.dossier.may import Rule, Verdict, may, standings_of, verdict
 from router.dossier.visible import Part, Visible, visible

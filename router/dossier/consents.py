@@ -129,6 +129,8 @@ def open_emergency(patient_id: int, keys: frozenset[str], who: str, *, by: By, h
     length = min(round(hours * 3_600_000_000), LONGEST_EMERGENCY)
 
     def change(unit: Unit) -> Done:
+        from router.dossier.telling import tell_emergency  # it loads what is consented from here
+
         found = opened(unit, patient_id)
         if isinstance(found, Done):
             return found
@@ -155,6 +157,7 @@ def open_emergency(patient_id: int, keys: frozenset[str], who: str, *, by: By, h
         added = insert(tables.dossier_emergency).values(values).returning(tables.dossier_emergency.c.id)
         number: int = unit.connection.execute(added).scalar_one()
         keep_history(unit, found.id, "open emergency", by, subject=number)
+        tell_emergency(unit, found, number, by)
         return Done(number, found.version)
 
     return Change(change, note="emergency access")

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from router.dossier.accesses import Access
+from router.dossier.circle import lines_of
 from router.dossier.context import Context, Reader, Thing
 from router.dossier.entries import COUNTED, governed_by
 from router.dossier.keeping import DossierLine, dossier_of
-from router.dossier.loading import context_for
+from router.dossier.loading import as_reader, context_for
 from router.dossier.may import Rule, Verdict, may, standings_of, verdict
 from router.dossier.visible import Visible, visible
 from router.journal import tables
@@ -162,3 +163,29 @@ def _line(row: Row[tuple[object, ...]]) -> EntryLine:
     return EntryLine(
         values["id"], values["kind"], values["item_key"], thing, values["created_at"], bool(values["superseded"])
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a member may do with an Item, and why, for those who manage the dossier."""
+
+    category: DataCategory
+    verdict: Verdict
+
+
+def explained(
+    view: View, patient_id: int, member_id: int, item_id: int, action: Action, *, now: int
+) -> Explained | None:
+    """Say what `may` decides for a member and an Item; None where one of them is not of this dossier."""
+    found = _loaded(view.connection, view.sealer, patient_id, now)
+    if found is None:
+        return None
+    line, context = found
+    members = {one.seat.id: one for one in lines_of(view.connection, view.sealer, line, now=now)}
+    item = tables.item.c
+    own = and_(item.id == item_id, governed_by(view.connection, patient_id), item.state.in_(COUNTED))
+    row = view.connection.execute(_entries(Visible()).where(own)).one_or_none()
+    if row is None or member_id not in members:
+        return None
+    thing = _line(row).thing
+    return Explained(thing.category, may(as_reader(members[member_id], view.sealer), action, thing, context))

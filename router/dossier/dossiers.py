@@ -61,6 +61,8 @@ def open_dossier(
         before = dossier_of(unit.connection, unit.sealer, patient_id)
         if before is not None and before.closed_at is None:
             return Done(refusal=Refusal.OPEN_ALREADY)
+        if _merged_has_one(unit, patient_id):
+            return Done(refusal=Refusal.MERGED_HAS_ONE)
         if consent is not None and consent.kind is not ConsentKind.OPENING:
             return Done(refusal=Refusal.NO_CONSENT)
         body = Dossier(
@@ -91,6 +93,13 @@ def open_dossier(
         return Done(number, 1)
 
     return Change(change, note="open dossier")
+
+
+def _merged_has_one(unit: Unit, patient_id: int) -> bool:
+    patient, column = tables.patient.c, tables.dossier.c
+    found = select(column.id).join(tables.patient, patient.id == column.patient_id)
+    waiting = found.where(patient.merged_into == patient_id, column.closed_at.is_(None)).limit(1)
+    return unit.connection.execute(waiting).first() is not None
 
 
 def change_state(patient_id: int, state: DossierState, *, by: By) -> Change[Done]:

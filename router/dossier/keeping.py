@@ -31,6 +31,7 @@ class Refusal(StrEnum):
     NO_PATIENT = "no_patient"
     NO_DOSSIER = "no_dossier"
     OPEN_ALREADY = "open_already"
+    MERGED_HAS_ONE = "merged_has_one"
     CLOSED = "closed"
     NO_CONSENT = "no_consent"
     NO_MEMBER = "no_member"
@@ -54,6 +55,7 @@ SENTENCES = {
     Refusal.NO_PATIENT: "there is no such patient in the register, or they were merged into another",
     Refusal.NO_DOSSIER: "this patient has no dossier that is open",
     Refusal.OPEN_ALREADY: "this patient has a dossier already: a person has one",
+    Refusal.MERGED_HAS_ONE: "somebody merged into this patient has an open dossier: adopt it, or close it, first",
     Refusal.CLOSED: "the dossier is closed; open a new one",
     Refusal.NO_CONSENT: "a dossier becomes active when the person was informed of its opening and agreed",
     Refusal.NO_MEMBER: "there is no such member in this circle",
@@ -181,8 +183,8 @@ def keep_history(
         "sealed_detail": unit.sealer.seal(orjson.dumps(kept), HISTORY_PLACE),
     }
     unit.connection.execute(insert(tables.dossier_history).values(values))
-    about = f"dossier {dossier_id}" + (f", number {subject}" if subject is not None else "")
-    record_audit(by.actor, action, about, now=by.now).apply(unit)
+    about = f"number {subject}" if subject is not None else ""
+    record_audit(by.actor, action, f"dossier {dossier_id}", now=by.now, detail=about).apply(unit)
     return version
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import orjson
-from sqlalchemy import Connection, select
+from dataclasses import replace
 
-from router.dossier.circle import lines_of, seat_keys
+from sqlalchemy import Connection
+
+from router.dossier.circle import MemberLine, lines_of, seat_keys
 from router.dossier.classifying import author_token
 from router.dossier.consents import consents_of, emergencies_of
-from router.dossier.context import Context, Granted, Reader, ReaderKind
+from router.dossier.context import Context, Reader, ReaderKind
+from router.dossier.habilitations import habilitations
 from router.dossier.keeping import DossierLine, dossier_of
 from router.dossier.matrices import matrix_now
 from router.dossier.restrictions import restrictions_of
-from router.journal import tables
 from router.journal.sealing import Sealer
 from schemas.circle import Member, party_keys
-from schemas.habilitation import Habilitation
-
-HABILITATION_PLACE = b"habilitation.sealed_body"
 
 
 def context_of(connection: Connection, sealer: Sealer, patient_id: int, *, now: int) -> Context:
@@ -40,17 +38,6 @@ def context_for(connection: Connection, sealer: Sealer, line: DossierLine, *, no
     )
 
 
-def habilitations(connection: Connection, sealer: Sealer) -> tuple[Granted, ...]:
-    """Give every habilitation, ended ones included: who had one and has it no more is not habilitated."""
-    rows = connection.execute(select(tables.habilitation).order_by(tables.habilitation.c.id)).all()
-    found = []
-    for row in rows:
-        one = Habilitation.model_validate(orjson.loads(sealer.open(row.sealed_body, HABILITATION_PLACE)))
-        tied: frozenset[str] = frozenset().union(*(party_keys(each.identifiers) for each in one.structures))
-        found.append(Granted(row.id, one, party_keys(one.identifiers), tied, row.start_at, row.end_at))
-    return tuple(found)
-
-
 def known(reader: Reader, sealer: Sealer) -> Reader:
     """Give a reader with the tokens by which what they wrote is recognised."""
     tokens = frozenset(author_token(sealer, key) for key in reader.keys)
@@ -65,3 +52,11 @@ def reader_of(number: int, member: Member, sealer: Sealer) -> Reader:
         return Reader(ReaderKind.STRUCTURE, member.label, frozenset({f"member|{number}"}), structures)
     kind = ReaderKind.RELATIVE if member.relative is not None else ReaderKind.PROFESSIONAL
     return known(Reader(kind, member.label, keys, structures), sealer)
+
+
+def as_reader(line: MemberLine, sealer: Sealer) -> Reader:
+    """Give a member as who reads: of a structure, somebody of its staff."""
+    reader = reader_of(line.seat.id, line.seat.member, sealer)
+    if reader.kind is ReaderKind.STRUCTURE:
+        return replace(reader, kind=ReaderKind.PROFESSIONAL)
+    return reader

@@ -20,6 +20,7 @@ from router.certificates import CertificateNote, certificate_notes
 from router.codes.maps import MapFiles
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
+from router.dossier.serving import DossierRuntime
 from router.engine.clock import micros, utc_now
 from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
@@ -105,6 +106,15 @@ class Engine:
         self.insi = Insi(
             loaded.insi, store, self.submit, now=now, environment=loaded.configuration.identity.environment
         )
+        self.dossier = DossierRuntime(
+            loaded.configuration.dossier,
+            store,
+            self.writer,
+            self.pool,
+            now,
+            partial(self._trouble, "dossier"),
+            base=f"http://{loaded.configuration.web.listen}/fhir",
+        )
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
         self.pipeline = Pipeline(
@@ -118,6 +128,7 @@ class Engine:
             now=now,
             queued=self._queued,
             stopped=self._read_anew,
+            committed=self.dossier.committed,
             trouble=partial(self._trouble, "pipeline"),
         )
 
@@ -138,6 +149,7 @@ class Engine:
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )
         self._every(3600.0, housekeeping.run)
+        await self.dossier.start(self._spawn)
         self._start_insi()
         await self._look_at_certificates()
         self._every(DAY_SECONDS, self._look_at_certificates)
@@ -281,8 +293,9 @@ class Engine:
         return await self.writer.submit(operation)
 
     def wake(self) -> None:
-        """Look at the journal now: rows were changed by a person."""
+        """Look at the journal now: rows were changed by a person, or by a tool."""
         self._nudged.set()
+        self.dossier.changed()
 
     def address_of(self, source: str) -> str:
         """Give the address that a source listens on, or an empty string."""

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import Environment
 from router.config.load import Loaded
+from router.dossier.notices import NoticeRule
 from router.identity.decisions import Policy
 from router.journal.store import JournalPlace
 
@@ -57,6 +58,7 @@ class Plan:
     timezone: ZoneInfo
     code_maps: tuple[Path, ...] = ()
     policy: Policy = Policy.REGISTER
+    notice_rules: tuple[NoticeRule, ...] = ()
 
 
 def plan_of(loaded: Loaded, master: bytes) -> Plan:
@@ -89,4 +91,5 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         timezone=ZoneInfo(configuration.web.timezone),
         code_maps=loaded.code_maps,
         policy=Policy(configuration.identity.policy),
+        notice_rules=loaded.notice_rules,
     )

@@ -7,7 +7,6 @@ reads the journal (patients, blobs) and writes nothing to it but blobs; what it 
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,6 +24,8 @@ from router.conversion import read_content
 from router.desk.leaving import BY_PERSON, attached_by_person
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected, project
 from router.dossier.store.projection import Means
+from router.dossier.telling import Telling, telling_of
+from router.engine.attachments import blobs_of, with_data, without_data
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.plan import Plan, RoutePlan
@@ -50,12 +51,9 @@ from router.journal.receipts import receipt_of
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
 from router.journal.tables import WORST, DeliveryState, ItemState, MessageState
-from schemas.attachment import Attachment
-from schemas.document import Document
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, ReceiptItem, dump_item
-from schemas.lab import LabReport
 
 DELIVERY_NAMESPACE = UUID("0b8c7f3a-53a5-5f0e-8a46-504153534552")
 """Namespace of Deliveries' identities: the same message, reading, Item and destination give the same identity."""
@@ -153,7 +151,7 @@ class Worker:
                 one.replays,
                 undone=one.undone,
             )
-            drafts.append(_Draft(raw, None, Reading(items=(self._with_data(item),))))
+            drafts.append(_Draft(raw, None, Reading(items=(with_data(item, self._store.blobs),))))
         decisions = self._identify(drafts) | self._decided(held, drafts)
         released = []
         for one, draft in zip(held, drafts, strict=True):
@@ -167,7 +165,7 @@ class Worker:
     def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
         """Make resources of the dossier from Items and patients."""
         means = Means(self._sealer, self._store.blobs, self._plan.environment, self._plan.timezone)
-        return project(jobs, means, now, self._with_data)
+        return project(jobs, means, now, lambda item: with_data(item, self._store.blobs))
 
     def _decided(self, held: Sequence[HeldItem], drafts: Sequence[_Draft]) -> dict[int, Decision]:
         numbers = sorted({one.patient_id for one in held if one.patient_id is not None})
@@ -272,7 +270,7 @@ class Worker:
             state = ItemState.HELD
         else:
             state = ItemState.UNROUTED
-        stored = self._without_data(item)
+        stored = without_data(item, self._store.blobs)
         body = dump_item(stored)
         return PreparedItem(
             ordinal=ordinal,
@@ -287,13 +285,17 @@ class Worker:
             sealed_body=self._sealer.seal(body, BODY_PLACE),
             tokens=self._tokens(item, decision, draft.codes[ordinal] if draft.codes else NO_CODES),
             deliveries=deliveries,
-            blobs=self._blobs(stored),
+            blobs=blobs_of(stored, self._store.blobs),
             decision=decision.row or None,
             candidates=" ".join(map(str, decision.candidates)) or None if waits else None,
             patient_seen=decision.patient.updated_at if decision.patient is not None else None,
             follow=None if stopped else flow_of(item, decision.patient, decision.by, authority_of(item)),
             receipt=None if stopped else receipt_of(item, self._sealer),
+            tell=None if decision.patient is None else self._tell(item),
         )
+
+    def _tell(self, item: Item) -> Telling | None:
+        return telling_of(item, self._sealer, self._plan.notice_rules, self._plan.timezone)
 
     def _routes(
         self, draft: _Draft, item: Item, decision: Decision
@@ -420,49 +422,6 @@ class Worker:
         if decision.patient is None:
             tokens |= identity_tokens(self._sealer, item.patient)
         return tuple(sorted(tokens))
-
-    # --- attachments --------------------------------------------------------------------------------------------
-
-    def _without_data(self, item: Item) -> Item:
-        """Move large attachments to the blob store; the Item then names them by their digest."""
-        content = item.content
-        if not isinstance(content, LabReport | Document) or not any(
-            attachment.data is not None and len(attachment.data) > LARGE for attachment in content.attachments
-        ):
-            return item
-        kept = tuple(self._stored(attachment) for attachment in content.attachments)
-        return item.model_copy(update={"content": content.model_copy(update={"attachments": kept})})
-
-    def _stored(self, attachment: Attachment) -> Attachment:
-        if attachment.data is None or len(attachment.data) <= LARGE:
-            return attachment
-        plain = base64.b64decode(attachment.data)
-        self._store.blobs.put(plain)
-        digest = hashlib.sha256(plain).hexdigest()
-        return attachment.model_copy(update={"data": None, "sha256": digest, "size": len(plain)})
-
-    def _blobs(self, item: Item) -> str | None:
-        content = item.content
-        if not isinstance(content, LabReport | Document):
-            return None
-        digests = [one.sha256 for one in content.attachments if one.data is None and one.sha256 is not None]
-        return " ".join(self._store.blobs.name_of(bytes.fromhex(digest)) for digest in digests) or None
-
-    def _with_data(self, item: Item) -> Item:
-        """Bring attachments back from the blob store, for a writer."""
-        content = item.content
-        if not isinstance(content, LabReport | Document) or all(
-            attachment.data is not None or attachment.sha256 is None for attachment in content.attachments
-        ):
-            return item
-        whole = tuple(self._loaded(attachment) for attachment in content.attachments)
-        return item.model_copy(update={"content": content.model_copy(update={"attachments": whole})})
-
-    def _loaded(self, attachment: Attachment) -> Attachment:
-        if attachment.data is not None or attachment.sha256 is None:
-            return attachment
-        plain = self._store.blobs.get(self._store.blobs.name_of(bytes.fromhex(attachment.sha256)))
-        return attachment.model_copy(update={"data": base64.b64encode(plain).decode()})
 
 
 def _report(reading: Reading) -> bytes:

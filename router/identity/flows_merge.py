@@ -2,7 +2,8 @@
 
 A merge is by local identifier, never by INS. It is refused, and a person decides, where it could mix two people up. The
 survivor keeps its identity, or takes the other's where that one has the better status; the absorbed patient becomes
-inactive and is found as its survivor from then on. Coordination, circles and consents are not united.
+inactive and is found as its survivor from then on. Coordination, circles and consents are not united
+(`router.dossier.merging`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Row, insert, select, update
 
+from router.dossier.merging import circles_after_merge, part_circles
 from router.identity.comparison import compare
 from router.identity.flows_keeping import keep_identity, patient_now, touch
 from router.identity.flows_published import Cause
@@ -101,6 +103,7 @@ def merge(unit: Unit, survivor: Patient, absorbed: Patient, gone: Sequence[Ident
     stopped = keep_identity(unit, survivor.id, survivor.identity, identity, cause)
     if survivor.in_coordination != absorbed.in_coordination:
         open_task(unit, survivor.id, TaskKind.COORDINATION, now=cause.now, item_id=cause.item_id)
+    circles_after_merge(unit, survivor.id, [absorbed.id, *_direct(unit, survivor.id)], cause)
     return stopped
 
 
@@ -182,6 +185,7 @@ def _part(unit: Unit, row: Row[Any], now: int) -> None:
     keep_identity(unit, row.survivor_id, present.identity, _fallen(restored, survivor, present.identity, fell), cause)
     lowered = _fallen(absorbed, absorbed, present.identity, fell)
     keep_identity(unit, row.absorbed_id, absorbed, lowered, cause)
+    part_circles(unit, row.survivor_id, row.absorbed_id, back[1:], cause)
     open_task(unit, row.survivor_id, TaskKind.UNMERGED, now=now, item_id=row.item_id)
 
 

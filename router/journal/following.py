@@ -6,7 +6,7 @@ all; the journal itself knows nothing of identities.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +36,25 @@ class Follow(Protocol):
 
     def apply(self, unit: Unit, item_id: int, now: int) -> Followed:
         """Apply it; `item_id` is the number that the Item has or will get, `now` is in microseconds."""
+
+
+class Tell(Protocol):
+    """What an Item that belongs to a patient is for their dossier, and for the people around them. Pickled as well."""
+
+    def apply(self, unit: Unit, item_id: int, patient_id: int, now: int, *, has_dossier: bool) -> None:
+        """Apply it; the Item is kept already. `has_dossier`: the patient has, or had, one."""
+
+
+def tell_all(unit: Unit, told: Sequence[tuple[Tell, int, int]], now: int) -> None:
+    """Apply what Items (numbers) that belong to patients (numbers) are for dossiers; nothing where nobody has one."""
+    connection, column = unit.connection, tables.dossier.c
+    if not told or connection.execute(select(column.id).limit(1)).first() is None:
+        return
+    unit.flush()  # what is written about an Item comes after it
+    patients = sorted({patient_id for _, _, patient_id in told})
+    have = set(connection.execute(select(column.patient_id).where(column.patient_id.in_(patients))).scalars())
+    for tell, item_id, patient_id in told:
+        tell.apply(unit, item_id, patient_id, now, has_dossier=patient_id in have)
 
 
 class FromPatient(Protocol):

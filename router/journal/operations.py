@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, select, update
 
 from router.journal import tables
 from router.journal.decisions import BLOCKING, newest_decisions
-from router.journal.following import Follow, Followed, Patients
+from router.journal.following import Follow, Followed, Patients, Tell, tell_all
 from router.journal.prepared import (
     PreparedDelivery as PreparedDelivery,
     PreparedItem as PreparedItem,
@@ -169,6 +169,7 @@ class CommitReadings:
         followed = _followed_before(unit, replayed) if replayed else frozenset()
         queued: list[Queued] = []
         seen: list[Seen] = []
+        told: list[tuple[Tell, int, int]] = []
         for prepared in self.messages:
             if prepared.message_id not in waiting:
                 continue
@@ -190,6 +191,8 @@ class CommitReadings:
                 for token in item.tokens:
                     unit.add(tables.item_token, {"token": token, "item_id": number})
                 queued.extend(_add_deliveries(unit, number, prepared.message_id, item, self.now))
+                if item.tell is not None and item.patient_id is not None:
+                    told.append((item.tell, number, item.patient_id))
                 # A message that is read again says nothing new of what was sent.
                 if item.receipt is not None and not waiting[prepared.message_id]:
                     self.stopped = keep_receipt(unit, item.receipt, number, self.now) or self.stopped
@@ -209,6 +212,7 @@ class CommitReadings:
                 unit.add(tables.reading, row)
         if seen:
             count_unmapped(unit, seen, self.now)
+        tell_all(unit, told, self.now)
         return queued
 
     def _followed(
@@ -337,6 +341,7 @@ class ReleaseItems:
         newest = newest_decisions(unit.connection, held)
         patients = Patients(unit, self.items)
         queued: list[Queued] = []
+        told: list[tuple[Tell, int, int]] = []
         for item in self.items:
             if item.item_id is None or item.item_id not in held:
                 continue
@@ -369,7 +374,10 @@ class ReleaseItems:
             )
             fresh = replace(item, deliveries=_not_there(unit, item.item_id, item.deliveries))
             queued.extend(_add_deliveries(unit, item.item_id, held[item.item_id], fresh, self.now))
+            if item.tell is not None and item.patient_id is not None:
+                told.append((item.tell, item.item_id, item.patient_id))
         settle_messages(unit, set(held.values()))
+        tell_all(unit, told, self.now)
         return queued
 
 

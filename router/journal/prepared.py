@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from router.journal.following import Follow
+from router.journal.following import Follow, Tell
 from router.journal.receipts import PreparedReceipt
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unmapped import UnmappedCode
@@ -63,6 +63,7 @@ class PreparedItem:
     """When the patient had last changed as this was prepared: if it changed since, this is stale."""
     follow: Follow | None = None
     receipt: PreparedReceipt | None = None
+    tell: Tell | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,12 +210,15 @@ alert = Table(
     Column("level", String(12), nullable=False),
     Column("category", String(12), nullable=False),
     Column("same", BigInteger, nullable=False),
+    Column("fact", BigInteger),
     Column("at", BigInteger, nullable=False),
     Column("annulled_at", BigInteger),
     Index("ix_alert_dossier", "dossier_id", "id"),
     Index("ix_alert_same", "same"),
 )
-"""Something that people of a circle are told. `same` recognises that the same was told already (a stay's admission)."""
+"""Something that people of a circle are told.
+
+`same` recognises that the same was told already (a stay's admission), `fact` what was said of it (a date)."""
 
 alert_notice = Table(
     "alert_notice",

@@ -56,6 +56,11 @@ async def decided(request: Request, desk: Office) -> Visit:
     return _entitled(await asked(request, desk), Right.DECIDE)
 
 
+async def coordinated(request: Request, desk: Office) -> Visit:
+    """Let pass a form that changes a coordination dossier. Raises NotEntitled as well."""
+    return _entitled(await asked(request, desk), Right.COORDINATE)
+
+
 def _entitled(visit: Visit, right: Right) -> Visit:
     if not visit.may(right):
         raise NotEntitled
@@ -132,6 +137,11 @@ async def decider(request: Request, desk: Office) -> Caller:
     return _capable(await caller(request, desk), Right.DECIDE)
 
 
+async def coordinator(request: Request, desk: Office) -> Caller:
+    """Let pass who may keep coordination dossiers. Raises NotEntitled as well."""
+    return _capable(await caller(request, desk), Right.COORDINATE)
+
+
 def _capable(found: Caller, right: Right) -> Caller:
     if right not in found.rights:
         raise NotEntitled
@@ -143,6 +153,8 @@ Signed = Annotated[Visit, Depends(signed_in)]
 Asked = Annotated[Visit, Depends(asked)]
 Posted = Annotated[Visit, Depends(posted)]
 Decided = Annotated[Visit, Depends(decided)]
+Coordinated = Annotated[Visit, Depends(coordinated)]
 Called = Annotated[Caller, Depends(caller)]
 Operator = Annotated[Caller, Depends(operator)]
 Decider = Annotated[Caller, Depends(decider)]
+Coordinator = Annotated[Caller, Depends(coordinator)]

@@ -53,7 +53,9 @@ class Right(StrEnum):
     DECIDE = "decide"
     """Decide whose held Items are."""
     OPERATE = "operate"
-    """Replay, send again, cancel, map codes, register patients."""
+    """Replay, send again, cancel, map codes, register patients, change the habilitation matrix."""
+    COORDINATE = "coordinate"
+    """Open and close dossiers, keep their circles, consents and restrictions."""
 
 
 class Role(StrEnum):
@@ -61,6 +63,8 @@ class Role(StrEnum):
 
     ADMINISTRATOR = "administrator"
     IDENTITY_OFFICER = "identity_officer"
+    REFERENT = "referent"
+    """Mandated to keep coordination dossiers."""
     AUDITOR = "auditor"
 
     @property
@@ -72,6 +76,7 @@ class Role(StrEnum):
 _RIGHTS = {
     Role.ADMINISTRATOR: frozenset(Right),
     Role.IDENTITY_OFFICER: frozenset({Right.DECIDE}),
+    Role.REFERENT: frozenset({Right.COORDINATE}),
     Role.AUDITOR: frozenset[Right](),
 }
 

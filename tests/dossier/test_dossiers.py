@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dossier_scene import DAC, INFORMED, Scene, daughter, doctor, document, home_help, nurse, stay
+from dossier_scene import DAC, Scene, daughter, doctor, document, home_help, nurse, stay
 
 from router.dossier.accesses import accesses, record_accesses, seen_by
 from router.dossier.circle import add_member, circle_at, dossiers_with, end_member, members, prefer
@@ -72,7 +72,7 @@ def test_a_closed_dossier_shows_nothing_and_a_new_one_begins_anew(dossier: Scene
 
 
 def test_what_came_before_the_dossier_is_in_it(scene: Scene) -> None:
-    old = scene.receive(document("d" * 32), entry=False)
+    old = scene.receive(document("d" * 32))
     assert scene.rows(tables.dossier_entry) == []
     scene.open()
     scene.add(doctor())
@@ -247,4 +247,3 @@ def test_a_dossier_goes_with_its_patient(dossier: Scene, table: str) -> None:
     with dossier.journal.store.writing() as connection:
         connection.execute(tables.patient.delete())
     assert dossier.rows(tables.metadata.tables[table]) == []
-    assert INFORMED.kind is ConsentKind.OPENING

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from dossier_scene import (
     DAY,
-    INFORMED,
     NOW,
     coordinator,
     daughter,
@@ -33,7 +32,7 @@ from router.dossier.matrix import Condition, default_matrix
 from router.dossier.may import Rule, may
 from router.dossier.moments import beginning, ending
 from router.dossier.visible import visible
-from schemas.circle import Member, MemberState, Preferences, Relative, RoleFamily, party_keys
+from schemas.circle import Member, MemberState, Preferences, Relative, RoleFamily, family_of, party_keys
 from schemas.coding import Coding, Identifier
 from schemas.consent import Consent, ConsentChannel, ConsentKind
 from schemas.dossier import DossierState
@@ -357,8 +356,6 @@ def test_what_a_query_shows_is_what_may_says(around: Context, reader: Reader, th
 
 
 def test_families_come_from_professions() -> None:
-    from schemas.circle import family_of
-
     g15 = "https://mos.esante.gouv.fr/NOS/TRE_G15-ProfessionSante/FHIR/TRE-G15-ProfessionSante"
     assert family_of(Coding(system=g15, code="10")) is RoleFamily.PHYSICIAN
     assert family_of(Coding(system="1.2.250.1.71.1.2.7", code="60")) is RoleFamily.HEALTH
@@ -372,4 +369,3 @@ def test_one_number_is_recognised_however_it_is_written() -> None:
     idnps = Identifier(system="urn:oid:1.2.250.1.71.4.2.1", value="899900000001")
     plain = Identifier(value="99900000001", type="RPPS")
     assert party_keys([idnps]) == party_keys([plain]) == {"rpps|99900000001"}
-    assert INFORMED.covers(None, None)

@@ -18,7 +18,7 @@ from web_journal import Journal, hasten, open_journal
 from mappings.contracts import PARIS
 from mappings.fhir.check import check_with_fhirclient
 from router.dossier.circle_door import CircleDoor
-from router.dossier.loading import HABILITATION_PLACE
+from router.dossier.habilitations import HABILITATION_PLACE
 from router.dossier.store.drafts import patient_id
 from router.dossier.store.following import Follower
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected, project

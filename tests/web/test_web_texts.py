@@ -11,6 +11,10 @@ import router.web
 from mappings.hl7v2.triggers import triggers
 from router.desk.dossiers import SOUGHT
 from router.desk.reasons import Why
+from router.dossier.happenings import Event
+from router.dossier.keeping import Refusal
+from router.dossier.may import Rule
+from router.dossier.notices import AlertLevel
 from router.identity.candidates import FoundBy
 from router.identity.comparison import Agreement
 from router.identity.insi import InsiResult
@@ -22,12 +26,17 @@ from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.web.bulk import BulkAction, JobState
 from router.web.states import MARKS
 from router.web.texts import LANGUAGES, Texts, catalogue
+from schemas.circle import MemberState, RoleFamily
+from schemas.consent import ConsentChannel, ConsentKind
 from schemas.document import DocumentOperation
+from schemas.dossier import DossierState
+from schemas.habilitation import DataCategory
 from schemas.identity import IdentityAttribute, IdentityStatus, Sex
 from schemas.item import ItemKind
 from schemas.lab import ResultStatus
 from schemas.receipt import ReceiptStage
 from schemas.stay import StayStatus
+from schemas.visibility import RestrictionKind
 
 ROOM = Path(router.web.__file__).parent
 FILES = [*ROOM.rglob("*.html"), *ROOM.rglob("*.py")]
@@ -100,6 +109,17 @@ def test_every_value_of_ours_has_its_word(language: str) -> None:
         "found_by": [*(one.value for one in FoundBy), SOUGHT, "rules"],
         "agreement": [one.value for one in Agreement],
         "identity_task": [one.value for one in TaskKind],
+        "dossier_state": [one.value for one in DossierState],
+        "role_family": [one.value for one in RoleFamily],
+        "member_state": [*(one.value for one in MemberState), "ended"],
+        "data_category": [one.value for one in DataCategory],
+        "consent_kind": [one.value for one in ConsentKind],
+        "consent_channel": [one.value for one in ConsentChannel],
+        "restriction_kind": [one.value for one in RestrictionKind],
+        "alert_level": [one.value for one in AlertLevel],
+        "happening": [one.value for one in Event],
+        "dossier_rule": [one.value for one in Rule],
+        "dossier_refused": [one.value for one in Refusal],
         "insi_result": [one.value for one in InsiResult],
         "insi": [f"accepted_{one.value}" for one in Accepted],
         "event": sorted({trigger.event for trigger in triggers().values() if trigger.event}),

@@ -11,6 +11,9 @@ from router.dossier.api.service import Service
 from router.dossier.tools.tokens import Pass, WrongUser, find_pass, users_of
 from router.journal.view import View
 
+CERTIFICATE = "client_certificate"
+"""Where the web server leaves the client's certificate (`router.web.tls`)."""
+
 USER_HEADER = "On-Behalf-Of"
 
 
@@ -46,5 +49,5 @@ async def authenticated(service: Service, request: Request, now: int) -> Pass:
 
 def certificate_of(request: Request) -> bytes | None:
     """Give the SHA-256 of the client's certificate, None without one: the TLS layer has verified it."""
-    shown = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_der")
+    shown = request.scope.get("state", {}).get(CERTIFICATE)
     return hashlib.sha256(shown).digest() if shown else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from router.web.api import codes, deliveries, flows, identities, messages, patients
+from router.web.api import codes, deliveries, dossiers, flows, habilitations, identities, messages, patients
 
 PREFIX = "/api/v1"
 
 
 def mount_api(app: FastAPI) -> None:
     """Add the API to an application."""
-    for module in (messages, deliveries, patients, identities, codes, flows):
+    for module in (messages, deliveries, patients, identities, dossiers, habilitations, codes, flows):
         app.include_router(module.router, prefix=PREFIX)

@@ -95,7 +95,7 @@
   });
 
   // Keys.
-  const places = { o: "/", m: "/messages", d: "/deliveries", i: "/identities", c: "/codes", n: "/notices", a: "/audit" };
+  const places = { o: "/", m: "/messages", d: "/deliveries", i: "/identities", f: "/dossiers", c: "/codes", n: "/notices", a: "/audit" };
   let going = 0;
   const step = (by) => {
     const links = all(".rows td.what a");

@@ -77,6 +77,7 @@ def upgrade() -> None:
     sa.Column('level', sa.String(length=12), nullable=False),
     sa.Column('category', sa.String(length=12), nullable=False),
     sa.Column('same', sa.BigInteger(), nullable=False),
+    sa.Column('fact', sa.BigInteger(), nullable=True),
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.Column('annulled_at', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['dossier_id'], ['dossier.id'], name=op.f('fk_alert_dossier_id_dossier'), ondelete='CASCADE'),
