@@ -11,7 +11,23 @@ from router.dossier.store.elements import Json, Resource
 from router.dossier.store.searching import Found
 
 _SUBSETTED: Resource = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
-_ALWAYS = frozenset({"resourceType", "id", "meta", "status", "subject"})
+_ALWAYS = frozenset(
+    {"resourceType", "id", "meta", "status", "subject", "content", "code", "class", "intent", "mode", "participant"}
+    | {
+        "scope",
+        "category",
+        "patient",
+        "schedule",
+        "start",
+        "end",
+        "actor",
+        "contentType",
+        "criteria",
+        "channel",
+        "reason",
+    }
+)
+"""What is given whatever `_elements` says: without what is mandatory, a resource would be none."""
 
 
 def instant(at: int) -> str:
