@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, true
@@ -55,11 +56,22 @@ def _part(part: Part, tokens: frozenset[int], columns: Any) -> ColumnElement[boo
     return and_(*conditions)
 
 
+@dataclass(slots=True)
+class _Seen:
+    """What one request has loaded."""
+
+    view: View
+    now: int
+    shared: Context
+    loaded: dict[int, tuple[DossierLine, Context] | None] = field(default_factory=dict)
+
+
 class CircleDoor:
     """Opens by the circle. Dossiers are remembered until their history goes on."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[int, tuple[int, Context]] = OrderedDict()
+        self._own = threading.local()
 
     def patients(self, view: View, reader: Reader) -> Sequence[int]:
         """Give the patients in whose circle the reader, or the structure that they act for, has or had a seat."""
@@ -68,9 +80,8 @@ class CircleDoor:
     def visible(self, view: View, reader: Reader, patients: Iterable[int], now: int) -> Mapping[int, Sight]:
         """Ask `router.dossier.visible` for each dossier."""
         found: dict[int, Sight] = {}
-        shared = _shared(view)
         for number in patients:
-            loaded = self._context(view, number, now, shared)
+            loaded = self._context(view, number, now)
             if loaded is None:
                 continue
             shows = visible(reader, loaded[1])
@@ -80,14 +91,14 @@ class CircleDoor:
 
     def may(self, view: View, reader: Reader, action: Action, patient: int, thing: Thing, now: int) -> Verdict:
         """Ask `router.dossier.may`."""
-        loaded = self._context(view, patient, now, _shared(view))
+        loaded = self._context(view, patient, now)
         return verdict(Rule.NO_DOSSIER) if loaded is None else may(reader, action, thing, loaded[1])
 
     def decision(
         self, view: View, reader: Reader, action: Action, patient: int, thing: Thing | None, now: int
     ) -> Access | None:
         """Give the decision with the dossier that it is about."""
-        loaded = self._context(view, patient, now, _shared(view))
+        loaded = self._context(view, patient, now)
         if loaded is None:
             return None
         line, context = loaded
@@ -98,7 +109,16 @@ class CircleDoor:
         said = may(reader, action, thing, context)
         return Access(line.id, reader, action, thing.category, said, thing=thing.thing)
 
-    def _context(self, view: View, patient: int, now: int, shared: Context) -> tuple[DossierLine, Context] | None:
+    def _context(self, view: View, patient: int, now: int) -> tuple[DossierLine, Context] | None:
+        """Give a dossier as it is at this moment; one request, on one connection, loads it once."""
+        seen: _Seen | None = getattr(self._own, "seen", None)
+        if seen is None or seen.view is not view or seen.now != now:
+            seen = self._own.seen = _Seen(view, now, _shared(view))
+        if patient not in seen.loaded:
+            seen.loaded[patient] = self._loaded(view, patient, now, seen.shared)
+        return seen.loaded[patient]
+
+    def _loaded(self, view: View, patient: int, now: int, shared: Context) -> tuple[DossierLine, Context] | None:
         line = dossier_of(view.connection, view.sealer, patient)
         if line is None:
             return None

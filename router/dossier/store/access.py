@@ -29,6 +29,7 @@ class Access:
         self._now = now
         self._sights: dict[int, Sight | None] = {}
         self._everybody: tuple[int, ...] | None = None
+        self._conditions: dict[frozenset[int] | None, ColumnElement[bool]] = {}
 
     def everybody(self) -> tuple[int, ...]:
         """Give the patients of whom the reader may see anything."""
@@ -42,7 +43,12 @@ class Access:
             return _R.owner == self.reader.tool
         if kind in OF_NOBODY:
             return _R.patient_id.is_(None)
-        wanted = self.everybody() if patients is None else tuple(sorted(set(patients)))
+        key = None if patients is None else frozenset(patients)
+        if key not in self._conditions:
+            self._conditions[key] = self._condition(self.everybody() if key is None else tuple(sorted(key)))
+        return self._conditions[key]
+
+    def _condition(self, wanted: Sequence[int]) -> ColumnElement[bool]:
         groups: dict[Sight, list[int]] = {}
         self._ask(wanted)
         for number in wanted:

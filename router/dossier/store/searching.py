@@ -117,6 +117,7 @@ class Search:
         self._access = access
         self._view: View = access.view
         self._sealer = access.view.sealer
+        self._about: dict[Query, frozenset[int] | None] = {}
 
     def page(self, query: Query, after: tuple[int, int] | None = None, *, counted: bool | None = None) -> Page:
         """Give a page. `counted` None counts where it costs little: for searches about given patients.
@@ -220,6 +221,11 @@ class Search:
 
     def _patients(self, query: Query) -> frozenset[int] | None:
         """Give the patients that the query is about; None when it names none."""
+        if query not in self._about:
+            self._about[query] = self._patients_named(query)
+        return self._about[query]
+
+    def _patients_named(self, query: Query) -> frozenset[int] | None:
         found: frozenset[int] | None = None
         for one in query.criteria:
             if _is_patient(one):

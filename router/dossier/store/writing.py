@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, Select, delete, exists, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, Table, delete, exists, func, insert, select, tuple_, update
 
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE, WITHDRAWN, Draft, draft, shell
 from router.dossier.store.elements import Resource, loaded
@@ -263,6 +263,24 @@ class Keeper:
         """Give the row of a resource."""
         found = _FOUND.where(_R.type == kind, _R.logical_id == logical_id)
         return self._connection.execute(found).one_or_none()
+
+
+def rows_of(unit: Unit, drafts: Sequence[Draft], moment: int) -> dict[Table, list[dict[str, Any]]]:
+    """Give the rows of new resources, parents first, for who fills an empty store and looks for nothing before."""
+    rows: dict[Table, list[dict[str, Any]]] = {
+        tables.resource: [],
+        tables.resource_body: [],
+        tables.resource_token: [],
+        tables.resource_date: [],
+    }
+    for at, one in enumerate(drafts, start=moment):
+        number = unit.next_id(tables.resource)
+        own = {"id": number, "type": one.type, "logical_id": one.logical_id, "version": 1}
+        rows[tables.resource].append({**own, **_facts(one, at, None, None)})
+        rows[tables.resource_body].append(_body(number, 1, at, one, None))
+        rows[tables.resource_token] += [{"token": token, "resource_id": number} for token in one.indexed.tokens]
+        rows[tables.resource_date] += _dates(number, one.indexed)
+    return rows
 
 
 def body_of(connection: Connection, unit: Unit, number: int, version: int) -> Resource:
