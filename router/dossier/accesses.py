@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from router.dossier.context import Reader
 from router.dossier.may import Verdict
@@ -29,7 +29,7 @@ class Access:
 
 
 def record_accesses(found: list[Access], *, now: int) -> Change[None]:
-    """Keep decisions. What cannot be kept is not shown: submit this first."""
+    """Keep decisions, and that who opened an Item has read it. What cannot be kept is not shown: submit this first."""
 
     def change(unit: Unit) -> None:
         keep_accesses(unit.connection, found, now)
@@ -57,6 +57,19 @@ def keep_accesses(connection: Connection, found: list[Access], now: int) -> None
     ]
     if rows:
         connection.execute(insert(tables.dossier_access), rows)
+    for one in found:
+        if one.verdict.allowed and one.action is Action.READ and one.item_id is not None:
+            _mark_read(connection, one.item_id, one.verdict.member, now)
+
+
+def _mark_read(connection: Connection, item_id: int, member: int | None, now: int) -> None:
+    """Mark what a member was told of an Item as read: they have opened it."""
+    notice, alert = tables.alert_notice.c, tables.alert.c
+    about = select(alert.id).where(alert.item_id == item_id)
+    told = update(tables.alert_notice).where(
+        notice.alert_id.in_(about), notice.member_id == member, notice.read_at.is_(None), notice.state != "cancelled"
+    )
+    connection.execute(told.values(state="read", read_at=now, changed_at=now))
 
 
 @dataclass(frozen=True, slots=True)

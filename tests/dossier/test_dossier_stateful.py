@@ -373,12 +373,12 @@ class Dossiers(RuleBasedStateMachine):
                 assert [one.item_id for one in found.entries] == expected, who
                 assert found.total == len(expected)
                 assert all(may(reader, Action.READ, one.thing, context).allowed for one in found.entries)
-                for thing in self.oracle.things:
+                for thing in self.oracle.things[-4:]:
                     opened = entry_opened(view, reader, 1, thing.number, now=self.scene.now)
                     assert (opened.entry is not None) == (thing.number in expected), who
 
 
 TestDossiers = Dossiers.TestCase
 TestDossiers.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=9, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from dossier_scene import (
     reader_as,
 )
 from hypothesis import given, settings, strategies as st
+from sqlalchemy import create_engine, select
 
 from router.dossier.circle import seat_keys
 from router.dossier.context import (
@@ -31,7 +33,8 @@ from router.dossier.context import (
 from router.dossier.matrix import Condition, default_matrix
 from router.dossier.may import Rule, may
 from router.dossier.moments import beginning, ending
-from router.dossier.visible import visible
+from router.dossier.visible import Visible, visible
+from router.journal import tables
 from schemas.circle import Member, MemberState, Preferences, Relative, RoleFamily, family_of, party_keys
 from schemas.coding import Coding, Identifier
 from schemas.consent import Consent, ConsentChannel, ConsentKind
@@ -280,12 +283,13 @@ def test_hospital_events_are_told_unless_the_person_refused_it() -> None:
 # --- the query agrees -----------------------------------------------------------------------------------------------
 
 MEMBERS = st.sampled_from(list(ALL_FAMILIES.values()))
+MARKS = st.sets(st.sampled_from(list(Mark)), max_size=2).map(lambda found: Mark(sum(found)))
 THINGS = st.builds(
     Thing,
     st.sampled_from(DataCategory),
-    st.builds(Mark, st.integers(0, 255)),
-    st.none() | st.integers(NOW - 400 * DAY, NOW),
-    st.none() | st.integers(1, 3),
+    MARKS,
+    st.none() | st.integers(NOW - 400 * DAY, NOW + 800 * DAY),
+    st.none() | st.integers(1, 2),
     st.none() | st.integers(1, 4),
 )
 KINDS = st.sampled_from(ConsentKind)
@@ -347,12 +351,54 @@ READERS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(contexts(), READERS, st.lists(THINGS, max_size=8))
 def test_what_a_query_shows_is_what_may_says(around: Context, reader: Reader, things: list[Thing]) -> None:
     shown = visible(reader, around)
     for thing in things:
         assert shown.shows(thing) == may(reader, READ, thing, around).allowed
+
+
+ENGINE = create_engine("sqlite://")
+ENTRIES = tables.dossier_entry
+
+
+def in_database(shown: Visible, things: list[Thing]) -> set[int]:
+    """Give which of these things a query shows, by their places in the list."""
+    rows = [
+        {
+            "item_id": number,
+            "category": thing.category.value,
+            "marks": int(thing.marks),
+            "at": thing.at,
+            "author": thing.author,
+            "name": 0,
+            "thing": thing.thing,
+        }
+        for number, thing in enumerate(things)
+    ]
+    with ENGINE.begin() as connection:
+        ENTRIES.create(connection, checkfirst=True)
+        connection.execute(ENTRIES.delete())
+        connection.execute(ENTRIES.insert(), rows)
+        return set(connection.execute(select(ENTRIES.c.item_id).where(shown.where())).scalars())
+
+
+@settings(max_examples=150, deadline=None)
+@given(contexts(), READERS, st.lists(THINGS, min_size=1, max_size=8))
+def test_the_database_shows_what_may_says(around: Context, reader: Reader, things: list[Thing]) -> None:
+    dated = [replace(thing, at=thing.at or 0, thing=thing.thing or 0) for thing in things]
+    expected = {number for number, thing in enumerate(dated) if may(reader, READ, thing, around).allowed}
+    assert in_database(visible(reader, around), dated) == expected
+
+
+def test_the_database_keeps_an_author_from_what_is_masked_to_them_and_ends_with_the_period() -> None:
+    helper = nurse(family=RoleFamily.SOCIAL, end="2028-01-01")
+    at = beginning("2026-03-05")
+    own = Thing(DataCategory.NOTES, Mark.MASQUE_PS, at, author=7, thing=1)
+    things = [own, replace(own, marks=Mark.MASQUE_PS | Mark.MASQUE_PSOCIAL), replace(own, at=beginning("2028-01-02"))]
+    writer = reader_as(helper, tokens=frozenset({7}))
+    assert in_database(visible(writer, context(helper)), things) == {0}
 
 
 def test_families_come_from_professions() -> None:
