@@ -119,8 +119,8 @@ resource_pending = Table(
     Column("kind", String(8), nullable=False),
     Column("number", Id, nullable=False),
 )
-"""What the dossier has to look at again: `item` or `patient`, and its number. Triggers on those tables fill it in the
-transaction of the change itself, whoever makes it; whoever projects takes a row away with what came of it."""
+"""What the dossier has to look at again: `item`, `patient` or `dossier`, and its number. Triggers fill it in
+the transaction of the change itself, whoever makes it; whoever projects takes a row away with what came of it."""
 
 resource_following = Table(
     "resource_following",

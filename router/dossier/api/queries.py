@@ -75,7 +75,7 @@ def understood(kind: str, pairs: Sequence[tuple[str, str]], base: str = "") -> A
             sort, descending = _sorted(kind, value)
         elif name == "_count":
             count = _counted(value)
-        elif name not in _CONTROLS:
+        elif name.partition(":")[0] not in _CONTROLS:
             criteria.append(criterion(kind, name, value, base))
     query = Query(kind, tuple(criteria), None if ids is None else tuple(ids), tuple(updated), sort, descending, count)
     return _controlled(query, pairs)

@@ -18,8 +18,14 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
+from mappings.contracts import PARIS
+from router.dossier.circle import lines_of
+from router.dossier.consents import consents_of
+from router.dossier.keeping import dossier_line
+from router.dossier.store.circles import project_circle
 from router.dossier.store.drafts import LIVE, Draft, patient_id
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
+from router.dossier.store.projection import Means
 from router.dossier.store.writing import Keeper
 from router.engine.clock import micros
 from router.journal import tables
@@ -53,6 +59,9 @@ class Look:
 
     rows: list[int] = field(default_factory=list)
     jobs: list[ItemJob | PatientJob] = field(default_factory=list)
+    circles: list[Draft] = field(default_factory=list)
+    """CareTeams and Consents: few, and made here."""
+
     out: list[int] = field(default_factory=list)
     linked: list[tuple[int, int]] = field(default_factory=list)
     """Items of messages by which a tool wrote into the dossier itself, with the message."""
@@ -160,6 +169,8 @@ class Follower:
             look.rows = [row.id for row in rows]
             for number in dict.fromkeys(row.number for row in rows if row.kind == "patient"):
                 self._look_at_patient(connection, number, look)
+            for number in dict.fromkeys(row.number for row in rows if row.kind == "dossier"):
+                look.circles += self._circle(connection, number)
             self._look_at_items(connection, [row.number for row in rows if row.kind == "item"], look)
         return look
 
@@ -183,6 +194,16 @@ class Follower:
         # What is about somebody follows only when that is what changed: an address is no reason to look at a life.
         if shown != (known is not None) or row.merged_into is not None:
             look.moved.append(number)
+
+    def _circle(self, connection: Connection, number: int) -> list[Draft]:
+        found = select(tables.dossier).where(tables.dossier.c.id == number)
+        row = connection.execute(found).one_or_none()
+        if row is None or whose(connection, row.patient_id) != row.patient_id:
+            return []
+        line, now = dossier_line(row, self._sealer), self._now()
+        members = lines_of(connection, self._sealer, line, now=micros(now))
+        consents = consents_of(connection, self._sealer, line.id)
+        return project_circle(line, members, consents, Means(self._sealer, self._store.blobs, None, PARIS), now)
 
     def _look_at_items(self, connection: Connection, numbers: list[int], look: Look) -> None:
         item = tables.item.c
@@ -240,6 +261,8 @@ def _has_dossier(connection: Connection, number: int) -> bool:
 
 def _keep(unit: Unit, look: Look, done: Sequence[Projected], now: int) -> None:
     keeper = Keeper(unit, now)
+    if look.circles:
+        keeper.keep(look.circles)
     for item_id in look.out:
         keeper.take_out(item_id)
     for one in done:
@@ -290,11 +313,27 @@ def _look_again(unit: Unit, keeper: Keeper, number: int) -> None:
     """Look again at all Items of a patient; one who is let go has no Patient resource any more."""
     item, pending = tables.item.c, tables.resource_pending
     if whose(unit.connection, number) is None:
+        _withdraw_circle(unit, keeper, number)
         row = keeper.row("Patient", patient_id(number))
         if row is not None and row.state == LIVE:
             keeper.withdraw(row)
+    dossier = tables.dossier.c
+    dossiers: Any = select(literal("dossier"), dossier.id).where(dossier.patient_id == number).order_by(dossier.id)
+    unit.connection.execute(insert(pending).from_select(["kind", "number"], dossiers))
     items: Any = select(literal("item"), item.id).where(item.patient_id == number).order_by(item.id)
     unit.connection.execute(insert(pending).from_select(["kind", "number"], items))
+
+
+def _withdraw_circle(unit: Unit, keeper: Keeper, number: int) -> None:
+    """Withdraw the circle and consents of somebody who is let go."""
+    column = tables.resource.c
+    found = select(column.type, column.logical_id).where(
+        column.patient_id == number, column.type.in_(("CareTeam", "Consent", "RelatedPerson")), column.state == LIVE
+    )
+    for kind, logical_id in unit.connection.execute(found).all():
+        row = keeper.row(kind, logical_id)
+        if row is not None and row.item_id is None:
+            keeper.withdraw(row)
 
 
 def _begin(unit: Unit) -> bool:
@@ -311,7 +350,8 @@ def _begin(unit: Unit) -> bool:
         .where(item.patient_id.is_not(None), item.kind.not_in(("identity", "receipt")))
         .order_by(item.id)
     )
-    for those in (patients, items):
+    dossiers = select(literal("dossier"), tables.dossier.c.id).order_by(tables.dossier.c.id)
+    for those in (patients, dossiers, items):
         connection.execute(insert(pending).from_select(["kind", "number"], those))
     return True
 

@@ -76,7 +76,7 @@ def project_item(item: Item, patient: int, received_at: int, means: Means, now: 
     bundle = loaded(content)
     at = received_at if entry.at is None else entry.at
     facts = Facts(entry.category.value, int(entry.marks), at, entry.author, entry.thing)
-    return _drafts(children(bundle, "entry"), patient, means, facts=facts)
+    return drafts_of(children(bundle, "entry"), patient, means, facts=facts)
 
 
 def project_patient(identity: PatientIdentity, number: int, merged_into: int | None, means: Means) -> list[Draft]:
@@ -87,7 +87,7 @@ def project_patient(identity: PatientIdentity, number: int, merged_into: int | N
     builder = BundleBuilder(context, "unknown")
     write_patient(builder, identity, f"patient-{number}")
     entries = children(loaded(builder.finish()), "entry")
-    drafts = _drafts(entries, number, means, itself=True)
+    drafts = drafts_of(entries, number, means, itself=True)
     if merged_into is None:
         return drafts
     merged: Resource = {"resourceType": "Patient", "id": patient_id(number), "active": False}
@@ -95,9 +95,10 @@ def project_patient(identity: PatientIdentity, number: int, merged_into: int | N
     return [draft(means.sealer, merged, number)]
 
 
-def _drafts(
+def drafts_of(
     entries: Sequence[Resource], patient: int, means: Means, *, itself: bool = False, facts: Facts | None = None
 ) -> list[Draft]:
+    """Give the entries of a Bundle as resources of a patient's dossier; `itself` when the Patient is one of them."""
     names = {said(entry, "fullUrl"): _reference(entry, patient) for entry in entries}
     drafts: list[Draft] = []
     files = Files(means.sealer, means.blobs)

@@ -170,22 +170,24 @@ def watch() -> None:
     for name, table, kind, event, when in (
         ('resource_item_new', 'item', 'item', 'INSERT', WATCHED_ITEM.format(old='')),
         ('resource_item_changed', 'item', 'item', 'UPDATE OF state, patient_id', WATCHED_ITEM.format(old=' OR old.patient_id IS NOT NULL')),
+        ('resource_dossier_changed', 'dossier_history', 'dossier', 'INSERT', WATCHED_PATIENT),
         ('resource_patient_new', 'patient', 'patient', 'INSERT', WATCHED_PATIENT),
         ('resource_patient_changed', 'patient', 'patient', 'UPDATE OF updated_at, in_coordination, merged_into', WATCHED_PATIENT),
     ):
+        number = 'dossier_id' if kind == 'dossier' else 'id'
         if not postgres:
             op.execute(f"CREATE TRIGGER {name} AFTER {event} ON {table} WHEN {when} "
-                       f"BEGIN INSERT INTO resource_pending (kind, number) VALUES ('{kind}', new.id); END")
+                       f"BEGIN INSERT INTO resource_pending (kind, number) VALUES ('{kind}', new.{number}); END")
             continue
         op.execute(f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-                   f"IF {when} THEN INSERT INTO resource_pending (kind, number) VALUES ('{kind}', new.id); END IF; "
+                   f"IF {when} THEN INSERT INTO resource_pending (kind, number) VALUES ('{kind}', new.{number}); END IF; "
                    f"RETURN NULL; END $$")
         op.execute(f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()")
 
 
 def downgrade() -> None:
     postgres = op.get_bind().dialect.name == 'postgresql'
-    for name, table in (('resource_item_new', 'item'), ('resource_item_changed', 'item'), ('resource_patient_new', 'patient'), ('resource_patient_changed', 'patient')):
+    for name, table in (('resource_dossier_changed', 'dossier_history'), ('resource_item_new', 'item'), ('resource_item_changed', 'item'), ('resource_patient_new', 'patient'), ('resource_patient_changed', 'patient')):
         op.execute(f"DROP TRIGGER {name} ON {table}" if postgres else f"DROP TRIGGER {name}")
         if postgres:
             op.execute(f"DROP FUNCTION {name}()")
