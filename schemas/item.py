@@ -14,6 +14,7 @@ from schemas.finding import Finding
 from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
 from schemas.lab import LabReport
+from schemas.note import LiaisonNote
 from schemas.receipt import Receipt
 from schemas.stay import Stay
 
@@ -25,6 +26,7 @@ class ItemKind(StrEnum):
     STAY = "stay"
     IDENTITY = "identity"
     DOCUMENT = "document"
+    NOTE = "note"
     RECEIPT = "receipt"
 
 
@@ -81,6 +83,13 @@ class DocumentItem(ItemBase):
     content: Document
 
 
+class NoteItem(ItemBase):
+    """Something that somebody writes about a patient, to people around the patient or to the patient."""
+
+    kind: Literal["note"] = "note"
+    content: LiaisonNote
+
+
 class ReceiptItem(ItemBase):
     """A partner's answer about something that was sent. It names no patient: what it is about does."""
 
@@ -90,18 +99,19 @@ class ReceiptItem(ItemBase):
 
 
 Item = Annotated[
-    LabReportItem | StayItem | IdentityItem | DocumentItem | ReceiptItem,
+    LabReportItem | StayItem | IdentityItem | DocumentItem | NoteItem | ReceiptItem,
     Field(discriminator="kind"),
 ]
 
-ITEM: TypeAdapter[LabReportItem | StayItem | IdentityItem | DocumentItem | ReceiptItem] = TypeAdapter(Item)
+ITEM: TypeAdapter[LabReportItem | StayItem | IdentityItem | DocumentItem | NoteItem | ReceiptItem] = TypeAdapter(Item)
 """Validates and dumps one Item: `ITEM.validate_json(bytes)`, `ITEM.dump_json(item)`."""
 
 
-_BY_KIND = {kind: TypeAdapter(kind) for kind in (LabReportItem, StayItem, IdentityItem, DocumentItem, ReceiptItem)}
+_KINDS = (LabReportItem, StayItem, IdentityItem, DocumentItem, NoteItem, ReceiptItem)
+_BY_KIND = {kind: TypeAdapter(kind) for kind in _KINDS}
 
 
-def dump_item(item: LabReportItem | StayItem | IdentityItem | DocumentItem | ReceiptItem) -> bytes:
+def dump_item(item: LabReportItem | StayItem | IdentityItem | DocumentItem | NoteItem | ReceiptItem) -> bytes:
     """Dump one Item as JSON: what `ITEM.dump_json` gives, without looking for the kind that the Item knows itself."""
     return _BY_KIND[type(item)].dump_json(item)
 

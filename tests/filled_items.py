@@ -11,7 +11,7 @@ from schemas.document import Document, DocumentOperation, Participant
 from schemas.identifiers import PROFESSIONALS, STRUCTURES
 from schemas.identity import IdentityAttribute, IdentityStatus, Ins, PatientIdentity, Sex
 from schemas.identity_event import IdentityEvent
-from schemas.item import DocumentItem, IdentityItem, Item, LabReportItem, Provenance, StayItem
+from schemas.item import DocumentItem, IdentityItem, Item, LabReportItem, NoteItem, Provenance, StayItem
 from schemas.lab import (
     CodedValue,
     DateTimeValue,
@@ -30,6 +30,7 @@ from schemas.lab import (
     TextValue,
     Unit,
 )
+from schemas.note import LiaisonNote
 from schemas.stay import Location, Movement, MovementAction, Stay, StayStatus
 
 TEST_INS = Ins(matricule="279035121518989", oid="1.2.250.1.213.1.4.10")
@@ -370,4 +371,38 @@ IDENTITY_ITEMS = [
     IdentityItem(id="1", occurred_at="2026-03-05T09:00:00+01:00", content=event, **COMMON) for event in EVENTS
 ]
 
-EVERY_ITEM: tuple[Item, ...] = (REPORT_ITEM, STAY_ITEM, DOCUMENT_ITEM, *IDENTITY_ITEMS)
+NOTE = LiaisonNote(
+    note_id="note-3@fictif.mssante.invalid",
+    thread="note-1@fictif.mssante.invalid",
+    in_reply_to="note-2@fictif.mssante.invalid",
+    type=Coding(
+        system="https://mos.esante.gouv.fr/NOS/TRE_R234-TypeNote/FHIR/TRE-R234-TypeNote",
+        code="OBS",
+        display="Observation",
+    ),
+    subject="Retour à domicile",
+    text="Bonjour,\n\nla patiente fictive a chuté hier.",
+    sent_at="2026-03-05T18:00:00+01:00",
+    sender_address="helene.testeur@fictif.mssante.invalid",
+    sender_name="Dr_Hélène_TESTEUR",
+    reply_to="equipe@fictif.mssante.invalid",
+    urgent=True,
+    visibility=(
+        Coding(
+            system="https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument",
+            code="INVISIBLE_PATIENT",
+        ),
+    ),
+    closed=True,
+    attachments=(PDF,),
+)
+NOTE_ITEM = NoteItem(
+    id="1",
+    occurred_at="2026-03-05T17:00:00+01:00",
+    author=DOCTOR,
+    content=NOTE,
+    replaces="note-0@fictif.mssante.invalid",
+    **COMMON,
+)
+
+EVERY_ITEM: tuple[Item, ...] = (REPORT_ITEM, STAY_ITEM, DOCUMENT_ITEM, NOTE_ITEM, *IDENTITY_ITEMS)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 
-from mappings.contracts import Rendition, WriteContext
+from mappings.contracts import Rendition, WriteContext, WriteRefused
 from mappings.hl7v2.pen import Pen
 from mappings.hl7v2.written_adt import write_identity, write_stay
 from mappings.hl7v2.written_documents import write_document
 from mappings.hl7v2.written_receipts import write_receipt
 from mappings.hl7v2.written_reports import write_report
-from schemas.item import DocumentItem, IdentityItem, Item, LabReportItem, ReceiptItem, StayItem
+from schemas.item import DocumentItem, IdentityItem, Item, LabReportItem, NoteItem, ReceiptItem, StayItem
 
 MEDIA_TYPE = "application/hl7-v2"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 def write(item: Item, context: WriteContext) -> Rendition:
-    """Write one Item as one message; raises FormatError for an option that has no such value."""
+    """Write one Item as one message.
+
+    Raises FormatError for an option that has no such value, WriteRefused for a note.
+    """
     pen = Pen(context)
     match item:
         case LabReportItem():
@@ -30,6 +33,8 @@ def write(item: Item, context: WriteContext) -> Rendition:
             write_receipt(pen, item, context)
         case DocumentItem():
             write_document(pen, item, context)
+        case NoteItem():
+            raise WriteRefused("hl7v2.write.kind", "kind", "no message of the French profiles carries a note")
     name = _UNSAFE.sub("-", context.identity)[:100].strip(".-") or "message"
     return Rendition(
         content=pen.content(),

@@ -11,7 +11,7 @@ from rich.table import Table
 from mappings.contracts import Format
 from schemas.item import ItemKind
 
-SHOWN = {ItemKind.LAB_REPORT: "Laboratory reports", ItemKind.DOCUMENT: "Documents"}
+SHOWN = {ItemKind.LAB_REPORT: "Laboratory reports", ItemKind.DOCUMENT: "Documents", ItemKind.NOTE: "Notes"}
 """Kinds whose matrix is printed, with its title."""
 
 

@@ -10,12 +10,13 @@ from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.item import Item
 from schemas.lab import LabReport
+from schemas.note import LiaisonNote
 
 
 def without_data(item: Item, blobs: BlobStore) -> Item:
     """Move large attachments to the blob store; the Item then names them by their digest."""
     content = item.content
-    if not isinstance(content, LabReport | Document) or not any(
+    if not isinstance(content, LabReport | Document | LiaisonNote) or not any(
         attachment.data is not None and len(attachment.data) > LARGE for attachment in content.attachments
     ):
         return item
@@ -35,7 +36,7 @@ def _stored(attachment: Attachment, blobs: BlobStore) -> Attachment:
 def blobs_of(item: Item, blobs: BlobStore) -> str | None:
     """Name the blobs of an Item's attachments, separated by blanks; None when it has none."""
     content = item.content
-    if not isinstance(content, LabReport | Document):
+    if not isinstance(content, LabReport | Document | LiaisonNote):
         return None
     digests = [one.sha256 for one in content.attachments if one.data is None and one.sha256 is not None]
     return " ".join(blobs.name_of(bytes.fromhex(digest)) for digest in digests) or None
@@ -44,7 +45,7 @@ def blobs_of(item: Item, blobs: BlobStore) -> str | None:
 def with_data(item: Item, blobs: BlobStore) -> Item:
     """Bring attachments back from the blob store, for a writer."""
     content = item.content
-    if not isinstance(content, LabReport | Document) or all(
+    if not isinstance(content, LabReport | Document | LiaisonNote) or all(
         attachment.data is not None or attachment.sha256 is None for attachment in content.attachments
     ):
         return item

@@ -7,6 +7,7 @@ from schemas.document import Document
 from schemas.identity import PatientIdentity
 from schemas.item import Item
 from schemas.lab import LabReport
+from schemas.note import LiaisonNote
 from schemas.receipt import Receipt
 from schemas.stay import Stay
 
@@ -20,6 +21,8 @@ def searchable(item: Item) -> list[str | None]:
         return [one.value for one in (content.visit, content.account) if one is not None]
     if isinstance(content, Document):
         return [content.document_id, content.report_id]
+    if isinstance(content, LiaisonNote):
+        return list(dict.fromkeys([content.note_id, content.thread, content.in_reply_to]))
     if isinstance(content, Receipt):
         return [content.about]
     return []

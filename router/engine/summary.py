@@ -12,6 +12,7 @@ from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
 from schemas.item import Item
 from schemas.lab import LabChapter, LabReport, Observation, QuantityValue
+from schemas.note import LiaisonNote
 from schemas.receipt import Receipt
 from schemas.stay import Stay
 
@@ -20,6 +21,8 @@ _GRAVITY = {"LL": 3, "HH": 3, "AA": 3, "L": 1, "H": 1, "A": 1}
 _OPERATIONS = {DocumentOperation.REPLACE: "nouvelle version", DocumentOperation.DELETE: "suppression"}
 _SHOWN = 2
 """Abnormal results named on the line; the gravest first."""
+_BEGINNING = 80
+"""Characters of a note without a subject that stand for one."""
 
 
 def summarise(item: Item) -> bytes:
@@ -49,7 +52,15 @@ def _content(item: Item) -> dict[str, Any]:
     if isinstance(content, Receipt):
         status = content.stage.value if content.positive else "refused"
         return {"title": status, "status": status, "line": _joined([status, content.about])}
+    if isinstance(content, LiaisonNote):
+        return {"title": content.subject, "line": _joined([content.subject or _beginning(content.text)])}
     return _document(content)
+
+
+def _beginning(text: str | None) -> str:
+    """Give the first words of a text, on one line."""
+    words = " ".join((text or "")[: 2 * _BEGINNING].split())
+    return words if len(words) <= _BEGINNING else words[: _BEGINNING - 1] + "…"
 
 
 def _document(document: Document) -> dict[str, Any]:

@@ -53,10 +53,22 @@ class HoldReason(StrEnum):
     TRAITS_ONLY = "traits_only"
     OTHER_PATIENT = "document_about_another"
     ALTERED = "content_altered"
+    SEVERAL_PATIENTS = "several_patients"
+    SIGNATURE = "signature_not_valid"
+    UNDECIPHERED = "not_decrypted"
+    PARTLY_READ = "partly_read"
     DECLARED = "declared_doubtful"
 
 
-ALARMS = {"document.other_patient": HoldReason.OTHER_PATIENT, "xdm.hash.mismatch": HoldReason.ALTERED}
+ALARMS = {
+    "document.other_patient": HoldReason.OTHER_PATIENT,
+    "xdm.hash.mismatch": HoldReason.ALTERED,
+    "mail.encoding.damaged": HoldReason.ALTERED,
+    "mail.patients.several": HoldReason.SEVERAL_PATIENTS,
+    "mail.signature.invalid": HoldReason.SIGNATURE,
+    "mail.decryption.failed": HoldReason.UNDECIPHERED,
+    "mail.parts.left": HoldReason.PARTLY_READ,
+}
 """Findings of a reader for which nothing of its message goes on, whoever it is about."""
 
 ONLY_A_PERSON = frozenset({*ALARMS.values(), HoldReason.DECLARED})

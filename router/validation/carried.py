@@ -12,6 +12,7 @@ from mappings.registry import format_named
 from schemas.document import Document
 from schemas.item import Item
 from schemas.lab import LabReport
+from schemas.note import LiaisonNote
 
 
 def carried_documents(content: bytes, format_name: str, beside: Sequence[bytes] = ()) -> Iterator[bytes]:
@@ -32,7 +33,7 @@ def documents_of(items: Sequence[Item]) -> Iterator[bytes]:
     """Give the CDA documents that Items carry as attachments, each once."""
     seen: set[bytes] = set()
     for item in items:
-        if not isinstance(item.content, Document | LabReport):
+        if not isinstance(item.content, Document | LabReport | LiaisonNote):
             continue
         for attachment in item.content.attachments:
             if attachment.data is None:

@@ -12,6 +12,7 @@ from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.item import Item
 from schemas.lab import LabReport
+from schemas.note import LiaisonNote
 
 if TYPE_CHECKING:
     from router.journal.view import View
@@ -65,7 +66,7 @@ def is_what_it_says(media_type: str, content: bytes) -> bool:
 def files_of(item: Item) -> tuple[Attachment, ...]:
     """Give an Item's files, in the order that `rank` counts."""
     content = item.content
-    return content.attachments if isinstance(content, LabReport | Document) else ()
+    return content.attachments if isinstance(content, LabReport | Document | LiaisonNote) else ()
 
 
 def attachments_of(item: Item) -> tuple[Shown, ...]:

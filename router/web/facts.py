@@ -12,6 +12,7 @@ from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
 from schemas.item import Item
 from schemas.lab import LabReport
+from schemas.note import LiaisonNote
 from schemas.receipt import Receipt
 from schemas.stay import Stay
 
@@ -70,6 +71,8 @@ def _content(item: Item, formats: Formats) -> Iterator[tuple[str, str | None]]:
         yield from _identity(content, formats)
     elif isinstance(content, Receipt):
         yield from _receipt(content, formats)
+    elif isinstance(content, LiaisonNote):
+        yield from _note(content, formats)
     else:
         yield from document_details(content, formats)
 
@@ -133,3 +136,18 @@ def _receipt(receipt: Receipt, formats: Formats) -> Iterator[tuple[str, str | No
     for error in receipt.errors:
         parts = (coding(error.condition), coding(error.code), error.where, error.text)
         yield "receipt_error", " · ".join(part for part in parts if part)
+
+
+def _note(note: LiaisonNote, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    yield "note_subject", note.subject
+    yield "note_type", coding(note.type)
+    yield "note_from", " · ".join(part for part in (note.sender_name, note.sender_address) if part)
+    yield "note_sent_at", formats.partial(note.sent_at)
+    yield "note_text", note.text
+    yield "note_in_reply_to", note.in_reply_to
+    yield "note_thread", note.thread if note.thread != note.note_id else None
+    yield "reply_to", note.reply_to
+    yield "note_urgent", "✓" if note.urgent else None
+    yield "note_visibility", ", ".join(coding(one) or "" for one in note.visibility)
+    yield "note_closed", "✓" if note.closed else None
+    yield "note_withdrawn", "✓" if note.withdrawn else None

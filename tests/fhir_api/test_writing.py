@@ -41,7 +41,7 @@ async def test_a_note_is_kept_found_and_read_by_another_member(ready: Rig) -> No
     ):
         (found,) = await other.found(f"DocumentReference?patient={ready.patient}&type={kind}")
     assert found["description"] == "Pansement"
-    assert (await other.get(found["content"][0]["attachment"]["url"])).body == b"Odeur au pansement."
+    assert found["content"][0]["attachment"]["data"] == text("Odeur au pansement.")
     (same,) = await other.found(
         "DocumentReference?author:Practitioner.identifier=https://rpps.esante.gouv.fr|89900000001"
     )
@@ -61,6 +61,31 @@ async def test_a_write_is_a_message_of_the_journal_from_which_its_item_is_read(r
     (item,) = reading.items
     assert (item.kind, item.content.title) == ("document", "Synthèse")
     assert item.patient.identifiers[0].value == "IPP000001"
+
+
+async def test_s10_a_note_that_a_tool_wrote_is_read_as_a_note_for_the_others(ready: Rig) -> None:
+    urgent = {"url": "https://interop.esante.gouv.fr/ig/fhir/cdl/StructureDefinition/cdl-ext-is-emergency"}
+    label = {"coding": [{"system": VISIBILITY, "code": "MASQUE_PT"}]}
+    sent = note(ready.patient, extension=[{**urgent, "valueBoolean": True}], securityLabel=[label])
+    sent["content"].append({"attachment": {"contentType": "image/jpeg", "data": "/9j/4AAQ", "title": "Plaie"}})
+    made = await ready.tool().call("POST", "DocumentReference", sent)
+    assert made.status == 201, made.text
+    with ready.scene.journal.store.reading() as connection:
+        sealed = connection.execute(select(tables.message_content.c.sealed_content)).scalar_one()
+    reading = format_named("fhir").read(
+        ready.scene.journal.store.sealer.clone().open(sealed, CONTENT_PLACE), ReadContext()
+    )
+    (item,) = reading.items
+    content = item.content
+    assert (item.kind, content.text, content.subject, content.urgent) == (
+        "note",
+        "Odeur au pansement.",
+        "Pansement",
+        True,
+    )
+    assert [one.code for one in content.visibility] == ["MASQUE_PT"]
+    assert [file.title for file in content.attachments] == ["Plaie"]
+    assert item.author.family_name == "TESTMEDECIN"
 
 
 async def test_what_no_item_carries_is_kept_and_said_to_go_no_further(ready: Rig) -> None:
@@ -264,4 +289,3 @@ async def test_a_large_photo_is_kept_apart_and_given_back(ready: Rig) -> None:
     assert made.status == 201, made.text
     form = made.json()["content"][1]["attachment"]
     assert (await ready.tool("autre", user=NURSE).get(form["url"])).body == photo
-    assert text("x")

@@ -12,6 +12,7 @@ from filled_items import (
     DOCUMENT,
     DOCUMENT_ITEM,
     IDENTITY_ITEMS,
+    NOTE_ITEM,
     PATIENT,
     PDF,
     REPORT,
@@ -27,10 +28,11 @@ from schemas.coding import Identifier
 from schemas.document import Document, DocumentOperation, Wishes
 from schemas.identity import IdentityAttribute, IdentityStatus, Ins, PatientIdentity
 from schemas.identity_event import IdentityEvent
-from schemas.item import DocumentItem, IdentityItem, Item, StayItem
+from schemas.item import DocumentItem, IdentityItem, Item, NoteItem, StayItem
 from schemas.lab import (
     LabReport,
 )
+from schemas.note import LiaisonNote
 from schemas.stay import Stay
 
 CONTEXT = WriteContext(now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC), identity="delivery-1")
@@ -108,6 +110,32 @@ def test_a_document_with_everything() -> None:
     assert again.recipients == DOCUMENT.recipients
     moved = DOCUMENT.model_copy(update={"recipients": ()})
     the_same(DOCUMENT_ITEM.model_copy(update={"content": moved}), again, recipients=())
+
+
+def test_a_note_with_everything() -> None:
+    again, reading = through_fhir(NOTE_ITEM)
+    assert reading.unread == reading.findings == ()
+    the_same(NOTE_ITEM, again)
+
+
+def test_a_withdrawn_note_is_entered_in_error_and_a_bare_one_says_nothing_more() -> None:
+    for content in (LiaisonNote(note_id="2.999.1.7", withdrawn=True), LiaisonNote(text="Bonjour", urgent=False)):
+        again, _ = through_fhir(NoteItem(id="1", content=content, **COMMON))
+        assert again.content == content
+
+
+def test_the_address_of_a_patient_leaves_with_his_own_qualified_ins_alone() -> None:
+    """The address itself is an INS."""
+    address = "279035121518989@patient.mssante.invalid"
+    item = NoteItem(id="1", content=LiaisonNote(text="Bonjour", sender_address=address), **COMMON)
+    for patient, leaves in (
+        (PATIENT, True),
+        (PATIENT.model_copy(update={"status": IdentityStatus.VALIDATED}), False),
+        (PatientIdentity(), False),
+    ):
+        rendition = FORMAT.write(item.model_copy(update={"patient": patient}), CONTEXT)
+        assert (address.encode() in rendition.content) is leaves
+        assert ("fhir.ins.withheld" in {one.code for one in rendition.findings}) is not leaves
 
 
 def test_what_a_document_says_to_who_routes_it_is_a_finding() -> None:

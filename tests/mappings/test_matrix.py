@@ -24,7 +24,12 @@ from schemas.item import LabReportItem
 from schemas.lab import ResultStatus
 
 NAMES = ("canonical", "cda", "fhir", "hl7v2", "hprim-medecin", "hprim-sante")
-CONTEXT = WriteContext(now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC), identity="MATRIX01", environment=Environment.TEST)
+CONTEXT = WriteContext(
+    now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC),
+    identity="MATRIX01",
+    environment=Environment.TEST,
+    options={"from": "bal@fictif.mssante.invalid", "to": "dr.fictif@test.mssante.invalid"},  # a mail has an address
+)
 WITHOUT_VALUE = (ResultStatus.CANCELLED, ResultStatus.REGISTERED, ResultStatus.UNKNOWN)
 
 
@@ -105,6 +110,11 @@ LOSSES: dict[str, tuple[Loss, ...]] = {
         Loss("report.status", nothing, "cda.write.status"),
         Loss("report.attachments", no_pdf, "cda.write.pdf_made"),
     ),
+    "mail": (
+        Loss("observation.status", completed_or_aborted, "cda.write.status"),
+        Loss("report.status", nothing, "cda.write.status"),
+        Loss("report.attachments", no_pdf, "cda.write.pdf_made"),
+    ),
     "fhir": (),
     "hl7v2": (Loss("observation.specimen", nothing, "which result was measured in which specimen"),),
     "hprim-sante": (
@@ -131,6 +141,7 @@ BY_NATURE: dict[str, dict[str, Callable[[dict], object]]] = {
     "canonical": {},
     "cda": {},
     "fhir": {},
+    "mail": {},
     "hl7v2": {},
     "hprim-sante": {"report.status": nothing},  # provisional results make a partial report
     "hprim-medecin": {
@@ -199,6 +210,14 @@ def through(row: str, column: str, sent: LabReportItem) -> None:
 def test_a_report_keeps_its_meaning(row: str, sent: LabReportItem) -> None:
     for column in NAMES:
         through(row, column, sent)
+
+
+@given(sent=lab_items())
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_report_keeps_its_meaning_by_mail(sent: LabReportItem) -> None:
+    """A mail carries the CDA, whose other cells are above."""
+    through("canonical", "mail", sent)
+    through("mail", "fhir", sent)
 
 
 @pytest.mark.parametrize("row", ["canonical", "fhir", "hl7v2"])

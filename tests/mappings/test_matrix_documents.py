@@ -24,8 +24,13 @@ from schemas.document import DocumentOperation
 from schemas.item import DocumentItem, ItemKind
 
 NAMES = ("canonical", "cda", "fhir", "hl7v2", "xdm")
-CONTEXT = WriteContext(now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC), identity="MATRIX02", environment=Environment.TEST)
-REPORTS = {"canonical", "cda", "fhir", "hl7v2", "hprim-medecin", "hprim-sante"}
+CONTEXT = WriteContext(
+    now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC),
+    identity="MATRIX02",
+    environment=Environment.TEST,
+    options={"from": "bal@fictif.mssante.invalid", "to": "dr.fictif@test.mssante.invalid"},  # a mail has an address
+)
+REPORTS = {"canonical", "cda", "fhir", "hl7v2", "hprim-medecin", "hprim-sante", "mail"}
 KEPT = ("patient", "type", "title", "created_at", "author")
 
 
@@ -63,6 +68,17 @@ def test_a_document_arrives_whole(row: str, sent: DocumentItem) -> None:
         assert {name: after[name] for name in KEPT} == {name: before[name] for name in KEPT}, (row, column)
 
 
+@given(sent=document_items(without=("operation", "special")))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_document_arrives_whole_by_mail(sent: DocumentItem) -> None:
+    """A mail carries the archive, whose other cells are above."""
+    for row, column in (("canonical", "mail"), ("mail", "mail"), ("mail", "fhir")):
+        said, again, _ = through(row, column, sent)
+        before, after = document_view(said), document_view(again)
+        assert same_file(said, again), (row, column)
+        assert {name: after[name] for name in KEPT} == {name: before[name] for name in KEPT}, (row, column)
+
+
 @pytest.mark.parametrize("row", NAMES)
 @given(sent=document_items(extras=("files",)))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -84,7 +100,7 @@ def documents(shared_data: Path) -> Iterator[tuple[str, DocumentItem]]:
 
 
 @pytest.mark.shared_data
-@pytest.mark.parametrize("column", NAMES)
+@pytest.mark.parametrize("column", [*NAMES, "mail"])
 def test_a_signed_document_is_given_through_byte_for_byte(column: str, shared_data: Path) -> None:
     """Whatever carries it: what an author signed is what arrives."""
     seen = 0
@@ -103,7 +119,7 @@ def test_a_signed_document_is_given_through_byte_for_byte(column: str, shared_da
 
 @pytest.mark.parametrize("kind", [ItemKind.LAB_REPORT, ItemKind.DOCUMENT])
 def test_the_matrix_that_is_printed_is_the_one_that_is_tested(kind: ItemKind) -> None:
-    tested = {*NAMES} if kind is ItemKind.DOCUMENT else REPORTS
+    tested = {*NAMES, "mail"} if kind is ItemKind.DOCUMENT else REPORTS
     printed = cells(formats(), kind)
     assert tested <= set(printed)
     for row in tested:

@@ -7,9 +7,10 @@ import io
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email import message_from_bytes
 
 import pytest
-from filled_items import DOCUMENT_ITEM, IDENTITY_ITEMS, PATIENT, REPORT_ITEM, STAY_ITEM
+from filled_items import DOCUMENT_ITEM, IDENTITY_ITEMS, NOTE_ITEM, PATIENT, REPORT_ITEM, STAY_ITEM
 from hypothesis import given, settings, strategies as st
 
 from mappings.contracts import Environment, FormatError, WriteContext
@@ -27,14 +28,20 @@ FORMS = {
     "hprim-sante": b"180017505600004~NIR~~~~1.2.250.1.213.1.4.10",
     "cda": b'root="1.2.250.1.213.1.4.10" extension="180017505600004"',
     "xdm": b"180017505600004^^^&amp;1.2.250.1.213.1.4.10&amp;ISO^NH",
+    "mail": b"X-MSS-INS: O",
 }
 """How each format says whose INS it is; HPRIM Médecin has no place for one."""
 
-WRITERS = ("fhir", "hl7v2", "hprim-medecin", "hprim-sante", "cda", "xdm")
+WRITERS = ("fhir", "hl7v2", "hprim-medecin", "hprim-sante", "cda", "xdm", "mail")
+OPTIONS = {
+    "hprim-sante": {"version": "2.5"},
+    "mail": {"from": "bal@fictif.mssante.invalid", "to": "dr.fictif@test.mssante.invalid"},
+}
 WITHOUT_FILE = REPORT_ITEM.model_copy(update={"content": REPORT_ITEM.content.model_copy(update={"attachments": ()})})
 ITEMS: dict[str, Item] = {
     "report": WITHOUT_FILE,
     "document": DOCUMENT_ITEM,
+    "note": NOTE_ITEM,
     "stay": STAY_ITEM,
     "identity": next(one for one in IDENTITY_ITEMS if one.content.event == "patient.updated"),
 }
@@ -53,7 +60,7 @@ def written(form: str, item: Item, patient: PatientIdentity) -> bytes | None:
         now=datetime(2026, 3, 5, 9, 0, tzinfo=UTC),
         identity="5b0f8f0e-8d4f-5d38-9d5e-0d9e2a6f7c11",
         environment=Environment.TEST,
-        options={"version": "2.5"} if form == "hprim-sante" else {},
+        options=OPTIONS.get(form, {}),
     )
     try:
         rendition = format_named(form).write(item.model_copy(update={"patient": patient}), context)
@@ -70,6 +77,10 @@ def opened(content: bytes) -> Iterator[bytes]:
                 yield from opened(archive.read(name))
         return
     yield content
+    if content.startswith(b"From: "):
+        for part in message_from_bytes(content).walk():
+            yield from opened(part.get_payload(decode=True) or b"")
+        return
     for quoted in content.replace(b"|", b'"').replace(b"^", b'"').split(b'"'):
         if len(quoted) > 400 and b" " not in quoted and b"<" not in quoted:
             yield base64.b64decode(quoted + b"==")

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mails import DOCTOR, MATRICULE, SENDER, attached, forwarded, header, mail, multipart, text
 from sqlalchemy import select
+from xdm_archives import cda, entry, xdm
 
 from connectors.sandbox.adt import CARDIOLOGY, Movement, Visit
 from connectors.sandbox.cda import LETTER_TYPE, discharge_letter, oid_of
@@ -66,6 +68,49 @@ async def test_a_letter_about_somebody_else_is_held_until_a_person_decides(readi
 
 
 ROSE_AGAIN = FORMAT.read(letter(STRANGER), ReadContext()).items[0].patient
+
+
+TWO_PEOPLE = mail(
+    text("Ci-joint."),
+    attached(xdm(), "IHE_XDM.ZIP"),
+    attached(cda("1.2.250.1.999.67.2", name="PATTROIS", ins=None).replace(b"MIREILLE", b"PAULE"), "autre.xml"),
+)
+DEEP = mail(text("fond"))
+for _level in range(6):
+    DEEP = mail(text("Voir."), forwarded(DEEP).replace(b"interne", f"b{_level}".encode()))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (TWO_PEOPLE, "several_patients"),
+        (mail(text("x"), attached(xdm(listed=entry(cda(), hashed="0" * 40)), "IHE_XDM.ZIP")), "content_altered"),
+        (mail(text("x"), attached(b"%PDF-1.4", "a.pdf").replace(b"JVBER", b"JV*ER")), "content_altered"),
+        (header() + attached(b"0", "smime.p7m", "application/pkcs7-mime"), "not_decrypted"),
+        (mail(multipart(text("x"), text("y"), kind="signed")), "signature_not_valid"),
+        (DEEP, "partly_read"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_mail_that_cannot_be_trusted_is_held_whole(reading_rig: Rig, content: bytes, reason: str) -> None:
+    await known(reading_rig)
+    await reading_rig.submit_bytes(content, "M1")
+    await reading_rig.until(lambda: reading_rig.states(tables.message) == {"held": 1})
+    with reading_rig.engine.store.reading() as connection:
+        assert set(connection.execute(select(tables.item.c.reason)).scalars()) == {reason}
+    assert reading_rig.tried == []
+
+
+async def test_a_note_and_a_file_of_nobody_wait_for_the_identity_desk(reading_rig: Rig) -> None:
+    await known(reading_rig)
+    patient = f"{MATRICULE}@patient.mssante.invalid"
+    for rank, sender in enumerate((SENDER, patient)):
+        content = mail(text(), attached(b"%PDF-1.4", "a.pdf"), From=sender, To=DOCTOR, Message_ID=f"<{rank}@x.invalid>")
+        await reading_rig.submit_bytes(content, f"M{rank}")
+    await reading_rig.until(lambda: reading_rig.states(tables.item) == {"held": 4})
+    with reading_rig.engine.store.reading() as connection:
+        assert set(connection.execute(select(tables.item.c.reason)).scalars()) == {"no_match"}
+        assert set(connection.execute(select(tables.item.c.kind)).scalars()) == {"document", "note"}
 
 
 @pytest.mark.shared_data

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
+import pytest
+from mails import DOCTOR, mail, multipart, text
 from sqlalchemy import select
 
+from connectors.contracts import Delivered, Reference, ReferenceKind
 from router.config.model import RouteSection
 from router.engine.summary import summarise
 from router.journal import tables
@@ -50,3 +53,37 @@ def test_a_receipt_in_one_line() -> None:
     assert (told["title"], told["line"]) == ("published", "published, DOC-1")
     refused = ITEM.model_copy(update={"content": ITEM.content.model_copy(update={"positive": False})})
     assert orjson.loads(summarise(refused))["line"] == "refused, DOC-1"
+
+
+def mdn(*fields: str) -> bytes:
+    """What a mailbox answers to the mail `sent@labo-fictif.mssante.invalid`."""
+    lines = (f"Final-Recipient: rfc822;{DOCTOR}", "Original-Message-ID: <sent@labo-fictif.mssante.invalid>", *fields)
+    report = b"Content-Type: message/disposition-notification\r\n\r\n" + "\r\n".join(lines).encode()
+    return mail(multipart(text("lu"), report, kind="report"), Subject="XDM/1.0/DDM+x")
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "detail"),
+    [
+        (mdn("Disposition: a/b; processed"), "acknowledged", "acknowledged by the recipient (read)"),
+        (mdn("Disposition: a/b; processed/error", "Error: 902^x^y|E"), "dead", "refused by the recipient (read: "),
+    ],
+    ids=["success", "error"],
+)
+async def test_the_answer_of_a_mailbox_finds_what_was_sent(
+    make_rig: Callable[..., Any], answer: bytes, state: str, detail: str
+) -> None:
+    rig = make_rig()
+    rig.format = None
+    named = Reference(ReferenceKind.MESSAGE_ID, "<sent@labo-fictif.mssante.invalid>")
+    rig.answer = lambda _: Delivered(references=(named,))
+    await rig.start()
+    await rig.know("A")
+    await rig.submit(1, "A")
+    await rig.until(lambda: rig.states(tables.delivery) == {"delivered": 1})
+    await rig.submit_bytes(answer, "mdn")
+    await rig.until(lambda: rig.states(tables.delivery) == {state: 1})
+    with rig.engine.store.reading() as connection:
+        assert connection.execute(select(tables.delivery.c.detail)).scalar_one().startswith(detail)
+    assert rig.states(tables.message) == {"processed": 2}
+    await rig.stop()

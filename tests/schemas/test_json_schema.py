@@ -10,5 +10,7 @@ def test_the_schema_describes_every_kind_and_is_plain_json() -> None:
     assert json.loads(json.dumps(schema)) == schema
     definitions = schema["$defs"]
     assert isinstance(definitions, dict)
-    assert {"LabReportItem", "StayItem", "IdentityItem", "DocumentItem", "Finding"} <= set(definitions)
+    assert {"LabReportItem", "StayItem", "IdentityItem", "DocumentItem", "NoteItem", "ReceiptItem", "Finding"} <= set(
+        definitions
+    )
     assert schema["title"] == "ItemSet"

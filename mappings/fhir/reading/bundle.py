@@ -1,8 +1,9 @@
 """A whole FHIR content to Items: what it is about decides which Items there are.
 
-DiagnosticReports are reports, DocumentReferences documents; laboratory Observations that no report gathers make one
-report a patient. An Encounter is a stay unless it is part of another or only the context of a report or document; a
-Patient is an identity event when nothing else in the content is about him, or when the Bundle says so.
+DiagnosticReports are reports, DocumentReferences documents, Communications notes; laboratory Observations that no
+report gathers make one report a patient. An Encounter is a stay unless it is part of another or only the context of a
+report or document; a Patient is an identity event when nothing else in the content is about him, or when the Bundle
+says so.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from mappings.fhir import systems
 from mappings.fhir.reading.document import read_document
 from mappings.fhir.reading.identity import is_absorbed, read_identity
 from mappings.fhir.reading.lab import read_loose, read_report
+from mappings.fhir.reading.liaison import is_liaison_note, read_liaison_note
+from mappings.fhir.reading.note import read_note
 from mappings.fhir.reading.source import Entry, Source
 from mappings.fhir.reading.stay import read_stay, source_event
 from mappings.fhir.reading.taking import Node, child, children, said
@@ -32,7 +35,11 @@ def read_bundle(content: bytes, context: ReadContext) -> Reading:
 
     items.extend(read_report(entry, source) for entry in source.of_kind("DiagnosticReport"))
     items.extend(read_loose(group, source) for group in _loose_observations(source))
-    items.extend(read_document(entry, source) for entry in source.of_kind("DocumentReference"))
+    items.extend(
+        read_liaison_note(entry, source) if is_liaison_note(entry.resource) else read_document(entry, source)
+        for entry in source.of_kind("DocumentReference")
+    )
+    items.extend(read_note(entry, source) for entry in source.of_kind("Communication"))
     contacts = source.of_kind("RelatedPerson")
     items.extend(read_stay(entry, movements, contacts, source) for entry, movements in _stays(source))
     event, _ = source_event(source)

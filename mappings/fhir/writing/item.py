@@ -10,10 +10,12 @@ from mappings.fhir.writing.bundle import BundleBuilder
 from mappings.fhir.writing.document import write_document
 from mappings.fhir.writing.identity import write_identity
 from mappings.fhir.writing.lab import LabWriter
+from mappings.fhir.writing.liaison import write_liaison_note
+from mappings.fhir.writing.note import write_note
 from mappings.fhir.writing.stay import write_stay
 from schemas.actors import Organization
 from schemas.finding import Finding, Severity
-from schemas.item import ITEM, DocumentItem, IdentityItem, Item, LabReportItem, ReceiptItem, StayItem
+from schemas.item import ITEM, DocumentItem, IdentityItem, Item, LabReportItem, NoteItem, ReceiptItem, StayItem
 
 _CONTROL = re.compile(rb"(\\\\)|\\u00(?:0[0-8bcef]|1[0-9a-f])|\\[bf]")
 _CONTROLS_LEFT_OUT = Finding(
@@ -48,6 +50,10 @@ def _write(item: Item, context: WriteContext) -> tuple[bytes, tuple[Finding, ...
             write_identity(builder, item)
         case DocumentItem():
             return write_document(builder, item), tuple(builder.findings)
+        case NoteItem() if context.options.get("note") == "cdl":
+            write_liaison_note(builder, item)
+        case NoteItem():
+            write_note(builder, item)
         case ReceiptItem():
             raise WriteRefused("fhir.write.kind", "", "a receipt is about a delivery: it is not written as FHIR")
     return builder.finish(), tuple(builder.findings)
@@ -64,5 +70,5 @@ def _origin(item: Item) -> Organization | None:
             return item.content.hospital
         case DocumentItem():
             return item.content.custodian or item.content.author_organization
-        case IdentityItem() | ReceiptItem():
+        case IdentityItem() | NoteItem() | ReceiptItem():
             return None

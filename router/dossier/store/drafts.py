@@ -18,6 +18,9 @@ from router.journal.sealing import Sealer
 RESOURCE_PLACE = b"resource_body.sealed_body"
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://passerelle.example/dossier").bytes
 
+INLINE = 20_000
+"""Characters of base64 up to which a plain text stays where it is: a note is read in one go."""
+
 LIVE, WITHDRAWN, DELETED = 0, 1, 2
 """States of a resource: `withdrawn` leaves nothing but a status to be read, `deleted` is gone."""
 
@@ -122,7 +125,7 @@ class Files:
         """Replace the data of a resource's Attachments by the URL of a Binary."""
         for form in _attachments(resource):
             data = said(form, "data")
-            if not data:
+            if not data or (len(data) <= INLINE and said(form, "contentType").startswith("text/plain")):
                 continue
             try:
                 plain = base64.b64decode(data, validate=True)

@@ -67,7 +67,7 @@ def project_item(item: Item, patient: int, received_at: int, means: Means, now: 
     if entry is None:
         raise CannotProject("this kind of item is nothing for a dossier")
     context = WriteContext(
-        now=now, identity=item.id, timezone=means.timezone, environment=means.environment, options={}
+        now=now, identity=item.id, timezone=means.timezone, environment=means.environment, options={"note": "cdl"}
     )
     try:
         content, _ = write_item(item, context)

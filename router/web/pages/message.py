@@ -34,7 +34,7 @@ from router.web.previews import Preview, preview
 from router.web.reports import Reported, reported
 from router.web.timeline import headline, timeline
 from router.web.visits import Visit
-from schemas.item import ITEM, DocumentItem
+from schemas.item import ITEM, DocumentItem, NoteItem
 from schemas.lab import LabReport
 
 router = APIRouter()
@@ -49,7 +49,7 @@ class Understood:
     """One Item as it is read on the page; `problem` when its canonical form no longer fits today's model.
 
     `card` is the head of a document, None for other kinds; `report` is a laboratory report as a table; `paper` is what
-    the Item's files say.
+    the Item's files say. `prose` is the text of a note.
     """
 
     line: ItemLine
@@ -62,6 +62,7 @@ class Understood:
     paper: Paper | None = None
     attachments: tuple[Shown, ...] = ()
     problem: Preview | None = None
+    prose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +152,19 @@ def _item(view: View, line: ItemLine, formats: Formats, raw: bool) -> Understood
         return found[2] if found is not None else None
 
     document = item if isinstance(item, DocumentItem) else None
+    note = item.content if isinstance(item, NoteItem) else None
+    facts = [fact for fact in item_facts(item, formats) if fact[0] != "note_text"]
     return Understood(
         line,
         patient_facts(item.patient, formats),
-        item_facts(item, formats),
+        facts,
         document_card(document, formats) if document is not None else None,
         (document.content.title or "") if document is not None else "",
         document is not None and restricted(document.content),
         reported(item.content, formats) if isinstance(item.content, LabReport) else None,
         paper(item, load),
         attachments_of(item),
+        prose=(note.text or "") if note is not None else "",
     )
 
 
