@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
+from pydantic import ValidationError
 from sqlalchemy import Connection, insert, select, update
 
 from router.dossier.context import Seat
@@ -153,8 +154,10 @@ def change_member(patient_id: int, number: int, changed: Member, *, by: By, vers
         }
         if changed.is_structure:
             same["organization"] = member.organization
-        kept = changed.model_copy(update=same)
-        return kept if party_keys(kept.identifiers) == party_keys(member.identifiers) else Refusal.NO_MEMBER
+        try:
+            return Member.model_validate(changed.model_copy(update=same).model_dump())
+        except ValidationError:
+            return Refusal.NO_FAMILY  # a family that does not go with who they are
 
     return _changing(patient_id, number, "change member", by, replace, version)
 

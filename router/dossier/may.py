@@ -170,7 +170,7 @@ def standings_of(reader: Reader, action: Action, context: Context) -> tuple[Stan
     if opposed(context) & (reader.keys | reader.structures):
         return verdict(Rule.OPPOSED_MEMBER)
     seats, why = _seats_of(reader, context)
-    if reader.kind is ReaderKind.STRUCTURE and action in {Action.READ, Action.WRITE}:
+    if action in {Action.READ, Action.WRITE} and (reader.kind is ReaderKind.STRUCTURE or not reader.name.strip()):
         return verdict(Rule.NOT_NAMED)
     found = [Standing(seat.family, seat) for seat in seats]
     if action is Action.READ and _has_emergency(reader, context):

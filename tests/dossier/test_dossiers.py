@@ -8,7 +8,7 @@ import pytest
 from dossier_scene import DAC, Scene, daughter, doctor, document, home_help, nurse, stay
 
 from router.dossier.accesses import accesses, record_accesses, seen_by
-from router.dossier.circle import add_member, circle_at, dossiers_with, end_member, members, prefer
+from router.dossier.circle import add_member, change_member, circle_at, dossiers_with, end_member, members, prefer
 from router.dossier.consents import consents_of, open_emergency, withdraw_consent
 from router.dossier.doors import entries_shown, entry_opened
 from router.dossier.dossiers import change_state, history, open_dossier
@@ -104,6 +104,20 @@ def test_the_circle_is_kept_with_its_versions(dossier: Scene) -> None:
         assert circle_at(view, 1, 9) is None
         assert dossiers_with(view, party_keys(home_help().identifiers)) == [1]
         assert history(view, 1)[0].why == "parti"
+
+
+def test_a_member_is_changed_but_for_who_they_are(dossier: Scene) -> None:
+    gp = dossier.add(doctor())
+    changed = nurse(in_care_team=False, basis=None)
+    done = dossier.journal.apply(change_member(1, gp, changed, by=dossier.by(), version=2))
+    assert done.refusal is None
+    with viewing(dossier.journal.store) as view:
+        seat = members(view, 1, now=dossier.now)[0].seat
+    assert (seat.member.rpps, seat.member.family, seat.member.in_care_team) == ("89900000001", changed.family, False)
+    stale = dossier.journal.apply(change_member(1, gp, doctor(), by=dossier.by(), version=2))
+    assert stale.refusal is Refusal.STALE
+    relative = dossier.journal.apply(change_member(1, gp, daughter(), by=dossier.by()))
+    assert relative.refusal is Refusal.NO_FAMILY
 
 
 def test_a_member_who_left_and_came_back_is_two_members(dossier: Scene) -> None:

@@ -149,6 +149,9 @@ def test_a_structure_reads_through_its_named_staff_and_is_told_as_itself() -> No
     nobody = Reader(ReaderKind.STRUCTURE, "SAAD", structures=party_keys(home_help().identifiers))
     assert may(nobody, READ, Thing(DataCategory.AGENDA), around).rule is Rule.NOT_NAMED
     assert may(nobody, Action.PUSH, Thing(DataCategory.AGENDA), around).allowed
+    unnamed = replace(nobody, kind=ReaderKind.PROFESSIONAL, name=" ")
+    assert may(unnamed, READ, Thing(DataCategory.AGENDA), around).rule is Rule.NOT_NAMED
+    assert not visible(unnamed, around).categories
 
 
 def test_oppositions_fall_on_whom_and_what_they_name() -> None:

