@@ -44,13 +44,15 @@ def deposit(
     lines: Sequence[str] = _LINES,
     number: str | None = None,
     at: datetime | None = None,
+    submitted: datetime | None = None,
     masked: bool = False,
     version: int = 1,
     replaces: str | None = None,
 ) -> str:
     """Deposit a document as somebody else; gives its uniqueId.
 
-    With `version` 2 or more, `replaces` is the number of the version before. Raises RegistryRefused.
+    `at` is when the document was made, `submitted` when it was deposited, if not at once. With `version` 2 or more,
+    `replaces` is the number of the version before. Raises RegistryRefused.
     """
     moment = at or datetime.now(UTC)
     named = number or f"autre-{uuid4()}"
@@ -61,7 +63,8 @@ def deposit(
         held = store.entries_by(unique_ids=[oid_of(replaces)])
         target = held[-1].uuid if held else f"urn:uuid:{uuid4()}"
     structure = f"1{PRACTICE_FINESS}"
-    xml = _submission(person, author, structure, unique_id, f"{moment.astimezone(UTC):%Y%m%d%H%M%S}", masked, target)
+    times = _stamp(submitted or moment), _stamp(moment)
+    xml = _submission(person, author, structure, unique_id, times, masked, target)
     submission = read_submission(parse_xml(xml.encode(), code="sandbox"))
     contents = {"Document": _content(cda), "Signature": _content(_SIGNATURE)}
     checks = Checks(lot_signature=False)
@@ -76,14 +79,25 @@ def _content(content: bytes) -> Content:
     return Content(io.BytesIO(content), len(content), hashlib.sha1(content, usedforsecurity=False).hexdigest())
 
 
+def _stamp(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y%m%d%H%M%S}"
+
+
 def _submission(
-    person: Person, author: Practitioner, structure: str, unique_id: str, at: str, masked: bool, target: str | None
+    person: Person,
+    author: Practitioner,
+    structure: str,
+    unique_id: str,
+    times: tuple[str, str],
+    masked: bool,
+    target: str | None,
 ) -> str:
+    submitted, at = times
     patient = f"{person.matricule}^^^&{INS_TEST_OID}&ISO^NH"
     who = f"{idnat(author)}^{author.family_name}^{author.given_name}^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"
     where = f"{PRACTICE_NAME}^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^{structure}"
     lot = (
-        f'<RegistryPackage id="Lot">{_slot("submissionTime", at)}{_name("Consultation")}'
+        f'<RegistryPackage id="Lot">{_slot("submissionTime", submitted)}{_name("Consultation")}'
         f"{_author('Lot', names.LOT_AUTHOR, who, where)}"
         f"{_code('Lot', names.CONTENT_TYPE, '07', '1.2.250.1.213.2.2', 'Consultation')}"
         f'<Classification id="node" classifiedObject="Lot" classificationNode="{names.LOT_NODE}"/>'
