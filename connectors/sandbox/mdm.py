@@ -1,4 +1,4 @@
-"""A CDA on its way: MDM^T02, or T10 for a new version, with what the sender wishes of its delivery (ANS profile 2.1)."""
+"""A CDA on its way: MDM^T02, or T10 for a new version, with the wishes about its delivery (ANS profile 2.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What arrived where, compared with the story, from three places: the journal, the tool, the practitioner's folder."""
+"""What arrived where, compared with the story.
+
+It is looked for in the journal, at the tool, in the practitioner's folder, in the mailboxes and in the DMP.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, select
 
+from router.demo.account_outside import Sent, of_dmp, of_mail
+from router.demo.scene import Scene
 from router.demo.stage import Stage
-from router.demo.story import Scene
 from router.journal import tables
 from router.journal.sealing import Sealer, file_control_id, read_key_file
 from router.journal.store import JournalPlace, connect
@@ -23,19 +28,28 @@ _POLL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one scene: the Message's state, what the tool has, whether the copy is there, and the verdict."""
+    """What became of one scene, and the verdict.
+
+    The Message's state, what the tool has, whether the copy is there, what is said of its mail and of its document in
+    the DMP.
+    """
 
     scene: Scene
     state: str
     at_tool: str
     copied: bool
+    mail: str = ""
+    dmp: str = ""
 
     @property
     def as_told(self) -> bool:
         """True when everything that the story promised, and nothing else, came of it."""
         resources = self.scene.resources if self.scene.state == "processed" else ()
         promised = "; ".join(f"{kind}, {status}" for kind, _, status in resources)
-        return self.state == self.scene.state and self.at_tool == promised and self.copied == self.scene.copied
+        mail = self.scene.mail.promise if self.scene.mail is not None else ""
+        dmp = self.scene.dmp.promise if self.scene.dmp is not None else ""
+        told = (self.scene.state, promised, self.scene.copied, mail, dmp)
+        return (self.state, self.at_tool, self.copied, self.mail, self.dmp) == told
 
 
 async def settled(stage: Stage, scenes: Sequence[Scene], seconds: float = 60.0) -> list[Outcome]:
@@ -49,35 +63,53 @@ async def settled(stage: Stage, scenes: Sequence[Scene], seconds: float = 60.0) 
 
 
 def outcomes_of(stage: Stage, scenes: Sequence[Scene]) -> list[Outcome]:
-    """Look in the three places."""
-    states = _states(stage.folder / "data")
+    """Look everywhere."""
+    known = _known(stage.folder / "data")
     sealer = Sealer(read_key_file(stage.folder / "data" / "journal.key"))
     copies = _copies(stage.practitioner)
-    return [
-        Outcome(
-            scene,
-            state=_state(states, sealer, scene),
-            at_tool=_at_tool(stage, scene),
-            copied=_copied(scene, copies),
+    found = []
+    for scene in scenes:
+        message = _message(known, sealer, scene)
+        mail, dmp = scene.mail, scene.dmp
+        found.append(
+            Outcome(
+                scene,
+                state=message.state,
+                at_tool=_at_tool(stage, scene),
+                copied=_copied(scene, copies),
+                mail=of_mail(stage.outside, mail, message.sent) if mail is not None else "",
+                dmp=of_dmp(stage.outside, dmp, message.sent) if dmp is not None else "",
+            )
         )
-        for scene in scenes
-    ]
+    return found
 
 
-def _state(states: Mapping[tuple[str, str], str], sealer: Sealer, scene: Scene) -> str:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the journal has of a Message: its state, and the states of its Deliveries by destination."""
+
+    state: str
+    sent: Sent
+
+
+def _message(known: Mapping[tuple[str, str], _Known], sealer: Sealer, scene: Scene) -> _Known:
     # The journal shows a file by a digest of its name.
     for control_id in (scene.control_id, file_control_id(sealer, scene.control_id)):
-        if (scene.source, control_id) in states:
-            return states[scene.source, control_id]
-    return "absent"
+        if (scene.source, control_id) in known:
+            return known[scene.source, control_id]
+    return _Known("absent", {})
 
 
-def _states(data: Path) -> dict[tuple[str, str], str]:
+def _known(data: Path) -> dict[tuple[str, str], _Known]:
     engine: Engine = connect(JournalPlace.at(data))
+    message, delivery = tables.message.c, tables.delivery.c
     try:
         with engine.connect() as connection:
-            columns = (tables.message.c.source, tables.message.c.control_id, tables.message.c.state)
-            return {(row.source, row.control_id): str(row.state) for row in connection.execute(select(*columns))}
+            sent: dict[int, dict[str, str]] = {}
+            for row in connection.execute(select(delivery.message_id, delivery.destination, delivery.state)):
+                sent.setdefault(row.message_id, {})[row.destination] = str(row.state)
+            messages = connection.execute(select(message.id, message.source, message.control_id, message.state))
+            return {(row.source, row.control_id): _Known(str(row.state), sent.get(row.id, {})) for row in messages}
     finally:
         engine.dispose()
 
@@ -119,10 +151,17 @@ def _in_words(at_tool: str) -> str:
     return at_tool
 
 
+def _outside(outcome: Outcome) -> str:
+    said = [f"mail {outcome.mail}"] if outcome.mail else []
+    return "; ".join([*said, f"DMP: {outcome.dmp}"] if outcome.dmp else said)
+
+
 def print_account(outcomes: Sequence[Outcome], patients: int, console: Console) -> None:
     """Print the table of what arrived where, and how many patients Mme Rose has become at the tool."""
-    table = Table(title="What arrived where", title_justify="left", pad_edge=False)
-    for heading in ("When", "What", "Answer", "Router", "Coordination tool", "GP", ""):
+    table = Table(title="What arrived where", title_justify="left", pad_edge=False, box=SIMPLE_HEAD)
+    table.add_column("When", no_wrap=True)
+    table.add_column("What", min_width=20)
+    for heading in ("Answer", "Router", "Tool", "GP", "MSSanté, DMP", ""):
         table.add_column(heading)
     for outcome in outcomes:
         scene = outcome.scene
@@ -133,6 +172,7 @@ def print_account(outcomes: Sequence[Outcome], patients: int, console: Console) 
             outcome.state,
             _in_words(outcome.at_tool) or "nothing",
             "copy" if outcome.copied else "",
+            _outside(outcome),
             "[green]✓[/green]" if outcome.as_told else "[bold red]not as told[/bold red]",
         )
     console.print(table)

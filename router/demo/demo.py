@@ -16,8 +16,9 @@ from connectors.sandbox.mllp import NoAnswer
 from router.demo.account import patients_at_tool, print_account, settled
 from router.demo.gentle import traffic
 from router.demo.officer import Officer
+from router.demo.scene import Scene
 from router.demo.stage import ADMINISTRATOR, Stage, staged
-from router.demo.story import Scene, Story, last_thursday
+from router.demo.story import Story, last_thursday
 from router.trial.process import TrialFault
 
 _WATCH = 1.0
