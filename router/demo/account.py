@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, select
 
+from connectors.sandbox.coordination import Coordination
+from connectors.sandbox.fhir_store import Resource
 from router.demo.account_outside import Sent, of_dmp, of_mail
 from router.demo.scene import Scene
 from router.demo.stage import Stage
@@ -44,12 +46,29 @@ class Outcome:
     @property
     def as_told(self) -> bool:
         """True when everything that the story promised, and nothing else, came of it."""
-        resources = self.scene.resources if self.scene.state == "processed" else ()
-        promised = "; ".join(f"{kind}, {status}" for kind, _, status in resources)
-        mail = self.scene.mail.promise if self.scene.mail is not None else ""
-        dmp = self.scene.dmp.promise if self.scene.dmp is not None else ""
-        told = (self.scene.state, promised, self.scene.copied, mail, dmp)
-        return (self.state, self.at_tool, self.copied, self.mail, self.dmp) == told
+        return not self.difference
+
+    @property
+    def difference(self) -> str:
+        """Say what came of it otherwise than promised, place by place; nothing when all is as told."""
+        scene = self.scene
+        resources = scene.resources if scene.state == "processed" else ()
+        places = (
+            ("router", scene.state, self.state),
+            ("tool", "; ".join(f"{kind}, {status}" for kind, _, status in resources), self.at_tool),
+            ("copy for the GP", _whether(scene.copied), _whether(self.copied)),
+            ("mail", scene.mail.promise if scene.mail is not None else "", self.mail),
+            ("DMP", scene.dmp.promise if scene.dmp is not None else "", self.dmp),
+        )
+        return "; ".join(
+            f"{place}: {promised or 'nothing'} was promised, there is {found or 'nothing'}"
+            for place, promised, found in places
+            if promised != found
+        )
+
+
+def _whether(copied: bool) -> str:
+    return "one" if copied else ""
 
 
 async def settled(stage: Stage, scenes: Sequence[Scene], seconds: float = 60.0) -> list[Outcome]:
@@ -118,10 +137,17 @@ def _at_tool(stage: Stage, scene: Scene) -> str:
     """Say what the tool has of a scene: the wanted status if it had it at any moment, else the last one."""
     found = []
     for kind, identifier, wanted in scene.resources:
-        statuses = [str(version.get("status")) for version in stage.tool.store.known_by(kind, identifier)]
+        statuses = [_status(version) for version in stage.tool.store.known_by(kind, identifier)]
         if statuses:
             found.append(f"{kind}, {wanted if wanted in statuses else statuses[-1]}")
     return "; ".join(found)
+
+
+def _status(version: Resource) -> str:
+    related = version.get("relatesTo")
+    links = related if isinstance(related, list) else []
+    replaces = any(isinstance(link, dict) and link.get("code") == "replaces" for link in links)
+    return f"{version.get('status')}, replaces" if replaces else str(version.get("status"))
 
 
 def _copied(scene: Scene, copies: Sequence[str]) -> bool:
@@ -134,12 +160,12 @@ def _copies(folder: Path) -> list[str]:
     return [path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
 
 
-def patients_at_tool(stage: Stage, outcomes: Sequence[Outcome]) -> int:
+def patients_at_tool(tool: Coordination, outcomes: Sequence[Outcome]) -> int:
     """Count the Patients that Mme Rose's reports and stays belong to at the tool: anything but 1 is a mix-up."""
     subjects = set()
     for outcome in outcomes:
         for kind, identifier, _ in outcome.scene.resources if outcome.at_tool and outcome.scene.about_rose else ():
-            for version in stage.tool.store.known_by(kind, identifier):
+            for version in tool.store.known_by(kind, identifier):
                 subject = version.get("subject")
                 subjects.add(str(subject.get("reference")) if isinstance(subject, dict) else "")
     return len(subjects)
@@ -151,32 +177,39 @@ def _in_words(at_tool: str) -> str:
     return at_tool
 
 
-def _outside(outcome: Outcome) -> str:
-    said = [f"mail {outcome.mail}"] if outcome.mail else []
-    return "; ".join([*said, f"DMP: {outcome.dmp}"] if outcome.dmp else said)
+def _elsewhere(outcome: Outcome) -> str:
+    said = (
+        "copy" if outcome.copied else "",
+        outcome.mail and f"mail {outcome.mail}",
+        outcome.dmp and f"DMP: {outcome.dmp}",
+    )
+    return "; ".join(one for one in said if one)
 
 
 def print_account(outcomes: Sequence[Outcome], patients: int, console: Console) -> None:
     """Print the table of what arrived where, and how many patients Mme Rose has become at the tool."""
     table = Table(title="What arrived where", title_justify="left", pad_edge=False, box=SIMPLE_HEAD)
+    table.add_column("", no_wrap=True)
     table.add_column("When", no_wrap=True)
-    table.add_column("What", min_width=20)
-    for heading in ("Answer", "Router", "Tool", "GP", "MSSanté, DMP", ""):
-        table.add_column(heading)
+    table.add_column("What")
+    table.add_column("Router", no_wrap=True)
+    table.add_column("Coordination tool")
+    table.add_column("GP, MSSanté, DMP")
     for outcome in outcomes:
         scene = outcome.scene
         table.add_row(
+            "[green]✓[/green]" if outcome.as_told else "[bold red]✗[/bold red]",
             f"{scene.at:%a %H:%M}",
             scene.what,
-            scene.answer,
             outcome.state,
             _in_words(outcome.at_tool) or "nothing",
-            "copy" if outcome.copied else "",
-            _outside(outcome),
-            "[green]✓[/green]" if outcome.as_told else "[bold red]not as told[/bold red]",
+            _elsewhere(outcome),
         )
     console.print(table)
     good = sum(outcome.as_told for outcome in outcomes)
+    for outcome in outcomes:
+        if not outcome.as_told:
+            console.print(f"Not as told: {outcome.scene.at:%a %H:%M} {outcome.scene.what} ({outcome.difference}).")
     console.print(f"{good} of {len(outcomes)} scenes came out as told.")
     if patients == 1:
         console.print("Hospital and laboratory know Mme Rose by different numbers; at the tool she is one patient.")

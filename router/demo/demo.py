@@ -44,7 +44,7 @@ async def _run(*, once: bool, port: int, folder: Path, say: Callable[[str], None
         async with Officer(stage.listening.web, ADMINISTRATOR, stage.password, leave=not once) as officer:
             scenes = await _play(stage, officer, say)
         outcomes = await settled(stage, scenes)
-        patients = patients_at_tool(stage, outcomes)
+        patients = patients_at_tool(stage.tool, outcomes)
         print_account(outcomes, patients, Console())
         if once:
             return 0 if patients == 1 and all(outcome.as_told for outcome in outcomes) else 1

@@ -37,8 +37,9 @@ class Scene:
 
     `source` and `control_id` find its Message; `answer` is what the sender was told. `state` is the Message's end;
     `resources` the (type, identifier, status) that the coordination tool must have had at some moment, and must never
-    have unless the Message was processed; `copied` says that the general practitioner gets an HPRIM copy. `about_rose`
-    is false of the scenes that play with others. `mail` and `dmp` are its mail and its document in the DMP, if any.
+    have unless the Message was processed; a status may say that the resource `replaces` another. `copied` says that the
+    general practitioner gets an HPRIM copy. `about_rose` is false of the scenes that play with others. `mail` and `dmp`
+    are its mail and its document in the DMP, if any.
     """
 
     at: datetime

@@ -18,7 +18,7 @@ from connectors.sandbox.mllp import MllpSender
 from connectors.sandbox.people import BY_USED_NAME, DOUBLE_IPP, ROSE, WITHOUT_INS, Person, population
 from connectors.sandbox.registration import import_bundle, import_file
 from connectors.sandbox.reports import LABORATORY_AUTHORITY
-from router.demo.stage_outside import Outside, dmp_sections, mail_sections, outside, put_package
+from router.demo.stage_outside import Outside, dmp_sections, furnish, mail_sections, outside
 from router.trial.folder import make_folder
 from router.trial.process import Listening, RouterProcess, run_command
 
@@ -63,8 +63,8 @@ class Stage:
 def configuration(fhir_url: str, web_port: int, services: Outside, insi_url: str = "http://127.0.0.1:9/lps") -> str:
     """Write the demonstration's configuration, as an administrator could."""
     return f"""\
-# The demonstration: a hospital and a laboratory on one side, a coordination tool and a practitioner on the other,
-# and the two national services, MSSanté and the DMP.
+# The demonstration: a hospital and a laboratory on one side, a coordination tool and a practitioner on the other, and
+# the two national services, MSSanté and the DMP. All of them are the sandbox's, on this machine.
 
 [journal]
 data = "data"
@@ -76,7 +76,7 @@ listen = "127.0.0.1:{web_port}"
 environment = "test"
 
 [insi]
-url = "{insi_url}"            # the sandbox's: the real one needs a contract and a certificate
+url = "{insi_url}"            # the real one needs a contract and a certificate
 authorisation = "DEMO"
 emitter = "10B0000000"
 reverify_days = 0
@@ -116,6 +116,8 @@ format = "hprim-medecin"
 
 {mail_sections(services)}
 {dmp_sections(services)}
+# --- What goes where.
+
 [[routes]]
 name = "Résultats, séjours et documents vers le dossier de coordination"
 when = "item.kind in ['lab_report', 'stay', 'document'] && patient.in_coordination"
@@ -152,7 +154,7 @@ async def staged(folder: Path, port: int) -> AsyncIterator[Stage]:
     async with (
         serving(tool) as url,
         InsiSandbox(others=(ROSE, WITHOUT_INS, BY_USED_NAME)) as insi,
-        outside(folder.with_name(f"{folder.name}-outside")) as services,
+        outside(folder) as services,
     ):
         text = configuration(url, free_or_any(port), services, insi.url)
         await asyncio.to_thread(_prepare, folder, text, password, people, notes_key)
@@ -168,7 +170,7 @@ async def staged(folder: Path, port: int) -> AsyncIterator[Stage]:
 def _prepare(folder: Path, text: str, password: str, people: tuple[Person, ...], notes_key: str) -> None:
     make_folder(folder, text, password=password)
     write_secret(folder / NOTES_KEY, notes_key.encode())
-    put_package(folder)
+    furnish(folder)
     for name in ("in", "practitioner"):
         (folder / name).mkdir(exist_ok=True)
     listed = folder / "patients.json"

@@ -9,9 +9,11 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from connectors.sandbox.dmp import DmpSandbox
+from connectors.sandbox.mail_authority import MailAuthority, write_secret
 from connectors.sandbox.mail_operator import MailOperator
 from connectors.sandbox.mail_people import DOCTOR, DOMAIN, ROUTER, SECRET
 from connectors.sandbox.people import PRESCRIBER
@@ -22,92 +24,128 @@ PACKAGE = Path(__file__).parent / "validation_package"
 STRUCTURE_OID = "1.2.250.1.999.67"
 """The invented installation, as the DMP knows it."""
 
+SANDBOX = "sandbox"
+"""The folder of the router's folder in which certificates, and the DMP's documents, are kept."""
+
+_LASTS = timedelta(days=365)
+"""Certificates of the mail servers: longer than the month before whose end the dashboard warns."""
+
+_MAIL_SECRET, _DMP_SECRET = "mssante.secret", "homologation.secret"
+_MAIL_TLS = f'tls = {{ ca = "{SANDBOX}/mssante/ca.pem", cert = "{SANDBOX}/mssante/client.pem" }}'
+
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What plays the national services. Certificates and documents live in `folder`, and go with it."""
+    """What plays the national services."""
 
-    folder: Path
     operator: MailOperator
     dmp: DmpSandbox
 
 
 @asynccontextmanager
 async def outside(folder: Path) -> AsyncIterator[Outside]:
-    """Run the operator and the DMP on free ports while the block runs."""
-    async with MailOperator(folder / "mssante") as operator, DmpSandbox(folder / "dmp") as dmp:
-        yield Outside(folder, operator, dmp)
+    """Run the operator and the DMP on free ports while the block runs; `folder` is the router's."""
+    place = folder / SANDBOX
+    mail = MailOperator(place / "mssante", authority=MailAuthority(lasts=_LASTS))
+    async with mail as operator, DmpSandbox(place / "dmp") as dmp:
+        yield Outside(operator, dmp)
 
 
-def put_package(folder: Path) -> None:
-    """Put the validation package beside the configuration."""
+def furnish(folder: Path) -> None:
+    """Put what these sections name beside the configuration: the validation package, and the files of the secrets."""
     shutil.copytree(PACKAGE, folder / "validation")
+    write_secret(folder / _MAIL_SECRET, SECRET.encode())
+    write_secret(folder / _DMP_SECRET, b"SANDBOX")
 
 
 def mail_sections(services: Outside) -> str:
     """Write the sections of a mailbox that is read and answered, and of the practitioner who is written to."""
-    ports, files = services.operator.ports, services.operator.files
-    login = f"""\
-account = "{ROUTER}"
-tls = {{ ca = "{files.ca}", cert = "{files.client}" }}   # the operator's authorities, our certificate with its key
-login = {{ password = "{SECRET}" }}                      # the sandbox's; else "${{file:mss/password}}"
-"""
+    ports = services.operator.ports
     return f"""\
-# MSSanté: one mailbox of the application, read by IMAP; what its senders want to know is answered.
+# --- MSSanté: one mailbox, of the application, read by IMAP; the practitioner is written to by the same operator.
 
 [sources.messagerie]
 connector = "mssante"
 format = "mail"               # documents in IHE_XDM.ZIP, HPRIM files, notes, and what recipients answer
 address = "localhost:{ports.imap}"
-{login}\
+account = "{ROUTER}"
+login = {{ password = "${{file:{_MAIL_SECRET}}}" }}
+{_MAIL_TLS}
 allowed_domains = ["{DOMAIN}"]
-every = 5.0                   # the server tells of new mails at once; this is for tidings that get lost
+every = 5.0                   # the server tells of new mails at once: this is for tidings that get lost
 
 [sources.messagerie.answers]  # reading notifications (MDN), where a sender asks for one
 address = "localhost:{ports.submission}"
-{login}
+account = "{ROUTER}"
+login = {{ password = "${{file:{_MAIL_SECRET}}}" }}
+{_MAIL_TLS}
+
 [destinations.messagerie-medecin]
 connector = "mssante"
 format = "mail"
 address = "localhost:{ports.submission}"
-{login}\
+account = "{ROUTER}"
+login = {{ password = "${{file:{_MAIL_SECRET}}}" }}
+{_MAIL_TLS}
 allowed_domains = ["{DOMAIN}"]
-options = {{ from = "{ROUTER}", from_label = "Coordination", to = "{DOCTOR}", mdn = "yes" }}
+
+[destinations.messagerie-medecin.options]
+from = "{ROUTER}"
+from_label = "Coordination"
+to = "{DOCTOR}"
+mdn = "yes"                   # notes too: the coordination wants to know whether they were read
 """
 
 
 def dmp_sections(services: Outside) -> str:
     """Write the sections of the DMP: what the hospital submits as a structure, what a doctor may consult."""
-    held = services.dmp.certificates
+    held = f"{SANDBOX}/dmp/certificates"
     common = f"""\
 url = "{services.dmp.url}"
-tls = {{ ca = "{held.authority}", cert = "{held.client.certificate}", key = "{held.client.key}" }}
-signature = {{ cert = "{held.signer.certificate}", key = "{held.signer.key}" }}
 sector = "SA01"
-homologation = "SANDBOX"      # a secret with the real DMP: "${{file:homologation.secret}}"
 oid = "{STRUCTURE_OID}"
+homologation = "${{file:{_DMP_SECRET}}}"
 """
-    user = f"""\
-user = {{ id = "8{PRESCRIBER.rpps}", name = "{PRESCRIBER.family_name} {PRESCRIBER.given_name}", \
-profession = "10", profession_label = "Médecin", speciality = "SM26", speciality_label = "Généraliste" }}
+
+    def tables(section: str) -> str:
+        return f"""\
+[{section}.tls]               # ORG_AUTH_CLI: who connects
+ca = "{held}/authority.pem"
+cert = "{held}/org-auth-cli.pem"
+key = "{held}/org-auth-cli.key"
+
+[{section}.signature]         # ORG_SIGN: who vouches for what is sent
+cert = "{held}/org-sign.pem"
+key = "{held}/org-sign.key"
+
+[{section}.user]
+id = "8{PRESCRIBER.rpps}"
+name = "{PRESCRIBER.family_name} {PRESCRIBER.given_name}"
+profession = "10"
+profession_label = "Médecin"
+speciality = "SM26"
+speciality_label = "Généraliste"
 """
+
     return f"""\
-# The DMP: letters go there as the structure's, once they were checked; what others deposited is consulted as a doctor.
+# --- The DMP: letters go there as the structure's, once they were checked; a doctor consults what others deposited.
 
 [validation]
 package = "validation"        # a few rules of the demonstration; with the real DMP, the package of the ANS
 
 [destinations.dmp]
 connector = "dmp"
-{common}{user}\
-validate = "strict"           # what does not conform waits for a person, and never leaves by itself
+{common}\
+validate = "strict"           # what does not conform waits for a person, and does not leave by itself
 options = {{ source_id = "{STRUCTURE_OID}" }}
 
+{tables("destinations.dmp")}
 [sources.dmp]
 connector = "dmp"
+{common}\
 mode = "DIRECTE"              # the certificate of a structure has no right to consult
 profile = "MD"
-{common}{user}\
 every = 10.0                  # every hour is plenty elsewhere
 per_minute = 600.0
-"""
+
+{tables("sources.dmp")}"""

@@ -129,16 +129,17 @@ class Story:
 
             self._clock(4, 14, 20)
             letter, ack = await hospital.send_letter(stay, _LETTER)
-            former = self._lettered("Discharge letter (MDM)", letter, ack, "Deprecated")
-            yield replace(former, resources=((*former.resources[0][:2], "superseded"),))
+            yield self._lettered("Discharge letter (MDM)", letter, ack, "Deprecated")
 
             self._clock(4, 14, 50)
             corrected_letter, ack = await hospital.send_letter(stay, _CORRECTED, corrects=letter)
-            yield self._lettered("Letter corrected (MDM^T10)", corrected_letter, ack, "Approved, replaces")
+            yield self._lettered(
+                "Letter corrected (MDM^T10)", corrected_letter, ack, "Approved, replaces", replaces=True
+            )
 
             self._clock(4, 15, 0)
             unsigned, ack = await hospital.send_letter(stay, _UNSIGNED, signed=False)
-            yield self._lettered("Letter nobody validated (MDM)", unsigned, ack, "held")
+            yield self._lettered("Letter that nobody validated", unsigned, ack, "held")
 
             self._clock(4, 15, 10)
             report = self._report(STRANGER, (INFLAMMATION,))
@@ -202,9 +203,10 @@ class Story:
     def _moved(self, what: str, control_id: str, answer: str, visit: str, status: str = "in-progress") -> Scene:
         return self._scene("Hospital", what, "hopital", control_id, answer, resources=(("Encounter", visit, status),))
 
-    def _lettered(self, what: str, letter: Letter, ack: Ack, promise: str) -> Scene:
+    def _lettered(self, what: str, letter: Letter, ack: Ack, promise: str, *, replaces: bool = False) -> Scene:
         """Tell of a letter by MDM: at the tool, and in the DMP as promised."""
-        document = ("DocumentReference", f"urn:oid:{letter.document_id}", "current")
+        status = "current, replaces" if replaces else "current"
+        document = ("DocumentReference", f"urn:oid:{letter.document_id}", status)
         scene = self._scene("Hospital", what, "hopital", ack.control_id, ack.code, resources=(document,))
         return replace(scene, dmp=InDmp(promise, letter.document_id))
 
