@@ -6,7 +6,7 @@ scene     one thing that happens, and what must come of it
 story     what happens to Mme Rose, scene by scene; `story_mail` what comes and leaves by MSSanté
 account   what arrived where, compared with the story; `account_outside` what is in the mailboxes and in the DMP
 officer   who decides at the identity desk
-gentle    quiet traffic that goes on, day and night, until it is stopped
+gentle    quiet traffic that goes on, day and night, until it is stopped; `gentle_outside` mails, letters, deposits
 demo      the run
 """
 
