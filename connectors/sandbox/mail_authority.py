@@ -59,7 +59,7 @@ class MailAuthority:
     def issue(
         self, name: str, *, client: bool = False, hosts: tuple[str, ...] = (), until: datetime | None = None
     ) -> bytes:
-        """Make a certificate with its key, PEM. It lasts as long as others, or `until` (an expired one: a past moment)."""
+        """Make a certificate with its key, PEM. It lasts as others do, or `until` (a past moment: expired)."""
         key = ec.generate_private_key(ec.SECP256R1())
         use = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
         end = until or datetime.now(UTC) + self.lasts
