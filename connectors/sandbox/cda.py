@@ -124,6 +124,9 @@ def discharge_letter(
 CONSULTATION_TYPE = ("11488-4", "CR ou fiche de consultation ou de visite")
 """The type of a consultation report: LOINC code and label."""
 
+VISIT_LASTS = timedelta(minutes=20)
+"""How long a consultation lasts, until its report is written."""
+
 PRACTICE_NAME, PRACTICE_FINESS = _PRACTICE.name, _PRACTICE.finess
 
 
@@ -154,7 +157,7 @@ def consultation_report(
     )
     visit = '<code code="AMB" displayName="Ambulatoire" codeSystem="2.16.840.1.113883.5.4"/>'
     performer = _entity("assignedEntity", practitioner, _PHYSICIAN, _PRACTICE, sector=True)
-    span = _span(at - timedelta(minutes=20), at)
+    span = _span(at - VISIT_LASTS, at)
     event = _event(visit, span, at, performer) + _replacing(replaces)
     text = f'<nonXMLBody><text mediaType="application/pdf" representation="B64">{body}</text></nonXMLBody>'
     return _document(header, event, _encounter(visit, span, _PRACTICE), text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import httpx
@@ -42,11 +42,14 @@ class Correspondence:
         self._mails = MailStory(stage, prefix="VIEMSS")
         self._draw = draw
         self._number = _NUMBERS_FROM
+        self._deck: list[Callable[[Person], Awaitable[None]]] = []
 
     async def next(self) -> None:
-        """Send one of them. Raises NoAnswer, httpx.HTTPError or MailboxFull when it is not taken."""
-        person = self._draw.choice(self._stage.people)
-        await self._draw.choice((self._letter, self._letter_by_mail, self._file, self._note, self._deposit))(person)
+        """Send one, each kind once a round. Raises NoAnswer, httpx.HTTPError or MailboxFull when it is not taken."""
+        if not self._deck:
+            self._deck = [self._letter, self._letter_by_mail, self._file, self._note, self._deposit]
+            self._draw.shuffle(self._deck)
+        await self._deck.pop()(self._draw.choice(self._stage.people))
 
     async def _letter(self, person: Person) -> None:
         """Discharge somebody, with a letter that goes to the DMP; the corrected one follows now and then."""
