@@ -55,6 +55,10 @@ MARKS: dict[str, dict[str, Mark]] = {
     "flow": {
         "listening": Mark("green", "dot"),
         "watching": Mark("green", "dot"),
+        "connected": Mark("green", "dot"),
+        "degraded": Mark("amber", "triangle"),
+        "refused": Mark("red", "square"),
+        "standby": Mark("grey", "pause"),
         "ready": Mark("green", "dot"),
         "starting": Mark("blue", "quarter"),
         "retrying": Mark("amber", "again"),
