@@ -20,6 +20,8 @@ _OURS = {
     "acknowledged by the recipient": "said.acknowledged",
     "held: it could not be checked": "said.unchecked",
 }
+_MAIL_CODE = re.compile(r"(?<![\d.])(?:[45]\.\d{1,3}\.\d{1,3}|90[0-6])(?![\d.]*\d)")
+"""Enhanced status codes of mail servers (RFC 3463), and the codes of applications that read a mail."""
 
 
 def in_words(text: str, texts: Texts) -> str:
@@ -44,6 +46,19 @@ def finding_text(finding: Finding, texts: Texts) -> Markup:
         if texts.has(f"dmp_guard.{name}"):
             return texts.word("dmp_guard", name)
     return escape(in_words(finding.message, texts))
+
+
+def refusal_words(detail: str, texts: Texts) -> tuple[tuple[str, Markup], ...]:
+    """Give the codes of a refused mail that are known, each with its sentence: `5.1.1`, `903`."""
+    found = dict.fromkeys(_MAIL_CODE.findall(detail))
+    return tuple((code, texts.say(f"mail_code.{key}")) for code in found if (key := _mail_key(code, texts)))
+
+
+def _mail_key(code: str, texts: Texts) -> str:
+    """Give the key of a code's sentence: its own, or that of its class (`5.1.x`, `4.x`)."""
+    own = code.replace(".", "_")
+    classes = (own, own.rpartition("_")[0] + "_x", own.partition("_")[0] + "_x")
+    return next((key for key in classes if texts.has(f"mail_code.{key}")), "")
 
 
 @cache

@@ -52,6 +52,16 @@ MARKS: dict[str, dict[str, Mark]] = {
         "read": Mark("green", "check"),
         "refused": Mark("red", "square"),
     },
+    "mail": {
+        "received": Mark("grey", "ring"),
+        "sending": Mark("blue", "quarter"),
+        "held": Mark("violet", "diamond"),
+        "taken": Mark("green", "dot"),
+        "arrived": Mark("green", "dot"),
+        "read": Mark("green", "check"),
+        "refused": Mark("red", "square"),
+        "cancelled": Mark("grey", "box"),
+    },
     "flow": {
         "listening": Mark("green", "dot"),
         "watching": Mark("green", "dot"),

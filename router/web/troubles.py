@@ -49,7 +49,7 @@ class Trouble:
 
 
 def troubles(
-    board: Board, formats: Formats, *, identity_hours: int = 24, alarms: Sequence[Alarm] = ()
+    board: Board, formats: Formats, *, identity_hours: int = 24, receipt_hours: int = 24, alarms: Sequence[Alarm] = ()
 ) -> list[Trouble]:
     """Say what is wrong, worst first; an empty list when all is well.
 
@@ -61,6 +61,7 @@ def troubles(
         *_failures(board, formats),
         *_held_deliveries(board, formats),
         *_people(board, formats, identity_hours),
+        *_mails(board, formats, receipt_hours),
         *_pace(board, formats),
         *_storage(board, formats),
         *_certificates(board, formats),
@@ -171,6 +172,25 @@ def _people(board: Board, formats: Formats, identity_hours: int) -> Iterator[Tro
         sentence = say("trouble.rejected", count=found.rejected.count, shown=formats.capped(found.rejected))
         href = "/messages?" + urlencode({"state": "rejected"})
         yield Trouble(55, "red", "square", sentence, (Action(say("trouble.see_messages"), href),))
+
+
+def _mails(board: Board, formats: Formats, hours: int) -> Iterator[Trouble]:
+    say, found = formats.texts.say, board.mails
+    see = say("trouble.see_mails")
+    if found.refused.count:
+        count, shown = found.refused.count, formats.capped(found.refused)
+        href = "/mail?" + urlencode({"state": "refused"})
+        yield Trouble(61, "red", "square", say("trouble.mails_refused", count=count, shown=shown), (Action(see, href),))
+    if found.waiting.count:
+        sentence = say(
+            "trouble.mails_waiting",
+            count=found.waiting.count,
+            shown=formats.capped(found.waiting),
+            hours=hours,
+            since=formats.since(found.waiting_since),
+        )
+        href = "/mail?" + urlencode({"state": "waiting"})
+        yield Trouble(41, "amber", "quarter", sentence, (Action(see, href),))
 
 
 def _pace(board: Board, formats: Formats) -> Iterator[Trouble]:
