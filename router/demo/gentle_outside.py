@@ -15,7 +15,7 @@ from connectors.sandbox.hospital import Hospital
 from connectors.sandbox.laboratory import paris_now
 from connectors.sandbox.mail_store import MailboxFull
 from connectors.sandbox.mllp import NoAnswer
-from connectors.sandbox.people import ROSE, Person
+from connectors.sandbox.people import Person
 from connectors.sandbox.reports import draw_report
 from router.demo.stage import Stage
 from router.demo.story_mail import MailStory
@@ -74,10 +74,10 @@ class Correspondence:
     async def _note(self, person: Person) -> None:
         await self._mails.note(person, "Visite à domicile", self._draw.choice(_NOTES), paris_now())
 
-    async def _deposit(self, _: Person) -> None:
-        """Let Mme Rose's practitioner deposit: the doctor whose certificate consults is allowed on her DMP alone."""
-        now = self._stage.outside.dmp.now()
-        await asyncio.to_thread(deposit, self._stage.outside.dmp.store, ROSE, lines=_LINES, at=now)
+    async def _deposit(self, person: Person) -> None:
+        """Let a practitioner deposit a report in somebody's DMP: the router goes and finds it."""
+        dmp = self._stage.outside.dmp
+        await asyncio.to_thread(deposit, dmp.store, person, lines=_LINES, at=dmp.now())
 
 
 async def correspond(stage: Stage, draw: random.Random, rhythm: Callable[[], float]) -> None:

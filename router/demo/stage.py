@@ -157,7 +157,7 @@ async def staged(folder: Path, port: int) -> AsyncIterator[Stage]:
     async with (
         serving(tool) as url,
         InsiSandbox(others=(ROSE, WITHOUT_INS, BY_USED_NAME)) as insi,
-        outside(folder) as services,
+        outside(folder, (*people, WITHOUT_INS, BY_USED_NAME)) as services,
     ):
         text = configuration(url, free_or_any(port), services, insi.url)
         await asyncio.to_thread(_prepare, folder, text, password, people, notes_key)

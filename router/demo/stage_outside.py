@@ -6,17 +6,19 @@ Their sections of the configuration, and the validation package by which documen
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from connectors.sandbox.dmp import DmpSandbox
+from connectors.sandbox.dmp.population import idnat, key_of
+from connectors.sandbox.dmp.store import Authorisation
 from connectors.sandbox.mail_authority import MailAuthority, write_secret
 from connectors.sandbox.mail_operator import MailOperator
 from connectors.sandbox.mail_people import DOCTOR, DOMAIN, ROUTER, SECRET
-from connectors.sandbox.people import PRESCRIBER
+from connectors.sandbox.people import PRESCRIBER, ROSE, Person
 
 PACKAGE = Path(__file__).parent / "validation_package"
 """A few rules of our own: the ANS's package is not shipped."""
@@ -43,11 +45,17 @@ class Outside:
 
 
 @asynccontextmanager
-async def outside(folder: Path) -> AsyncIterator[Outside]:
-    """Run the operator and the DMP on free ports while the block runs; `folder` is the router's."""
+async def outside(folder: Path, patients: Sequence[Person] = (ROSE,)) -> AsyncIterator[Outside]:
+    """Run the operator and the DMP on free ports while the block runs; `folder` is the router's.
+
+    `patients` allow the doctor who consults on their DMP.
+    """
     place = folder / SANDBOX
     mail = MailOperator(place / "mssante", authority=MailAuthority(lasts=_LASTS))
     async with mail as operator, DmpSandbox(place / "dmp") as dmp:
+        with dmp.store.writing():
+            for patient in patients:
+                dmp.store.authorise(key_of(patient), Authorisation(idnat(PRESCRIBER), "VALIDE", treating=False))
         yield Outside(operator, dmp)
 
 
