@@ -145,6 +145,7 @@ package = "validation"        # a few rules of the demonstration; with the real 
 connector = "dmp"
 {common}\
 validate = "strict"           # what does not conform waits for a person, and does not leave by itself
+learn_entry = true            # the real DMP asks not to search right after a submission; the names are shown here
 options = {{ source_id = "{STRUCTURE_OID}" }}
 
 {tables("destinations.dmp")}

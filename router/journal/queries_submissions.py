@@ -146,7 +146,7 @@ def load_submission(view: View, number: int) -> SubmissionLine | None:
 def cursors(view: View, source: str) -> tuple[int, int | None, int | None]:
     """Say of how many patients a source remembers where it is, when the oldest place was kept, and the newest."""
     column = tables.connector_memory.c
-    statement = select(func.count(), func.min(column.at), func.max(column.at)).where(column.owner == source)
+    statement = select(func.count(), func.min(column.at), func.max(column.at)).where(column.owner == f"source {source}")
     count, oldest, newest = view.connection.execute(statement).one()
     return count, oldest, newest
 
