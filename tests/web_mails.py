@@ -214,6 +214,6 @@ def submit(journal: Journal, now: int) -> dict[str, int]:
         journal.apply(record)
     with journal.store.writing() as connection:
         for token in (1, 2):
-            values = {"owner": "dmp-lu", "token": token, "at": now - token * HOUR, "sealed_value": b"x"}
+            values = {"owner": "source dmp-lu", "token": token, "at": now - token * HOUR, "sealed_value": b"x"}
             connection.execute(insert(tables.connector_memory).values(**values))
     return made
