@@ -6,7 +6,7 @@ from rose_scene import INS, TEST_NIR
 
 PID = (
     "PID|||{ipp}^^^CH_FICTIF&2.999.67.1&ISO^PI~{ins}^^^ASIP-SANTE-INS-NIR&{oid}&ISO^INS||"
-    "{name}^Mireille^Mireille Testa^^^^L||19360402|F|||1 rue du Test^^Strasbourg^^67000^FRA^H~^^^^^^BDL^^67482"
+    "{name}^Mireille^Mireille Testa^^^^L||19790305|F|||1 rue du Test^^Strasbourg^^67000^FRA^H~^^^^^^BDL^^35238"
     "|||||||||||||||||||||VALI"
 )
 STRUCTURES = {"A01": "ADT_A01", "A03": "ADT_A03", "A08": "ADT_A01", "A11": "ADT_A09"}
@@ -15,6 +15,27 @@ STRUCTURES = {"A01": "ADT_A01", "A03": "ADT_A03", "A08": "ADT_A01", "A11": "ADT_
 def pid(ipp: str = "IPP-ROSE-1", name: str = "FICTIVE-ROSE", ins: str = INS) -> str:
     """Her PID segment."""
     return PID.format(ipp=ipp, name=name, ins=ins, oid=TEST_NIR)
+
+
+def medecin(name: str = "FICTIVE-ROSE") -> bytes:
+    """Her results as HPRIM Médecin, a file that a laboratory attaches to a mail."""
+    header = (
+        "T0001",
+        name,
+        "Mireille",
+        "1 rue du Test",
+        "",
+        "67000 STRASBOURG",
+        "05/03/1979",
+        f"{INS[:13]} {INS[13:]}",
+        "FICT001",
+        "05/03/2026",
+        "LABFIC     LABORATOIRE FICTIF",
+        "DRTEST     DR TESTEUR",
+    )
+    coded = ("****LAB****", "RES|Potassium|K|A|4.1|mmol/L|3.5|5.1||||F|||")
+    end = ("****FIN****", "****FINFICHIER****", "")
+    return "\r\n".join([*header, "Résultats du jour", *coded, *end]).encode("cp1252")
 
 
 def joined(*lines: str) -> str:

@@ -21,6 +21,8 @@ import uvicorn
 from dossier_scene import DAC, INFORMED, SAAD, daughter, doctor, home_help, nurse, professional
 from sqlalchemy import select
 
+from connectors.sandbox.mail_operator import MailOperator
+from connectors.sandbox.mail_people import ROUTER
 from connectors.sandbox.mllp import Ack, MllpSender
 from connectors.sandbox.tools import Tool, profile
 from router.config.load import load
@@ -48,7 +50,7 @@ from schemas.identity import IdentityStatus, Ins, PatientIdentity, Sex
 R = TypeVar("R")
 
 BEGINNING = datetime(2026, 3, 5, 8, 41, 5, tzinfo=UTC)
-INS = "236046748200169"
+INS = "279035121518989"
 TEST_NIR = "1.2.250.1.213.1.4.10"
 IPP_SYSTEM = "urn:oid:2.999.67.1"
 RPPS = "https://rpps.esante.gouv.fr"
@@ -75,10 +77,6 @@ connector = "mllp"
 listen = "127.0.0.1:0"
 format = "hl7v2"
 
-[sources.letters]
-connector = "mllp"
-listen = "127.0.0.1:0"
-format = "hl7v2"
 """
 
 
@@ -91,9 +89,9 @@ def identity(**more: Any) -> PatientIdentity:
         "birth_name": "FICTIVE-ROSE",
         "birth_given_names": ("MIREILLE", "TESTA"),
         "first_given_name": "MIREILLE",
-        "birth_date": "1936-04-02",
+        "birth_date": "1979-03-05",
         "sex": Sex.FEMALE,
-        "birth_place": "67482",
+        "birth_place": "35238",
     }
     return PatientIdentity(**values | more)
 
@@ -185,10 +183,10 @@ class RoseScene:
         """Let a person of the router act."""
         return await self.engine.submit(operation)
 
-    async def open(self, *circle: tuple[str, Member]) -> None:
-        """Register Mme FICTIVE-ROSE, open her dossier and let these people in."""
+    async def open(self, *circle: tuple[str, Member], **who: Any) -> None:
+        """Register Mme FICTIVE-ROSE (`who` changes her traits), open her dossier and let these people in."""
         now = int(self.now().timestamp() * 1_000_000)
-        done = await self.apply(register(identity(), in_coordination=False, now=now))
+        done = await self.apply(register(identity(**who), in_coordination=False, now=now))
         self.patient_number = done.patient_id
         await self.apply(open_dossier(self.patient_number, DAC, by=self.by(), consent=INFORMED))
         for name, member in circle:
@@ -299,6 +297,49 @@ async def rose_scene(template: Path, folder: Path, extra: str = "") -> AsyncIter
         yield scene
     finally:
         await scene.stop()
+
+
+MAIL = """
+[sources.mailbox]
+connector = "mssante"
+format = "mail"
+every = 0.2
+address = "localhost:{imap}"
+account = "{account}"
+tls = {{ ca = "{ca}", cert = "{cert}" }}
+login = {{ password = "bac-a-sable" }}
+allowed_domains = ["sandbox.mssante.invalid"]
+
+[destinations.mailboxes]
+connector = "mssante"
+format = "mail"
+address = "localhost:{submission}"
+account = "{account}"
+tls = {{ ca = "{ca}", cert = "{cert}" }}
+login = {{ password = "bac-a-sable" }}
+allowed_domains = ["sandbox.mssante.invalid"]
+options = {{ from = "{account}", mdn = "yes" }}
+
+[destinations.mailboxes.recipients]
+to = ["circle"]
+
+[[routes]]
+name = "what tools write, to members with a mailbox"
+when = "source == 'dossier' && item.kind in ['note', 'document']"
+to = ["mailboxes"]
+"""
+
+
+def mail_sections(operator: MailOperator) -> str:
+    """The router's mailbox at a sandbox's operator, and how members of circles are written to."""
+    files = operator.files
+    return MAIL.format(
+        imap=operator.ports.imap,
+        submission=operator.ports.submission,
+        account=ROUTER,
+        ca=files.ca,
+        cert=files.client,
+    )
 
 
 STRUCTURE = f"http://finess.esante.gouv.fr|{SAAD.identifiers[0].value}"

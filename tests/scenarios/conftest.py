@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from rose_scene import RoseScene, make_template, rose_scene, whole_circle
+from rose_scene import RoseScene, mail_sections, make_template, rose_scene, whole_circle
 
+from connectors.sandbox.mail_operator import MailOperator
 from schemas.consent import ConsentKind
 from schemas.habilitation import DataCategory
 
@@ -29,8 +30,26 @@ async def empty(template: Path, tmp_path: Path) -> AsyncIterator[RoseScene]:
 @pytest.fixture
 async def scene(empty: RoseScene) -> RoseScene:
     """Mme FICTIVE-ROSE with the circle of the sheet; her daughter may know of events and read notes."""
-    await empty.open(*whole_circle())
-    await empty.consent(
-        ConsentKind.SHARE, members=(empty.members["daughter"],), categories=(DataCategory.EVENTS, DataCategory.NOTES)
+    return await with_rose(empty)
+
+
+@pytest.fixture
+async def operator(tmp_path: Path) -> AsyncIterator[MailOperator]:
+    """An MSSanté operator."""
+    async with MailOperator(tmp_path / "operator") as operator:
+        yield operator
+
+
+@pytest.fixture
+async def mailed(template: Path, tmp_path: Path, operator: MailOperator) -> AsyncIterator[RoseScene]:
+    """The same scene, whose router has a mailbox, and writes to the mailboxes of members."""
+    async with rose_scene(template, tmp_path / "router", mail_sections(operator)) as scene:
+        yield await with_rose(scene)
+
+
+async def with_rose(scene: RoseScene) -> RoseScene:
+    await scene.open(*whole_circle())
+    await scene.consent(
+        ConsentKind.SHARE, members=(scene.members["daughter"],), categories=(DataCategory.EVENTS, DataCategory.NOTES)
     )
-    return empty
+    return scene
