@@ -22,7 +22,7 @@ from dossier_scene import DAC, INFORMED, SAAD, daughter, doctor, home_help, nurs
 from sqlalchemy import select
 
 from connectors.sandbox.mail_operator import MailOperator
-from connectors.sandbox.mail_people import ROUTER
+from connectors.sandbox.mail_people import DOCTOR as DOCTOR_MAILBOX, ROUTER
 from connectors.sandbox.mllp import Ack, MllpSender
 from connectors.sandbox.tools import Tool, profile
 from router.config.load import load
@@ -41,7 +41,8 @@ from router.journal.sealing import make_key_file
 from router.journal.store import JournalPlace, open_store
 from router.web.app import create_app
 from router.web.context import DossierOffer, WebContext
-from schemas.circle import Member, Preferences
+from schemas.actors import Telecom
+from schemas.circle import Channel, Member, Preferences
 from schemas.coding import Identifier
 from schemas.consent import Consent, ConsentChannel, ConsentKind
 from schemas.habilitation import Habilitation, HolderKind, Level
@@ -81,11 +82,14 @@ format = "hl7v2"
 
 
 def identity(**more: Any) -> PatientIdentity:
-    """Mme FICTIVE-ROSE, as her hospital knows her."""
+    """Mme FICTIVE-ROSE, as her hospital and her laboratory know her."""
     values: dict[str, Any] = {
         "ins": Ins(matricule=INS, oid=TEST_NIR),
         "status": IdentityStatus.QUALIFIED,
-        "identifiers": (Identifier(system=IPP_SYSTEM, value="IPP-ROSE-1", type="PI"),),
+        "identifiers": (
+            Identifier(system=IPP_SYSTEM, value="IPP-ROSE-1", type="PI"),
+            Identifier(system="urn:x-authority:LABFIC", value="T0001", type="PI"),
+        ),
         "birth_name": "FICTIVE-ROSE",
         "birth_given_names": ("MIREILLE", "TESTA"),
         "first_given_name": "MIREILLE",
@@ -94,6 +98,16 @@ def identity(**more: Any) -> PatientIdentity:
         "birth_place": "35238",
     }
     return PatientIdentity(**values | more)
+
+
+def mailed_doctor() -> Member:
+    """The general practitioner, who reads MSSanté and has no tool."""
+    box = Telecom(kind="mssante", value=DOCTOR_MAILBOX)
+    return doctor(
+        professional=professional("89900000001", "TESTMEDECIN", telecoms=(box,)),
+        organization=None,
+        preferences=Preferences(channels=(Channel.MSSANTE,)),
+    )
 
 
 def former_nurse() -> Member:
@@ -191,6 +205,8 @@ class RoseScene:
         await self.apply(open_dossier(self.patient_number, DAC, by=self.by(), consent=INFORMED))
         for name, member in circle:
             await self.join(name, member)
+        self.engine.wake()
+        await self.processed()
 
     async def join(self, name: str, member: Member) -> None:
         """Let somebody into the circle."""
@@ -244,8 +260,8 @@ class RoseScene:
     def told(self, event: str = "") -> list[tuple[str, str]]:
         """Who is told of what, in order: (event, name in this scene)."""
         names = {number: name for name, number in self.members.items()}
+        notices = self.rows(tables.alert_notice)  # before their alerts, so that each has its own
         alerts = {row.id: row.event for row in self.rows(tables.alert)}
-        notices = self.rows(tables.alert_notice)
         return [(alerts[one.alert_id], names[one.member_id]) for one in notices if event in {"", alerts[one.alert_id]}]
 
     async def until(self, holds: Callable[[], Any], seconds: float = 20) -> Any:

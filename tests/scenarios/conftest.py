@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from rose_scene import RoseScene, mail_sections, make_template, rose_scene, whole_circle
+from rose_scene import RoseScene, mail_sections, mailed_doctor, make_template, rose_scene, whole_circle
 
 from connectors.sandbox.mail_operator import MailOperator
+from schemas.circle import Member
 from schemas.consent import ConsentKind
 from schemas.habilitation import DataCategory
 
@@ -44,11 +45,11 @@ async def operator(tmp_path: Path) -> AsyncIterator[MailOperator]:
 async def mailed(template: Path, tmp_path: Path, operator: MailOperator) -> AsyncIterator[RoseScene]:
     """The same scene, whose router has a mailbox, and writes to the mailboxes of members."""
     async with rose_scene(template, tmp_path / "router", mail_sections(operator)) as scene:
-        yield await with_rose(scene)
+        yield await with_rose(scene, gp=mailed_doctor())
 
 
-async def with_rose(scene: RoseScene) -> RoseScene:
-    await scene.open(*whole_circle())
+async def with_rose(scene: RoseScene, **instead: Member) -> RoseScene:
+    await scene.open(*(dict(whole_circle()) | instead).items())
     await scene.consent(
         ConsentKind.SHARE, members=(scene.members["daughter"],), categories=(DataCategory.EVENTS, DataCategory.NOTES)
     )

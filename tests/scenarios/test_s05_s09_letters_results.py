@@ -47,7 +47,10 @@ async def test_s05_a_discharge_and_its_letter(mailed: RoseScene, operator: MailO
     assert stay["period"]["end"] == "2026-03-05T17:10:00+01:00"
     [letter] = await gp.client.search("DocumentReference", patient=scene.patient, type="11490-0")
     assert letter["category"][0]["coding"][0]["code"] == "10"
-    assert [one["display"] for one in letter["author"]] == ["HELENE TESTEUR"]
+    role = await gp.client.expect("GET", letter["author"][0]["reference"])
+    author = await gp.client.expect("GET", role["practitioner"]["reference"])
+    hospital = await gp.client.expect("GET", role["organization"]["reference"])
+    assert (author["name"][0]["family"], hospital["name"]) == ("TESTEUR", "HOPITAL FICTIF")
     assert len(await nurse.client.search("DocumentReference", patient=scene.patient)) == 1
     for tool in (family, saad):
         assert await tool.client.search("DocumentReference", patient=scene.patient) == []
@@ -86,8 +89,6 @@ async def test_s07_results_by_mail(mailed: RoseScene, operator: MailOperator) ->
     scene = mailed
     gp = await scene.tool("globule", GP)
     operator.deliver(ROUTER, results_by_mail())
-    await scene.until(lambda: scene.rows(tables.item))
-    print([(r.kind, r.state, r.reason, r.candidates) for r in scene.rows(tables.item)])
     assert len(await scene.until_found(lambda: gp.client.search("DiagnosticReport", patient=scene.patient))) == 1
     [result] = [one for one in await gp.client.search("Observation", patient=scene.patient) if "valueQuantity" in one]
     assert result["valueQuantity"]["value"] == 4.1
@@ -104,7 +105,10 @@ async def test_s07_results_of_somebody_else_wait(mailed: RoseScene, operator: Ma
     await scene.until(lambda: [one for one in scene.rows(tables.message) if one.state == "held"])
     await scene.processed()
     assert await gp.client.search("DiagnosticReport", patient=scene.patient) == []
-    assert {row.state for row in scene.rows(tables.item)} == {"held"}
+    held = {row.kind: (row.state, row.reason) for row in scene.rows(tables.item)}
+    assert held["lab_report"] == ("held", "trait_mismatch")
+    assert {state for state, _ in held.values()} == {"held"}
+    assert len(scene.rows(tables.message)) == 1
 
 
 async def test_s08_a_critical_result_presses_the_gp_and_the_prescriber(scene: RoseScene) -> None:

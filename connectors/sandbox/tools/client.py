@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,7 +114,8 @@ class ToolClient:
         if urlsplit(url).netloc != urlsplit(self.base).netloc:
             raise ToolFault(f"the server gave an address elsewhere ({urlsplit(url).netloc}): it is not followed")
         headers = {**headers, "Authorization": f"Bearer {await self._bearer()}"}
-        async with self._open().request(method, url, data=content, headers=headers) as answer:
+        body = None if content is None else io.BytesIO(content)
+        async with self._open().request(method, url, data=body, headers=headers) as answer:
             return Reply(answer.status, dict(answer.headers), await answer.read())
 
     async def _bearer(self) -> str:
