@@ -59,8 +59,6 @@ async def test_s11_an_opinion_asked_from_the_gp_by_mail(mailed: RoseScene, opera
     asked = await nurse.post_note(scene.patient, "demande d'avis", "Plaie", "Que pensez-vous de ce pansement ?")
     await scene.processed()
     assert asked["type"]["coding"][0]["code"] == "DEM-AVIS"
-    print([(r.kind, r.state, r.reason) for r in scene.rows(tables.item)])
-    print([(r.destination, r.state, r.detail) for r in scene.rows(tables.delivery)])
     [written] = await scene.until(lambda: operator.received)
     assert written == 1
 
