@@ -124,6 +124,7 @@ class RoseScene:
     engine: Engine = field(init=False)
     web: str = ""
     members: dict[str, int] = field(default_factory=dict)
+    whole: dict[str, Member] = field(default_factory=dict)
     patient_number: int = 0
     _began: float = field(default_factory=time.monotonic)
     _ahead: timedelta = timedelta(0)
@@ -213,6 +214,7 @@ class RoseScene:
         done = await self.apply(add_member(self.patient_number, member, by=self.by()))
         assert done.refusal is None, done.refusal
         self.members[name] = done.number or 0
+        self.whole[name] = member
 
     async def consent(self, kind: ConsentKind, **more: Any) -> int:
         """Record a decision of the person."""
@@ -334,7 +336,7 @@ account = "{account}"
 tls = {{ ca = "{ca}", cert = "{cert}" }}
 login = {{ password = "bac-a-sable" }}
 allowed_domains = ["sandbox.mssante.invalid"]
-options = {{ from = "{account}", mdn = "yes" }}
+options = {{ from = "{account}", mdn = "yes", note_subject = "Nouveau message dans un dossier" }}
 
 [destinations.mailboxes.recipients]
 to = ["circle"]

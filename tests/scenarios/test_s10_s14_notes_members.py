@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from email import message_from_bytes, policy
 
 from mails import mail, text
 from rose_messages import adt
@@ -53,14 +54,18 @@ async def test_s10_a_home_help_reports(scene: RoseScene) -> None:
     assert await family.client.search("DocumentReference", patient=scene.patient) == []
 
 
-async def test_s11_an_opinion_asked_from_the_gp_by_mail(mailed: RoseScene, operator: MailOperator) -> None:
+async def test_s13_a_gp_without_a_tool_gets_a_mail(mailed: RoseScene, operator: MailOperator) -> None:
     scene = mailed
     nurse = await scene.tool("spico", NURSE, as_profile="spico")
-    asked = await nurse.post_note(scene.patient, "demande d'avis", "Plaie", "Que pensez-vous de ce pansement ?")
-    await scene.processed()
-    assert asked["type"]["coding"][0]["code"] == "DEM-AVIS"
-    [written] = await scene.until(lambda: operator.received)
-    assert written == 1
+    await nurse.post_note(scene.patient, "observation", "Plaie infectée", "Fièvre ce matin.", urgent=True)
+    [sent] = await scene.until(lambda: operator.received)
+    mail_of = message_from_bytes(sent, policy=policy.default)
+    assert DOCTOR in mail_of["To"]
+    assert mail_of["Subject"] == "Nouveau message dans un dossier"
+    assert mail_of["Importance"] == "high"
+    [delivery] = await scene.until(lambda: scene.rows(tables.delivery, tables.delivery.c.state == "acknowledged"))
+    assert "read" in delivery.detail
+    assert {row.stage for row in scene.rows(tables.delivery_receipt)} == {"delivered", "read"}
 
 
 async def test_s12_a_new_subject_goes_to_triage(mailed: RoseScene, operator: MailOperator) -> None:
