@@ -121,6 +121,7 @@ class RoseScene:
 
     folder: Path
     extra: str = ""
+    beginning: datetime = BEGINNING
     engine: Engine = field(init=False)
     web: str = ""
     members: dict[str, int] = field(default_factory=dict)
@@ -135,7 +136,7 @@ class RoseScene:
 
     def now(self) -> datetime:
         """The scene's present: it passes as the clock of the machine does."""
-        return BEGINNING + timedelta(seconds=time.monotonic() - self._began) + self._ahead
+        return self.beginning + timedelta(seconds=time.monotonic() - self._began) + self._ahead
 
     def later(self, **delta: float) -> None:
         """Let time pass at once."""
@@ -306,10 +307,16 @@ def make_template(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def rose_scene(template: Path, folder: Path, extra: str = "") -> AsyncIterator[RoseScene]:
-    """Give a scene with nobody in it yet."""
-    shutil.copytree(template, folder, dirs_exist_ok=True)
-    scene = RoseScene(folder, extra)
+async def rose_scene(
+    template: Path | None, folder: Path, extra: str = "", *, beginning: datetime = BEGINNING
+) -> AsyncIterator[RoseScene]:
+    """Give a scene with nobody in it yet, or, without a template, one that goes on in its folder.
+
+    Sandboxes with certificates need one that begins in the present.
+    """
+    if template is not None:
+        shutil.copytree(template, folder, dirs_exist_ok=True)
+    scene = RoseScene(folder, extra, beginning)
     await scene.start()
     try:
         yield scene

@@ -15,6 +15,14 @@ NOTE_TYPES = "https://mos.esante.gouv.fr/NOS/TRE_R234-TypeNote/FHIR/TRE-R234-Typ
 VISIBILITY = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"
 CLASSES = "https://mos.esante.gouv.fr/NOS/TRE_A03-ClasseDocument/FHIR/TRE-A03-ClasseDocument"
 LOINC = "http://loinc.org"
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
+FACILITIES = "https://mos.esante.gouv.fr/NOS/TRE_R02-SecteurActivite/FHIR/TRE-R02-SecteurActivite"
+SETTINGS = "https://mos.esante.gouv.fr/NOS/TRE_A01-CadreExercice/FHIR/TRE-A01-CadreExercice"
+FORMAT = {
+    "system": "http://ihe.net/fhir/ihe.formatcode.fhir/CodeSystem/formatcode",
+    "code": "urn:ihe:iti:xds-sd:pdf:2008",
+    "display": "Document à corps non structuré en PDF",
+}
 
 
 def author_of(user: str, name: str) -> Resource:
@@ -25,6 +33,16 @@ def author_of(user: str, name: str) -> Resource:
         "id": "auteur",
         "identifier": [{"system": system, "value": value}],
         "name": [{"family": name}],
+    }
+
+
+def structure_of(finess: str, name: str) -> Resource:
+    """Describe the structure that the tool works for."""
+    return {
+        "resourceType": "Organization",
+        "id": "structure",
+        "identifier": [{"system": "urn:oid:1.2.250.1.71.4.2.2", "value": f"1{finess}"}],
+        "name": name,
     }
 
 
@@ -74,28 +92,41 @@ def document(
     title: str,
     content: bytes,
     *,
-    number: tuple[str, str],
+    oid: str,
     author: Resource,
     custodian: Resource,
     at: datetime,
     media_type: str = "application/pdf",
     replaces: str = "",
 ) -> Resource:
-    """Make a document (PDSm simplified publication)."""
+    """Make a document (PDSm simplified publication) with what the DMP asks of it; `oid` names it, as `urn:oid:…`."""
+    role: Resource = {
+        "resourceType": "PractitionerRole",
+        "id": "role",
+        "practitioner": {"reference": f"#{author['id']}"},
+        "organization": {"reference": f"#{custodian['id']}"},
+    }
     resource: Resource = {
         "resourceType": "DocumentReference",
         "meta": {"profile": [PDSM + "pdsm-simplified-publish"]},
-        "contained": [author, custodian],
-        "masterIdentifier": {"system": number[0], "value": number[1]},
+        "contained": [author, custodian, role],
+        "masterIdentifier": {"system": "urn:ietf:rfc:3986", "value": oid},
         "status": "current",
-        "type": {"coding": [{"system": LOINC, "code": type_code}]},
-        "category": [{"coding": [{"system": CLASSES, "code": category}]}],
+        "type": _coded(LOINC, type_code, title),
+        "category": [_coded(CLASSES, category, title)],
         "subject": {"reference": patient},
         "date": at.isoformat(timespec="seconds"),
-        "author": [{"reference": f"#{author['id']}"}],
+        "author": [{"reference": "#role"}],
+        "authenticator": {"reference": f"#{author['id']}"},
         "custodian": {"reference": f"#{custodian['id']}"},
         "description": title,
-        "content": [{"attachment": _attachment(media_type, content, title, at)}],
+        "securityLabel": [_coded(CONFIDENTIALITY, "N", "Normal")],
+        "content": [{"attachment": _attachment(media_type, content, title, at), "format": FORMAT}],
+        "context": {
+            "period": {"start": at.isoformat(timespec="seconds")},
+            "facilityType": _coded(FACILITIES, "SA05", "Centre de santé"),
+            "practiceSetting": _coded(SETTINGS, "AMBULATOIRE", "Ambulatoire"),
+        },
     }
     if replaces:
         resource["relatesTo"] = [{"code": "replaces", "target": {"reference": replaces}}]
@@ -175,6 +206,10 @@ def subscription(criteria: str, endpoint: str, *, content: str, secret: str, sec
             "_payload": {"extension": [{"url": backport, "valueCode": content}]},
         },
     }
+
+
+def _coded(system: str, code: str, label: str) -> Resource:
+    return {"coding": [{"system": system, "code": code, "display": label}]}
 
 
 def _attachment(media_type: str, content: bytes, title: str, at: datetime) -> Resource:

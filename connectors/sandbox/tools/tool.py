@@ -203,14 +203,14 @@ class Tool:
         self, patient: str, type_code: str, category: str, title: str, content: bytes, *, replaces: str = ""
     ) -> Resource:
         """Publish a document. Raises ServerRefused."""
-        structure = {"resourceType": "Organization", "id": "structure", "name": f"{self.profile.label} FICTIF"}
+        structure = resources.structure_of("670000009", f"{self.profile.label} FICTIF")
         made = resources.document(
             patient,
             type_code,
             category,
             title,
             content,
-            number=self.number(),
+            oid=f"{self.profile.system}.{secrets.randbits(48)}",
             author=self.author,
             custodian=structure,
             at=self.now(),
