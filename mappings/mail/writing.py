@@ -10,6 +10,7 @@ Options of a partner:
     reply_to            where answers go (ECO.2.2.5), by default where the document says
     mdn                 `yes` or `no`: ask for an MDN; by default for documents, unless their sender does not want it
     replace_mark        what stands in the subject of a correction (`[Annule et remplace]`)
+    note_subject        the subject of every note, in place of its own: a title may hold health data
     note_patient        `no`: the text of a note to a professional does not begin with the patient's name
     sign_key_password   opens `sign_key`
 
@@ -153,7 +154,7 @@ def _note(item: NoteItem, sending: Sending, context: WriteContext, notes: Notes)
     if note.withdrawn:
         message = "a note that its author takes back cannot be taken back from a mailbox"
         raise WriteRefused("mail.write.withdrawn", "content.withdrawn", message)
-    head = [field("Subject", note.subject or "Message")]
+    head = [field("Subject", context.options.get("note_subject", "").strip() or note.subject or "Message")]
     answered = [one for one in dict.fromkeys((note.thread, note.in_reply_to)) if one and _is_message_id(one)]
     if note.in_reply_to and _is_message_id(note.in_reply_to):
         head.append(plain_field("In-Reply-To", f"<{note.in_reply_to}>"))
