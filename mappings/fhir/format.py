@@ -33,7 +33,8 @@ class FhirFormat:
 
     Options of a partner: `local_codes`, the URI that its local codes have on both sides (by default one a sender);
     `fr_core = "2.1"`, for a receiver that knows identity statuses by the older list of FR Core; `document`, the form of
-    documents (`inline`, `pdsm`, `pdsm-simplified`), and `document_source_id`, the OID of the submissions' source.
+    documents (`inline`, `pdsm`, `pdsm-simplified`), and `document_source_id`, the OID of the submissions' source;
+    `note = "cdl"`, for a receiver whose notes are DocumentReferences of the "cahier de liaison" (else Communications).
     """
 
     name = "fhir"

@@ -46,6 +46,14 @@ LIST_TYPES = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes"
 CONTENT_TYPES = "urn:oid:1.2.250.1.213.2.2"
 """TRE_R209, the kinds of care that a submission comes from."""
 
+LIAISON_NOTE = "https://interop.esante.gouv.fr/ig/fhir/cdl/StructureDefinition/cdl-document-reference"
+NOTE_IS_URGENT = "https://interop.esante.gouv.fr/ig/fhir/cdl/StructureDefinition/cdl-ext-is-emergency"
+NOTE_TYPES = "https://mos.esante.gouv.fr/NOS/TRE_R234-TypeNote/FHIR/TRE-R234-TypeNote"
+NOTE_TYPE_SYSTEMS = frozenset(
+    {NOTE_TYPES, "urn:oid:1.2.250.1.213.1.1.4.334", "urn:oid:1.2.250.1.213.1.1.5.98", "1.2.250.1.213.1.1.4.334"}
+)
+"""TRE_R234, also by its OID, and by that of its value set JDV_J23, which published examples write."""
+
 COMMUNES = "https://mos.esante.gouv.fr/NOS/TRE_R13-CommuneOM/FHIR/TRE-R13-CommuneOM"
 MAILBOXES = "https://mos.esante.gouv.fr/NOS/TRE_R256-TypeMessagerie/FHIR/TRE-R256-TypeMessagerie"
 VISIBILITY = "https://mos.esante.gouv.fr/NOS/TRE_A07-StatutVisibiliteDocument/FHIR/TRE-A07-StatutVisibiliteDocument"

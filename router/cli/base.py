@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("router.cli.sending", "Send files to a router, as a laboratory would."),
     "patients": ("router.cli.people", "Register the patients that the dossier follows."),
     "dossier": ("router.cli.dossier", "Coordination dossiers: circle, consents, who may see what."),
+    "tools": ("router.cli.tools", "Coordination tools that use the FHIR API: add, rotate, revoke, list."),
     "insi": ("router.cli.insi", "Ask INSi about a person, to test the access to it."),
     "directory": ("router.cli.directory", "Professionals, structures, secure mailboxes; the white list of MSSanté."),
     "sandbox": ("router.cli.sandbox", "Run a national service or a partner on this machine, for tests."),

@@ -42,6 +42,8 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--directory", default=0, help="Measure indexing this many lines of the directory instead, no server.")
 @click.option("--mail", default=0, help="Measure this many mails of 300 kB instead, in and out of a real Dovecot.")
 @click.option("--dmp", is_flag=True, help="Measure submissions to the sandbox DMP instead.")
+@click.option("--dossier", "documents", default=0, help="Search a dossier store of this many documents instead.")
+@click.option("--dossiers", default=0, help="Dossiers of that store.  [default: one for 20 documents]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command_bench(
     seconds: float,
@@ -57,6 +59,8 @@ def command_bench(
     directory: int,
     mail: int,
     dmp: bool,
+    documents: int,
+    dossiers: int,
     as_json: bool,
 ) -> int:
     """Load a real `passerelle serve` over MLLP and measure it, beside the floor of this machine in the same run.
@@ -73,6 +77,7 @@ def command_bench(
       passerelle bench --directory 500000
       passerelle bench --mail 1000
       passerelle bench --dmp
+      passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60
     """
     import orjson
     from rich.console import Console
@@ -87,6 +92,8 @@ def command_bench(
         return _bench_directory(directory, as_json=as_json)
     if mail:
         return _bench_mail(mail, as_json=as_json)
+    if documents:
+        return _bench_dossier(documents, dossiers or max(1, documents // 20), rate, seconds, as_json=as_json)
     from router.bench.bench import BenchOptions, run_bench
     from router.bench.figures import print_figures
     from router.trial.process import TrialFault
@@ -110,6 +117,27 @@ def command_bench(
     else:
         print_figures(figures, Console())
     return 0 if figures.sound else 1
+
+
+def _bench_dossier(documents: int, dossiers: int, rate: float, seconds: float, *, as_json: bool) -> int:
+    import orjson
+
+    from router.bench.dossier import measure
+    from router.trial.process import TrialFault
+
+    try:
+        figures = measure(dossiers, documents, min(rate, 200.0), seconds, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    if as_json:
+        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(
+            f"{figures.documents:,} documents, {figures.dossiers:,} dossiers, {figures.journal_bytes / 1e6:,.0f} MB\n"
+            f"{figures.answered:,} searches at {figures.rate:g}/s: p50 {figures.p50_ms} ms, p95 {figures.p95_ms} ms, "
+            f"p99 {figures.p99_ms} ms, longest {figures.longest_ms} ms, {figures.failed} failed"
+        )
+    return 1 if figures.failed else 0
 
 
 def _bench_mappings(*, as_json: bool) -> int:

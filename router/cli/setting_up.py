@@ -28,6 +28,9 @@ listen = "127.0.0.1:8080"     # dashboard and API
 [identity]
 environment = "test"          # "production" on a real one: test and real INS never mix
 
+[dossier]
+api = true                    # coordination tools: FHIR under /fhir; see `passerelle tools add`
+
 [sources.laboratory]
 connector = "mllp"
 listen = "127.0.0.1:2575"

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
@@ -161,6 +171,34 @@ class DossierSection(Section):
         description="TOML file of the rules by which the circle is told of events, relative to this file. Empty: those "
         "that `passerelle dossier rules` prints.",
     )
+    api: bool = Field(
+        False,
+        description="Whether the FHIR API is served under `/fhir` (`docs/dossier-api.md`), and its store kept up with "
+        "what arrives.",
+    )
+    url: str = Field(
+        "",
+        description="Address of the API as tools know it (`https://router.example/fhir`). Empty: as each request names "
+        "it, and in notices the address of the dashboard.",
+    )
+    client_authorities: str = Field(
+        "",
+        description="PEM file of the authorities of tools' client certificates, relative to this file. With it, every "
+        "tool must show one (mutual TLS).",
+    )
+    subscriber_networks: tuple[str, ...] = Field(
+        (),
+        description="Inside networks to which notices may go (`10.3.0.0/16`); otherwise they go to public addresses "
+        "only.",
+    )
+    subscriber_http: bool = Field(False, description="Whether notices may go over plain http: for a test only.")
+
+    @field_validator("subscriber_networks")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for one in networks:
+            ip_network(one)  # its ValueError says what is wrong
+        return networks
 
 
 class ValidationSection(Section):

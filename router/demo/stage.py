@@ -68,6 +68,9 @@ listen = "127.0.0.1:{web_port}"
 [identity]
 environment = "test"
 
+[dossier]
+api = true
+
 [insi]
 url = "{insi_url}"            # the sandbox's: the real one needs a contract and a certificate
 authorisation = "DEMO"

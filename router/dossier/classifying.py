@@ -16,9 +16,12 @@ from schemas.circle import party_keys
 from schemas.coding import Coding
 from schemas.document import Document
 from schemas.habilitation import DataCategory
-from schemas.item import DocumentItem, Item, LabReportItem, StayItem
+from schemas.item import DocumentItem, Item, LabReportItem, NoteItem, StayItem
 from schemas.tables import rows
 from schemas.visibility import Mark, marks_of
+
+OPINION = "DEM-AVIS"
+"""The type (TRE_R234) of a note that asks for a medical opinion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,22 @@ def _document(item: Item) -> _Facts:
     )
 
 
+def _note(item: Item) -> _Facts:
+    if not isinstance(item, NoteItem):
+        raise TypeError(type(item).__name__)
+    content = item.content
+    name = content.note_id or item.id
+    medical = content.type is not None and content.type.code == OPINION
+    return _Facts(
+        DataCategory.NOTES,
+        marks_of(content.visibility) | (Mark.MEDICAL if medical else Mark.NONE),
+        name,
+        name,
+        item.replaces,
+        (item.author,),
+    )
+
+
 def _lab_report(item: Item) -> _Facts:
     if not isinstance(item, LabReportItem):
         raise TypeError(type(item).__name__)
@@ -129,6 +148,7 @@ _KINDS: dict[type, Callable[[Item], _Facts]] = {
     DocumentItem: _document,
     LabReportItem: _lab_report,
     StayItem: _stay,
+    NoteItem: _note,
 }
 """Kinds of Items that a dossier holds, each with what it is there."""
 

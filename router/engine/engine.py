@@ -22,6 +22,7 @@ from router.codes.maps import MapFiles
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
 from router.directory.service import DirectoryService
+from router.dossier.serving import DossierRuntime
 from router.engine.clock import micros, utc_now
 from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
@@ -116,6 +117,15 @@ class Engine:
             report=partial(self._report, "annuaire"),
             apart=section.worker_count > 0,
         )
+        self.dossier = DossierRuntime(
+            loaded.configuration.dossier,
+            store,
+            self.writer,
+            self.pool,
+            now,
+            partial(self._trouble, "dossier"),
+            base=f"http://{loaded.configuration.web.listen}/fhir",
+        )
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
         self.pipeline = Pipeline(
@@ -129,6 +139,7 @@ class Engine:
             now=now,
             queued=self._queued,
             stopped=self._read_anew,
+            committed=self.dossier.committed,
             trouble=partial(self._trouble, "pipeline"),
         )
 
@@ -150,6 +161,7 @@ class Engine:
         )
         self._every(3600.0, housekeeping.run)
         self._every(EVERY, self._watching().run)
+        await self.dossier.start(self._spawn)
         self._start_insi()
         if self.directory.configured:
             self._every(60.0, self.directory.begin_if_due)
@@ -310,8 +322,9 @@ class Engine:
         return await self.writer.submit(operation)
 
     def wake(self) -> None:
-        """Look at the journal now: rows were changed by a person."""
+        """Look at the journal now: rows were changed by a person, or by a tool."""
         self._nudged.set()
+        self.dossier.changed()
 
     def address_of(self, source: str) -> str:
         """Give the address that a source listens on, or an empty string."""

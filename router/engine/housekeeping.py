@@ -43,7 +43,12 @@ class Housekeeping:
     def _sweep(self) -> int:
         used: set[str] = set()
         with self._store.reading() as connection:
-            for column in (tables.message.c.blob, tables.delivery.c.blob, tables.item.c.blobs):
+            for column in (
+                tables.message.c.blob,
+                tables.delivery.c.blob,
+                tables.item.c.blobs,
+                tables.resource_body.c.blobs,
+            ):
                 for names in connection.execute(select(column).where(column.is_not(None))).scalars():
                     used.update(names.split())
         return self._store.blobs.sweep(used)

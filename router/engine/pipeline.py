@@ -116,6 +116,7 @@ class Pipeline:
         now: Callable[[], datetime],
         queued: Callable[[Sequence[Queued]], None],
         stopped: Callable[[], None],
+        committed: Callable[[], None] = lambda: None,
         trouble: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -128,6 +129,7 @@ class Pipeline:
         self._now = now
         self._queued = queued
         self._stopped = stopped
+        self._committed = committed
         self._trouble = trouble
         self._sealer = store.sealer.clone()
         self._cursor = 0
@@ -214,6 +216,7 @@ class Pipeline:
                 self._trouble(str(fault))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
+            self._committed()
             if queued:
                 self._queued(queued)
             if operation.stopped:

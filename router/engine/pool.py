@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
 from typing import Any, TypeVar
 
+from router.dossier.store.jobs import ItemJob, PatientJob, Projected
 from router.engine.plan import Plan
 from router.engine.worker import HeldItem, RawMessage, Worker
 from router.following import follow
@@ -66,6 +67,11 @@ def _process(raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]
 def _reconsider(held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
     assert _worker is not None  # noqa: S101 - the same
     return _worker.reconsider(held, now)
+
+
+def _project(jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
+    assert _worker is not None  # noqa: S101 - the same
+    return _worker.project(jobs, now)
 
 
 class WorkerPool:
@@ -122,6 +128,10 @@ class WorkerPool:
             return await self._run(_reconsider, held, now)
         except (BrokenProcessPool, TimeoutError):
             return []
+
+    async def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
+        """Make resources of the dossier. Raises BrokenProcessPool or TimeoutError when a worker did not survive it."""
+        return await self._run(_project, jobs, now)
 
     async def _run(self, function: Callable[..., R], *arguments: Any) -> R:
         generation = self._generation

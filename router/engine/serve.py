@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
 from router.web.app import create_app
-from router.web.context import WebContext
+from router.web.context import DossierOffer, WebContext
+from router.web.tls import CertifiedProtocol
 
 
 class CannotServe(Fault):
@@ -66,7 +68,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-    web = loaded.configuration.web
+    web, authorities = loaded.configuration.web, loaded.configuration.dossier.client_authorities
     listener = _bind(web.listen)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -83,6 +85,9 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             wake=engine.wake,
             now=utc_now,
             stopping=engine.stopping,
+            dossier=DossierOffer(engine.dossier.door, engine.dossier.settings, engine.wake)
+            if engine.dossier.is_on
+            else None,
             code_maps=loaded.code_maps,
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
@@ -97,6 +102,9 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             lifespan="off",
             ssl_certfile=_beside(loaded, web.certificate),
             ssl_keyfile=_beside(loaded, web.private_key),
+            ssl_ca_certs=_beside(loaded, authorities or None),
+            ssl_cert_reqs=ssl.CERT_OPTIONAL if authorities else ssl.CERT_NONE,
+            http=CertifiedProtocol if authorities else "auto",
             timeout_graceful_shutdown=3,
             server_header=False,
         )

@@ -6,8 +6,6 @@ reads the journal (patients, blobs) and writes nothing to it but blobs; what it 
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,7 +19,10 @@ from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
 from router.desk.leaving import BY_PERSON, attached_by_person
+from router.dossier.store.jobs import ItemJob, PatientJob, Projected, project
+from router.dossier.store.projection import Means
 from router.dossier.telling import Telling, telling_of
+from router.engine.attachments import blobs_of, with_data, without_data
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.parcels import Leaving, Parcels
@@ -32,7 +33,6 @@ from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
 from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
 from router.identity.patients import Patient, load_patients
-from router.journal.blobs import LARGE
 from router.journal.operations import (
     BODY_PLACE,
     REPORT_PLACE,
@@ -44,13 +44,9 @@ from router.journal.receipts import receipt_of
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
 from router.journal.tables import WORST, ItemState, MessageState
-from schemas.attachment import Attachment
-from schemas.document import Document
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, ReceiptItem, dump_item
-from schemas.lab import LabReport
-from schemas.note import LiaisonNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +142,7 @@ class Worker:
                 one.replays,
                 undone=one.undone,
             )
-            drafts.append(_Draft(raw, None, Reading(items=(self._with_data(item),))))
+            drafts.append(_Draft(raw, None, Reading(items=(with_data(item, self._store.blobs),))))
         decisions = self._identify(drafts) | self._decided(held, drafts)
         released = []
         for one, draft in zip(held, drafts, strict=True):
@@ -156,6 +152,11 @@ class Worker:
             prepared = self._prepare_item(draft, draft.reading.items[0], one.ordinal, decision, now)
             released.append(replace(prepared, item_id=one.item_id, decision_id=one.decision_id))
         return released
+
+    def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
+        """Make resources of the dossier from Items and patients."""
+        means = Means(self._sealer, self._store.blobs, self._plan.environment, self._plan.timezone)
+        return project(jobs, means, now, lambda item: with_data(item, self._store.blobs))
 
     def _decided(self, held: Sequence[HeldItem], drafts: Sequence[_Draft]) -> dict[int, Decision]:
         numbers = sorted({one.patient_id for one in held if one.patient_id is not None})
@@ -262,7 +263,7 @@ class Worker:
             state = ItemState.HELD
         else:
             state = ItemState.UNROUTED
-        stored = self._without_data(item)
+        stored = without_data(item, self._store.blobs)
         body = dump_item(stored)
         return PreparedItem(
             ordinal=ordinal,
@@ -277,7 +278,7 @@ class Worker:
             sealed_body=self._sealer.seal(body, BODY_PLACE),
             tokens=self._tokens(item, decision, draft.codes[ordinal] if draft.codes else NO_CODES),
             deliveries=deliveries,
-            blobs=self._blobs(stored),
+            blobs=blobs_of(stored, self._store.blobs),
             decision=decision.row or None,
             candidates=" ".join(map(str, decision.candidates)) or None if waits else None,
             patient_seen=decision.patient.updated_at if decision.patient is not None else None,
@@ -355,49 +356,6 @@ class Worker:
         if decision.patient is None:
             tokens |= identity_tokens(self._sealer, item.patient)
         return tuple(sorted(tokens))
-
-    # --- attachments --------------------------------------------------------------------------------------------
-
-    def _without_data(self, item: Item) -> Item:
-        """Move large attachments to the blob store; the Item then names them by their digest."""
-        content = item.content
-        if not isinstance(content, LabReport | Document | LiaisonNote) or not any(
-            attachment.data is not None and len(attachment.data) > LARGE for attachment in content.attachments
-        ):
-            return item
-        kept = tuple(self._stored(attachment) for attachment in content.attachments)
-        return item.model_copy(update={"content": content.model_copy(update={"attachments": kept})})
-
-    def _stored(self, attachment: Attachment) -> Attachment:
-        if attachment.data is None or len(attachment.data) <= LARGE:
-            return attachment
-        plain = base64.b64decode(attachment.data)
-        self._store.blobs.put(plain)
-        digest = hashlib.sha256(plain).hexdigest()
-        return attachment.model_copy(update={"data": None, "sha256": digest, "size": len(plain)})
-
-    def _blobs(self, item: Item) -> str | None:
-        content = item.content
-        if not isinstance(content, LabReport | Document | LiaisonNote):
-            return None
-        digests = [one.sha256 for one in content.attachments if one.data is None and one.sha256 is not None]
-        return " ".join(self._store.blobs.name_of(bytes.fromhex(digest)) for digest in digests) or None
-
-    def _with_data(self, item: Item) -> Item:
-        """Bring attachments back from the blob store, for a writer."""
-        content = item.content
-        if not isinstance(content, LabReport | Document | LiaisonNote) or all(
-            attachment.data is not None or attachment.sha256 is None for attachment in content.attachments
-        ):
-            return item
-        whole = tuple(self._loaded(attachment) for attachment in content.attachments)
-        return item.model_copy(update={"content": content.model_copy(update={"attachments": whole})})
-
-    def _loaded(self, attachment: Attachment) -> Attachment:
-        if attachment.data is not None or attachment.sha256 is None:
-            return attachment
-        plain = self._store.blobs.get(self._store.blobs.name_of(bytes.fromhex(attachment.sha256)))
-        return attachment.model_copy(update={"data": base64.b64encode(plain).decode()})
 
 
 def _report(reading: Reading) -> bytes:

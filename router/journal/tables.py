@@ -52,10 +52,26 @@ from router.journal.tables_identity import (
     patient_link as patient_link,
     patient_merge as patient_merge,
 )
+from router.journal.tables_resources import (
+    resource as resource,
+    resource_body as resource_body,
+    resource_date as resource_date,
+    resource_following as resource_following,
+    resource_item as resource_item,
+    resource_pending as resource_pending,
+    resource_token as resource_token,
+)
 from router.journal.tables_sending import (
     connector_memory as connector_memory,
     delivery_receipt as delivery_receipt,
     delivery_reference as delivery_reference,
+)
+from router.journal.tables_tools import (
+    subscription as subscription,
+    subscription_event as subscription_event,
+    tool as tool,
+    tool_assertion as tool_assertion,
+    tool_token as tool_token,
 )
 from router.journal.tables_watch import alarm as alarm, what_if as what_if
 from schemas.finding import Severity

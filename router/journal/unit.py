@@ -74,7 +74,7 @@ class Unit:
         self._last = {} if last_ids is None else last_ids
 
     def next_id(self, table: Table) -> int:
-        """Give the next identifier of `message`, `item` or `delivery`."""
+        """Give the next identifier of `message`, `item`, `delivery` or `resource`."""
         last = self._last.get(table.name)
         if last is None:
             last = self.query(_LAST[table.name])[0][0] or 0
@@ -200,6 +200,7 @@ _LAST = {
     "message": "SELECT max(id) FROM message",
     "item": "SELECT max(id) FROM item",
     "delivery": "SELECT max(id) FROM delivery",
+    "resource": "SELECT max(id) FROM resource",
 }
 
 

@@ -8,7 +8,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
+from router.dossier.api.app import FhirApp
+from router.dossier.api.oauth import TokenEndpoint
+from router.dossier.api.service import Service
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
 from router.web import assets, metrics
@@ -80,6 +84,7 @@ def create_app(context: WebContext) -> FastAPI:
         app.include_router(module.router, include_in_schema=False)
     app.add_api_route("/events", events, include_in_schema=False)
     mount_api(app)
+    mount_dossier(app, desk)
     for kind, handler in (
         (NotSignedIn, _not_signed_in),
         (NotAllowed, _not_allowed),
@@ -93,6 +98,18 @@ def create_app(context: WebContext) -> FastAPI:
         app.add_exception_handler(kind, handler)
     app.add_middleware(Guard, report=desk.report)
     return app
+
+
+def mount_dossier(app: FastAPI, desk: Desk) -> None:
+    """Add the dossier's FHIR API and its token endpoint, where the router serves them."""
+    offer = desk.context.dossier
+    if offer is None:
+        return
+    service = Service(desk, offer.door, desk.context.store.blobs, offer.settings, offer.changed)
+    fhir = FhirApp(service, desk.context.version)
+    app.mount("/fhir", fhir)
+    app.router.routes.append(Route("/fhir", fhir, include_in_schema=False))  # where transactions are sent to
+    app.mount("/oauth", TokenEndpoint(service))
 
 
 async def events(desk: Office, _visit: Signed) -> Response:

@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 from mappings.contracts import PARIS
 from router.certificates import CertificateNote
 from router.directory.service import DirectoryService
+from router.dossier.api.service import DossierSettings
+from router.dossier.door import Door
 from router.identity.insi import Insi
 from router.journal.operations import Operation
 from router.journal.store import Store
@@ -75,6 +77,15 @@ ReadPatients = Callable[[bytes, str], Sequence[PatientIdentity]]
 it is called in a worker thread."""
 
 
+@dataclass(frozen=True, slots=True)
+class DossierOffer:
+    """How the dossier's FHIR API is served: by which door, and who is told after a tool wrote something."""
+
+    door: Door
+    settings: DossierSettings = field(default_factory=DossierSettings)
+    changed: Callable[[], None] = lambda: None
+
+
 def _now_utc() -> datetime:
     return datetime.now(UTC)
 
@@ -114,6 +125,9 @@ class WebContext:
 
     identity_alert_hours: int = 24
     """Hours after which a held Item that nobody decided about is said to be late."""
+
+    dossier: DossierOffer | None = None
+    """The dossier's FHIR API, None where it is not served."""
 
     version: str = ""
     title: str = ""

@@ -92,7 +92,7 @@ class Guard:
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
-    limit = LARGEST_UPLOAD if scope["path"].startswith("/api/") else LARGEST_FORM
+    limit = LARGEST_UPLOAD if scope["path"].startswith(("/api/", "/fhir")) else LARGEST_FORM
     count = 0
 
     async def counted() -> Message:

@@ -13,6 +13,7 @@ from mappings.fhir import systems
 from mappings.fhir.reading.document import read_document
 from mappings.fhir.reading.identity import is_absorbed, read_identity
 from mappings.fhir.reading.lab import read_loose, read_report
+from mappings.fhir.reading.liaison import is_liaison_note, read_liaison_note
 from mappings.fhir.reading.note import read_note
 from mappings.fhir.reading.source import Entry, Source
 from mappings.fhir.reading.stay import read_stay, source_event
@@ -34,7 +35,10 @@ def read_bundle(content: bytes, context: ReadContext) -> Reading:
 
     items.extend(read_report(entry, source) for entry in source.of_kind("DiagnosticReport"))
     items.extend(read_loose(group, source) for group in _loose_observations(source))
-    items.extend(read_document(entry, source) for entry in source.of_kind("DocumentReference"))
+    items.extend(
+        read_liaison_note(entry, source) if is_liaison_note(entry.resource) else read_document(entry, source)
+        for entry in source.of_kind("DocumentReference")
+    )
     items.extend(read_note(entry, source) for entry in source.of_kind("Communication"))
     contacts = source.of_kind("RelatedPerson")
     items.extend(read_stay(entry, movements, contacts, source) for entry, movements in _stays(source))

@@ -10,6 +10,7 @@ from mappings.fhir.writing.bundle import BundleBuilder
 from mappings.fhir.writing.document import write_document
 from mappings.fhir.writing.identity import write_identity
 from mappings.fhir.writing.lab import LabWriter
+from mappings.fhir.writing.liaison import write_liaison_note
 from mappings.fhir.writing.note import write_note
 from mappings.fhir.writing.stay import write_stay
 from schemas.actors import Organization
@@ -49,6 +50,8 @@ def _write(item: Item, context: WriteContext) -> tuple[bytes, tuple[Finding, ...
             write_identity(builder, item)
         case DocumentItem():
             return write_document(builder, item), tuple(builder.findings)
+        case NoteItem() if context.options.get("note") == "cdl":
+            write_liaison_note(builder, item)
         case NoteItem():
             write_note(builder, item)
         case ReceiptItem():

@@ -22,7 +22,7 @@ def write_note(builder: BundleBuilder, item: NoteItem) -> None:
     out: Resource = {"resourceType": "Communication"}
     key = None
     if note.note_id:
-        number = _number(builder, note.note_id)
+        number = number_of(builder, note.note_id)
         out["identifier"] = [number]
         key = token(str(number["system"]), str(number["value"]))
     if note.thread:
@@ -53,7 +53,8 @@ def write_note(builder: BundleBuilder, item: NoteItem) -> None:
     builder.put(out, f"note|{builder.sender}|{key or item.id}", key)
 
 
-def _number(builder: BundleBuilder, number: str) -> Resource:
+def number_of(builder: BundleBuilder, number: str) -> Resource:
+    """Write the number of a note as an identifier."""
     if "@" in number:  # a Message-ID is unique in the world: whoever answers it refers to it by the same URL (RFC 2392)
         return {"system": systems.URI, "value": f"mid:{quote(number, safe='@')}"}
     system, value = systems.document_number_out(number, builder.sender)
@@ -62,7 +63,7 @@ def _number(builder: BundleBuilder, number: str) -> Resource:
 
 def _entry(builder: BundleBuilder, number: str) -> Resource:
     """Refer to another entry by its number: the receiver may not have it."""
-    return {"type": "Communication", "identifier": _number(builder, number)}
+    return {"type": "Communication", "identifier": number_of(builder, number)}
 
 
 def _put_extensions(out: Resource, builder: BundleBuilder, item: NoteItem) -> None:

@@ -1,0 +1,1 @@
+"""The dossier's FHIR R4 API, under `/fhir`: for coordination tools. Every answer that is no file is FHIR."""

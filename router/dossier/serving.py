@@ -1,0 +1,60 @@
+"""What runs beside the router while the dossier's API is on: the follower of the journal, and the notifier."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from router.config.model import DossierSection
+from router.dossier.api.service import DossierSettings
+from router.dossier.circle_door import CircleDoor
+from router.dossier.store.following import Follower, Projects, stop_following
+from router.dossier.subscriptions.addresses import AddressPolicy
+from router.dossier.subscriptions.notifying import Notifier
+from router.dossier.subscriptions.sending import HttpSender
+from router.journal.operations import Change
+from router.journal.store import Store
+from router.journal.writer import Writer
+
+
+class DossierRuntime:
+    """Runs the dossier. `start` gives the work to be run; `committed` is told of each commit of the pipeline."""
+
+    def __init__(
+        self,
+        section: DossierSection,
+        store: Store,
+        writer: Writer,
+        pool: Projects,
+        now: Callable[[], datetime],
+        trouble: Callable[[str], None],
+        *,
+        base: str,
+    ) -> None:
+        policy = AddressPolicy.of(section.subscriber_networks, http=section.subscriber_http)
+        self.is_on = section.api
+        self.door = CircleDoor()
+        self.settings = DossierSettings(section.url, bool(section.client_authorities), policy)
+        self._writer = writer
+        self.follower = Follower(store, writer, pool, now, trouble)
+        self.notifier = Notifier(store, writer, self.door, HttpSender(policy), now, trouble, base=section.url or base)
+        self.follower.kept = self.notifier.wake
+
+    async def start(self, spawn: Callable[[Awaitable[None], str], None]) -> None:
+        """Begin to follow and to tell, where the API is on; else what changes is left for the day when it is."""
+        if not self.is_on:
+            await self._writer.submit(Change(stop_following, note="dossier ends"))
+            return
+        await self.follower.begin()
+        spawn(self.follower.run(), "dossier")
+        spawn(self.notifier.run(), "subscriptions")
+
+    def committed(self) -> None:
+        """Look now at what the pipeline committed."""
+        if self.is_on:
+            self.follower.wake()
+
+    def changed(self) -> None:
+        """Look now at what a tool wrote."""
+        self.follower.wake()
+        self.notifier.wake()

@@ -1,0 +1,82 @@
+"""What one reader may see, as conditions of queries: asked of the door once a request, for the patients that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_
+
+from router.dossier.accesses import Access as Decided
+from router.dossier.context import Reader, Thing
+from router.dossier.door import Door, Sight
+from router.dossier.may import Verdict
+from router.dossier.store.parameters import OF_NOBODY
+from router.journal import tables
+from router.journal.view import View
+from schemas.habilitation import Action
+
+_R = tables.resource.c
+
+
+class Access:
+    """One reader's eyes during one request."""
+
+    def __init__(self, view: View, door: Door, reader: Reader, now: int) -> None:
+        self.view = view
+        self.reader = reader
+        self._door = door
+        self._now = now
+        self._sights: dict[int, Sight | None] = {}
+        self._everybody: tuple[int, ...] | None = None
+        self._conditions: dict[frozenset[int] | None, ColumnElement[bool]] = {}
+
+    def everybody(self) -> tuple[int, ...]:
+        """Give the patients of whom the reader may see anything."""
+        if self._everybody is None:
+            self._everybody = tuple(sorted(self._door.patients(self.view, self.reader)))
+        return self._everybody
+
+    def condition(self, kind: str, patients: Iterable[int] | None) -> ColumnElement[bool]:
+        """Give the condition under which rows of a type are seen; `patients` None is everybody the reader knows."""
+        if kind == "Subscription":
+            return _R.owner == self.reader.tool
+        if kind in OF_NOBODY:
+            return _R.patient_id.is_(None)
+        key = None if patients is None else frozenset(patients)
+        if key not in self._conditions:
+            self._conditions[key] = self._condition(self.everybody() if key is None else tuple(sorted(key)))
+        return self._conditions[key]
+
+    def _condition(self, wanted: Sequence[int]) -> ColumnElement[bool]:
+        groups: dict[Sight, list[int]] = {}
+        self._ask(wanted)
+        for number in wanted:
+            sight = self._sights[number]
+            if sight is not None:
+                groups.setdefault(sight, []).append(number)
+        if not groups:
+            return false()
+        return or_(*(and_(_among(_R.patient_id, numbers), sight.clause(_R)) for sight, numbers in groups.items()))
+
+    def _ask(self, patients: Sequence[int]) -> None:
+        unknown = [number for number in patients if number not in self._sights]
+        if unknown:
+            found = self._door.visible(self.view, self.reader, unknown, self._now)
+            self._sights.update({number: found.get(number) for number in unknown})
+
+    def may(self, action: Action, patient: int, thing: Thing) -> Verdict:
+        """Ask about one thing."""
+        return self._door.may(self.view, self.reader, action, patient, thing, self._now)
+
+    def decisions(self, action: Action, patients: Iterable[int], thing: Thing | None = None) -> list[Decided]:
+        """Give what is to be kept of a request, for each patient whom it is about."""
+        found = (self._door.decision(self.view, self.reader, action, one, thing, self._now) for one in set(patients))
+        return [one for one in found if one is not None]
+
+
+def _among(column: Any, numbers: Sequence[int]) -> ColumnElement[bool]:
+    if len(numbers) == 1:
+        return and_(column == numbers[0])
+    # Written into the statement: they are our own integers, and there may be more than a driver takes as values.
+    return and_(column.in_(bindparam(None, list(numbers), expanding=True, literal_execute=True)))
