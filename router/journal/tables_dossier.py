@@ -213,12 +213,21 @@ alert = Table(
     Column("fact", BigInteger),
     Column("at", BigInteger, nullable=False),
     Column("annulled_at", BigInteger),
+    Column("resource_id", Id),
     Index("ix_alert_dossier", "dossier_id", "id"),
     Index("ix_alert_same", "same"),
+    Index("ix_alert_at", "at"),
+    Index(
+        "ix_alert_resource",
+        "resource_id",
+        sqlite_where=text("resource_id IS NOT NULL"),
+        postgresql_where=text("resource_id IS NOT NULL"),
+    ),
 )
 """Something that people of a circle are told.
 
-`same` recognises that the same was told already (a stay's admission), `fact` what was said of it (a date)."""
+`same` recognises that the same was told already (a stay's admission), `fact` what was said of it (a date).
+`resource_id` is the CommunicationRequest that tools are given of it: only those who were told see that one."""
 
 alert_notice = Table(
     "alert_notice",
@@ -233,6 +242,7 @@ alert_notice = Table(
     Column("changed_at", BigInteger, nullable=False),
     Column("read_at", BigInteger),
     Column("detail", String(200), nullable=False, server_default=""),
+    Column("delivery_id", Id),
     Index("ix_alert_notice_alert", "alert_id"),
     Index(
         "ix_alert_notice_open",
@@ -242,5 +252,14 @@ alert_notice = Table(
         postgresql_where=text("state = 'queued'"),
     ),
     Index("ix_alert_notice_member", "member_id", "id"),
+    Index(
+        "ix_alert_notice_leaving",
+        "delivery_id",
+        sqlite_where=text("state IN ('leaving', 'sent')"),
+        postgresql_where=text("state IN ('leaving', 'sent')"),
+    ),
 )
-"""One member to be told of one alert by one channel: queued, sent, delivered, read, failed or cancelled."""
+"""One member to be told of one alert by one channel: queued, leaving, sent, delivered, read, failed or cancelled.
+
+`leaving` is handed over, durably, to what sends it: the Delivery `delivery_id`, or events of subscriptions that name the
+notice. `channel` is the one that it goes by now: where that one cannot reach the member, the next is tried."""

@@ -1,7 +1,7 @@
 """resources of the dossier
 
 Revision: 0012
-Follows: 0009
+Follows: 0016
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 
 
 revision = '0012'
-down_revision = '0009'
+down_revision = '0016'
 branch_labels = None
 depends_on = None
 
