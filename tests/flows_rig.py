@@ -267,9 +267,9 @@ def ins_in(destination: str, content: bytes) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def running(place: JournalPlace, monkeypatch: Any) -> Any:
+async def running(place: JournalPlace, monkeypatch: Any, kind: type[Rig] = Rig) -> Any:
     """Run a Rig."""
-    rig = Rig(place)
+    rig = kind(place)
     monkeypatch.setattr("router.engine.engine.connectors", lambda: {"memory": rig.connector()})
     await rig.start()
     try:

@@ -38,6 +38,7 @@ class Housekeeping:
             erased = await self._writer.submit(Change(lambda unit: purge(unit, limit), note="retention"))
         await self._writer.submit(Change(lambda unit: purge_codes(unit, limit), note="retention of codes"))
         await self._writer.submit(Change(lambda unit: purge_calls(unit, limit), note="retention of calls to INSi"))
+        await self._writer.submit(Change(lambda unit: purge_notices(unit, limit), note="retention of notices"))
         await asyncio.to_thread(self._sweep)
 
     def _sweep(self) -> int:
@@ -72,6 +73,12 @@ def purge(unit: Unit, limit: int) -> int:
     if numbers:
         unit.connection.execute(delete(tables.message).where(message.id.in_(numbers)))
     return len(numbers)
+
+
+def purge_notices(unit: Unit, limit: int) -> int:
+    """Forget notices to subscribers that ended before `limit` (microseconds); gives how many."""
+    column = tables.subscription_event.c
+    return unit.connection.execute(delete(tables.subscription_event).where(column.ended_at < limit)).rowcount
 
 
 def purge_codes(unit: Unit, limit: int) -> int:

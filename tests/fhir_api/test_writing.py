@@ -191,7 +191,15 @@ async def test_who_may_not_write_a_category_writes_nothing_and_is_noted(ready: R
     assert ready.rows(tables.message) == []
     (denied,) = [row for row in ready.rows(tables.dossier_access) if not row.allowed]
     assert (denied.action, denied.category, denied.rule) == ("write", "documents", "matrix")
-    assert (await tool.call("POST", "DocumentReference", note(ready.patient))).status == 201
+    unsigned = {name: value for name, value in note(ready.patient).items() if name != "contained"}
+    unsigned["author"] = [{"display": "TESTCOORD"}]
+    assert (await tool.call("POST", "DocumentReference", unsigned)).status == 201
+
+
+async def test_nobody_writes_a_note_in_the_name_of_another(ready: Rig) -> None:
+    tool = ready.tool("autre", user=NURSE)
+    assert (await tool.call("POST", "DocumentReference", note(ready.patient))).status == 403
+    assert (await tool.call("POST", "DocumentReference", note(ready.patient, author="89900000002"))).status == 201
 
 
 async def test_a_stranger_cannot_tell_a_dossier_from_nothing_by_writing(ready: Rig) -> None:

@@ -20,6 +20,7 @@ from router.dossier.api.patches import patched
 from router.dossier.api.queries import criterion
 from router.dossier.api.service import Service, keep_note
 from router.dossier.api.steps import SHARED, Step, Verb
+from router.dossier.classifying import author_token
 from router.dossier.context import Thing
 from router.dossier.store.access import Access
 from router.dossier.store.drafts import LIVE, Draft, Files, draft
@@ -290,6 +291,10 @@ class Writing:
         assert indexed is not None and patient is not None and patient.patient is not None  # noqa: S101, PT018
         thing = Thing(DataCategory(indexed.category), Mark(indexed.marks), indexed.at, indexed.author, indexed.thing)
         reader = self._call.may.reader
+        own = reader.tokens | {author_token(self._unit.sealer, key) for key in reader.structures}
+        written = step.verb in {Verb.CREATE, Verb.UPDATE}
+        if written and thing.category is DataCategory.NOTES and thing.author is not None and thing.author not in own:
+            raise Refused(403, "A note is written in the name of who asks: its author is whom On-Behalf-Of names.")
         things = [thing]
         if planned.found is not None and planned.found.thing is not None:
             things.append(planned.found.thing)

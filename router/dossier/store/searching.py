@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, no
 from router.dossier.context import Thing
 from router.dossier.store.access import Access
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE
-from router.dossier.store.elements import Resource, loaded
+from router.dossier.store.elements import Resource, kept
 from router.dossier.store.indexing import stands_for_patient, system_key
 from router.dossier.store.parameters import Kind, Parameter, parameters
 from router.journal import tables
@@ -404,7 +404,7 @@ def _thing(row: Row[Any]) -> Thing | None:
 
 def opened(view: View, sealed: bytes) -> Resource:
     """Open a body."""
-    resource = loaded(view.sealer.open(sealed, RESOURCE_PLACE))
+    resource = kept(view.sealer.open(sealed, RESOURCE_PLACE))
     assert isinstance(resource, dict)  # noqa: S101 - only objects are kept
     return resource
 

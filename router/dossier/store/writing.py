@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import Connection, Row, Select, Table, delete, exists, func, insert, select, tuple_, update
 
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE, WITHDRAWN, Draft, draft, shell
-from router.dossier.store.elements import Resource, loaded
+from router.dossier.store.elements import Resource, kept
 from router.dossier.store.indexing import Indexed, index, system_key, unpacked
 from router.journal import tables
 from router.journal.unit import Unit
@@ -287,7 +287,7 @@ def body_of(connection: Connection, unit: Unit, number: int, version: int) -> Re
     """Open one version of a resource."""
     column = tables.resource_body.c
     found = select(column.sealed_body).where(column.resource_id == number, column.version == version)
-    resource = loaded(unit.sealer.open(connection.execute(found).scalar_one(), RESOURCE_PLACE))
+    resource = kept(unit.sealer.open(connection.execute(found).scalar_one(), RESOURCE_PLACE))
     assert isinstance(resource, dict)  # noqa: S101 - only objects are kept
     return resource
 
