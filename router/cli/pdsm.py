@@ -139,7 +139,7 @@ def command_again(config: Path, source: str, patient: int) -> int:
     try:
         with store.writing() as connection:
             unit = Unit(connection, store.sealer)
-            done = forget(source, memory_key(patient)).apply(unit)
+            done = forget(f"source {source}", memory_key(patient)).apply(unit)
             record_audit(actor, "fetch shared documents again", f"patient {patient}", now=now, detail=source).apply(
                 unit
             )

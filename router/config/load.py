@@ -149,6 +149,7 @@ def load_text(text: str, path: Path, environment: Mapping[str, str] | None = Non
     _check_notice_rules(configuration, lines, problems)
     _check_validation(configuration, lines, problems)
     _check_keys(configuration, lines, problems)
+    _check_watch(configuration, lines, problems)
     _check_recipients(configuration, lines, problems)
     if problems:
         raise ConfigurationFault(path, problems)
@@ -296,6 +297,18 @@ def _check_validation(configuration: Configuration, lines: _Lines, problems: lis
     strict = [("destinations", name, "validate") for name, one in configuration.destinations.items() if _strict(one)]
     strict += [("routes", str(rank), "validate") for rank, one in enumerate(configuration.routes) if _strict(one)]
     problems += [f"{lines.at(at)}say which `package` to check against, in [validation]" for at in strict]
+
+
+def _check_watch(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    """Tell when alarms are to go through a destination that is none of MSSanté, or that does not say who writes."""
+    name = configuration.watch.mssante
+    if not name:
+        return
+    where, found = lines.at(("watch", "mssante")), configuration.destinations.get(name)
+    if found is None or found.connector != "mssante":
+        problems.append(f"{where}there is no destination {name!r} of the connector mssante")
+    elif not found.options.get("from"):
+        problems.append(f"{where}the destination {name!r} must say who writes: options.from")
 
 
 def _check_keys(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:

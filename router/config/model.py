@@ -146,10 +146,17 @@ class WatchSection(Section):
     mail_user: str = Field("", description="Account at the server, where it wants one.")
     mail_password: SecretStr | None = Field(None, description="Its password.")
 
+    mssante: str = Field(
+        "", description="Destination of the connector `mssante` through which alarms are mailed to `mssante_to`."
+    )
+    mssante_to: tuple[str, ...] = Field((), description="MSSanté addresses that are told.")
+
     @model_validator(mode="after")
     def _mail_is_whole(self) -> Self:
         if self.mail_to and not (self.mail_from and self.mail_server):
             raise ValueError("mail_to needs mail_from and mail_server")
+        if bool(self.mssante_to) != bool(self.mssante):
+            raise ValueError("mssante and mssante_to go together")
         return self
 
 

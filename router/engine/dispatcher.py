@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import bindparam, exists, select, text
 
@@ -287,6 +288,11 @@ class Dispatcher:
         held = exists().where(column.delivery_id == number, column.outcome == "held")
         with self._store.reading() as connection:
             return bool(connection.execute(select(held)).scalar())
+
+    async def send_apart(self, content: bytes) -> Outcome:
+        """Send something of the router's own that is no Delivery (an alarm), once."""
+        identity = str(uuid4())
+        return await self._sent(Parcel(0, identity, content, "message/rfc822", f"{identity}.eml", 1))
 
     async def _sent(self, parcel: Parcel) -> Outcome:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -15,7 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import func, select
 
-from connectors.contracts import Health, Services, Source
+from connectors.contracts import Delivered, Health, Services, Source
 from connectors.registry import connectors
 from router.certificates import CertificateNote, certificate_notes
 from router.codes.maps import MapFiles
@@ -23,23 +22,25 @@ from router.config.load import Loaded
 from router.config.model import ResolvedDestination
 from router.directory.service import DirectoryService
 from router.dossier.serving import DossierRuntime
-from router.engine.clock import micros, utc_now
+from router.engine.clock import utc_now
 from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
 from router.engine.housekeeping import Housekeeping
 from router.engine.inbox import HandOver, SourceInbox
 from router.engine.memory import JournalMemory, JournalRecords
+from router.engine.noticing import Notices
 from router.engine.outcomes import Outcomes
 from router.engine.pipeline import Pipeline
 from router.engine.plan import plan_of
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.engine.reverification import Reverification
+from router.engine.status import RunningSource, destination_statuses, source_statuses
 from router.identity.flows_published import ACTION as WITHDRAW_INS
 from router.identity.insi import Insi
 from router.identity.reindexing import bring_index_up
 from router.journal import tables
-from router.journal.operations import Notice, Operation, Queued
+from router.journal.operations import Operation, Queued
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
 from router.validation.server import ValidationServer
@@ -62,22 +63,6 @@ RESTART_SECONDS = 5.0
 """Wait before a source that failed is started again."""
 
 
-@dataclass(slots=True)
-class _RunningSource:
-    """A source and what is known of it."""
-
-    name: str
-    connector: str
-    format: str | None
-    health: Health
-    inbox: SourceInbox
-    paused: bool
-    stopping: asyncio.Event
-    address: str = ""
-    ready: asyncio.Event | None = None
-    task: asyncio.Task[None] | None = None
-
-
 class Engine:
     """Receives, reads, identifies, routes and delivers. `start`, then `stop`; `address_of` gives the listening ones."""
 
@@ -86,20 +71,19 @@ class Engine:
         self.store = store
         self._now = now
         self.writer = Writer(store)
+        self.notices = Notices(self.writer, now)
         section = loaded.configuration.engine
         self._pressure = Pressure(section.max_waiting)
         self._handed = HandOver()
         self._outcomes = Outcomes(store)
         self.pool = WorkerPool(plan_of(loaded, store.sealer.master), section.worker_count, section.batch_seconds)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
-        self._sources: dict[str, _RunningSource] = {}
+        self._sources: dict[str, RunningSource] = {}
         self._dispatchers: dict[str, Dispatcher] = {}
         self._healths: dict[str, Health] = {}
         self._addresses: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._background: set[asyncio.Task[object]] = set()
         self._last_action = 0
-        self._last_trouble: dict[str, int] = {}
         self._validation = ValidationServer(
             loaded.validation_package,
             loaded.place.data / "stylesheets",
@@ -114,7 +98,7 @@ class Engine:
             loaded.annuaire,
             loaded.place.data,
             now=now,
-            report=partial(self._report, "annuaire"),
+            report=partial(self.notices.report, "annuaire"),
             apart=section.worker_count > 0,
         )
         self.dossier = DossierRuntime(
@@ -123,7 +107,7 @@ class Engine:
             self.writer,
             self.pool,
             now,
-            partial(self._trouble, "dossier"),
+            partial(self.notices.trouble, "dossier"),
             base=f"http://{loaded.configuration.web.listen}/fhir",
         )
         self._nudged = asyncio.Event()
@@ -140,7 +124,7 @@ class Engine:
             queued=self._queued,
             stopped=self._read_anew,
             committed=self.dossier.committed,
-            trouble=partial(self._trouble, "pipeline"),
+            trouble=partial(self.notices.trouble, "pipeline"),
         )
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -172,16 +156,27 @@ class Engine:
 
     def _watching(self) -> Watching:
         section, zone = self._loaded.configuration.watch, ZoneInfo(self._loaded.configuration.web.timezone)
+        by = next((one for one in self._loaded.destinations if one.name == section.mssante), None)
+        teller = Teller(
+            section,
+            zone=zone,
+            post=None if by is None else partial(self._post_alarm, by.name),
+            mssante_from="" if by is None else by.section.options.get("from", ""),
+        )
         return Watching(
             self.store,
             self.submit,
             section,
             self.flows,
-            Teller(section, zone=zone),
+            teller,
             zone,
             self._now,
-            partial(self._trouble, "watch"),
+            partial(self.notices.trouble, "watch"),
         )
+
+    async def _post_alarm(self, destination: str, mail: bytes) -> str:
+        outcome = await self._dispatchers[destination].send_apart(mail)
+        return "" if isinstance(outcome, Delivered) else outcome.detail
 
     def _start_insi(self) -> None:
         """Verify INS again from time to time, where INSi is configured and this is wanted."""
@@ -207,7 +202,9 @@ class Engine:
         for note in await asyncio.to_thread(self.certificates):
             severity = Severity.ERROR if note.stops else Severity.WARNING
             code = f"certificate.{note.trouble.value}"
-            self._report("certificates", Finding(severity=severity, code=code, where=note.owner, message=note.sentence))
+            self.notices.report(
+                "certificates", Finding(severity=severity, code=code, where=note.owner, message=note.sentence)
+            )
 
     def _start_destinations(self) -> None:
         for resolved in self._loaded.destinations:
@@ -215,7 +212,7 @@ class Engine:
             connector = connectors()[section.connector]
             assert connector.make_destination is not None  # noqa: S101 - the configuration was checked for it
             health = self._healths[resolved.name] = Health()
-            services = self._services(resolved.name, health, self.stopping, lambda _address: None)
+            services = self._services("destination", resolved.name, health, self.stopping, lambda _address: None)
             dispatcher = Dispatcher(
                 resolved.name,
                 connector.make_destination(resolved.name, resolved.settings, services),
@@ -224,7 +221,7 @@ class Engine:
                 concurrency=resolved.concurrency,
                 retry=section.retry,
                 now=self._now,
-                trouble=partial(self._trouble, f"destination {resolved.name}"),
+                trouble=partial(self.notices.trouble, f"destination {resolved.name}"),
                 paused=section.paused,
                 gate=self._gate(resolved),
             )
@@ -243,14 +240,14 @@ class Engine:
             self._validation,
             resolved.format,
             routes=None if everything else routes,
-            trouble=partial(self._trouble, f"validation for {name}"),
+            trouble=partial(self.notices.trouble, f"validation for {name}"),
         )
 
     async def _start_sources(self) -> None:
         starting = []
         for resolved in self._loaded.sources:
             section = resolved.section
-            running = _RunningSource(
+            running = RunningSource(
                 resolved.name,
                 section.connector,
                 resolved.format,
@@ -266,13 +263,13 @@ class Engine:
             connector = connectors()[section.connector]
             assert connector.make_source is not None  # noqa: S101 - the configuration was checked for it
             running.ready = asyncio.Event()
-            services = self._services(resolved.name, running.health, running.stopping, partial(_listening, running))
+            services = self._services("source", resolved.name, running.health, running.stopping, running.listening)
             source = connector.make_source(resolved.name, resolved.settings, services)
             running.task = asyncio.create_task(self._keep(running, source), name=f"source {resolved.name}")
             starting.append(running.ready.wait())
         await asyncio.gather(*starting)
 
-    async def _keep(self, running: _RunningSource, source: Source) -> None:
+    async def _keep(self, running: RunningSource, source: Source) -> None:
         """Run a source, and run it again when it fails: a port in use or a folder without permission may be mended."""
         while True:
             try:
@@ -282,7 +279,7 @@ class Engine:
                     f"{type(problem).__name__}: {problem}" if isinstance(problem, OSError) else type(problem).__name__
                 )
                 running.health.state, running.health.detail = "failed", detail
-                self._trouble(f"source {running.name}", f"stopped: {detail}; trying again")
+                self.notices.trouble(f"source {running.name}", f"stopped: {detail}; trying again")
             else:
                 return
             finally:
@@ -309,8 +306,7 @@ class Engine:
         await self._validation.close()
         await self.insi.close()
         await self.directory.close()
-        for background in list(self._background):
-            background.cancel()
+        self.notices.close()
         await self.writer.stop()
         await asyncio.to_thread(self.pool.close)
         self.store.close()
@@ -337,41 +333,10 @@ class Engine:
 
     def flows(self) -> Sequence[FlowStatus]:
         """Say how every source and destination is doing right now."""
-        flows = [
-            FlowStatus(
-                name=running.name,
-                side="source",
-                connector=running.connector,
-                state=running.health.state,
-                detail=running.health.detail,
-                address=running.address,
-                format=running.format or "",
-                paused=running.paused,
-                figures=dict(running.health.figures),
-            )
-            for running in self._sources.values()
+        return [
+            *source_statuses(self._sources.values()),
+            *destination_statuses(self._loaded.destinations, self._dispatchers, self._healths),
         ]
-        for resolved in self._loaded.destinations:
-            dispatcher = self._dispatchers.get(resolved.name)
-            if dispatcher is None:
-                continue
-            health = self._healths[resolved.name]
-            state = "paused" if dispatcher.paused else "unreachable" if dispatcher.down else "ready"
-            flows.append(
-                FlowStatus(
-                    name=resolved.name,
-                    side="destination",
-                    connector=resolved.section.connector,
-                    state=state,
-                    detail=dispatcher.down_detail or health.detail,
-                    address=_target(resolved.settings),
-                    format=resolved.format,
-                    paused=dispatcher.paused,
-                    in_flight=dispatcher.under_way,
-                    figures={**health.figures, "parked": dispatcher.parked},
-                )
-            )
-        return flows
 
     def certificates(self) -> list[CertificateNote]:
         """Say what is wrong with the certificates that the configuration names; reads their files."""
@@ -404,7 +369,7 @@ class Engine:
                 number = await asyncio.to_thread(self._action_number)
                 await self._look_at_maps()
             except JournalFault as fault:
-                self._trouble("journal", str(fault))
+                self.notices.trouble("journal", str(fault))
                 continue
             if number != self._last_action:
                 self._last_action = number
@@ -420,7 +385,7 @@ class Engine:
         if not self._map_files or not await asyncio.to_thread(self._map_files.look):
             return
         for problem in self._map_files.problems[:MAP_PROBLEMS]:
-            self._report("codes", Finding(severity=Severity.ERROR, code="codes.file", where="", message=problem))
+            self.notices.report("codes", Finding(severity=Severity.ERROR, code="codes.file", where="", message=problem))
 
     def _action_number(self) -> int:
         column = tables.audit.c
@@ -429,15 +394,17 @@ class Engine:
             newest = select(func.max(column.id)).where(column.action.in_(actions))
             return connection.execute(newest).scalar() or 0
 
-    def _services(self, name: str, health: Health, stopping: asyncio.Event, ready: Callable[[str], None]) -> Services:
+    def _services(
+        self, side: str, name: str, health: Health, stopping: asyncio.Event, ready: Callable[[str], None]
+    ) -> Services:
         return Services(
             now=self._now,
-            report=lambda finding: self._report(name, finding),
+            report=lambda finding: self.notices.report(name, finding),
             health=health,
             ready=ready,
             spawn_every=self._every,
             stopping=stopping,
-            memory=JournalMemory(name, self.store, self.writer, self._now),
+            memory=JournalMemory(f"{side} {name}", self.store, self.writer, self._now),
             records=self.records,
             folder=self._loaded.place.data,
         )
@@ -447,7 +414,7 @@ class Engine:
             try:
                 await job()
             except Exception as problem:
-                self._trouble("scheduler", f"a periodic job failed ({type(problem).__name__})")
+                self.notices.trouble("scheduler", f"a periodic job failed ({type(problem).__name__})")
 
         scheduled = self._scheduler.add_job(
             run, IntervalTrigger(seconds=seconds), max_instances=1, coalesce=True, misfire_grace_time=None
@@ -459,38 +426,15 @@ class Engine:
 
         return stop
 
-    def _report(self, component: str, finding: Finding) -> None:
-        notice = Notice(
-            micros(self._now()), component, finding.severity.value, finding.code, finding.where, finding.message
-        )
-        try:
-            future = self.writer.submit(notice)
-        except JournalFault:
-            return  # the journal is closing: nobody would read the notice
-        self._hold(asyncio.ensure_future(_quiet(future)))
-
-    def _trouble(self, component: str, said: str) -> None:
-        """Keep a trouble as a notice; the same one at most once a minute."""
-        now = micros(self._now())
-        if now - self._last_trouble.get(component + said, 0) < 60_000_000:
-            return
-        self._last_trouble[component + said] = now
-        self._report(component, Finding(severity=Severity.ERROR, code="engine.trouble", where=component, message=said))
-
     def _spawn(self, work: Awaitable[None], name: str) -> None:
         async def supervised() -> None:
             try:
                 await work
             except Exception as defect:
-                self._trouble(name, f"stopped by a defect ({type(defect).__name__}): restart the router")
+                self.notices.trouble(name, f"stopped by a defect ({type(defect).__name__}): restart the router")
                 raise
 
         self._tasks.append(asyncio.create_task(supervised(), name=name))
-
-    def _hold(self, task: asyncio.Future[object]) -> None:
-        if isinstance(task, asyncio.Task):
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
 
     @property
     def failed(self) -> BaseException | None:
@@ -499,23 +443,3 @@ class Engine:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 return task.exception()
         return None
-
-
-async def _quiet(future: asyncio.Future[None]) -> object:
-    with contextlib.suppress(JournalFault):
-        await future
-    return None
-
-
-def _listening(running: _RunningSource, address: str) -> None:
-    running.address = address
-    if running.ready is not None:
-        running.ready.set()
-
-
-def _target(settings: object) -> str:
-    for name in ("url", "address", "path", "host"):
-        value = getattr(settings, name, None)
-        if value:
-            return str(value)
-    return ""

@@ -47,4 +47,4 @@ connector_memory = Table(
     Column("at", BigInteger, nullable=False),
     Column("sealed_value", LargeBinary, nullable=False),
 )
-"""What connectors remember across restarts; `token` is the key's, `owner` the source or destination."""
+"""What connectors remember across restarts; `token` is the key's, `owner` names it (`source labo`)."""

@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 from zoneinfo import ZoneInfo
@@ -36,8 +37,15 @@ class Told:
     troubles: tuple[str, ...]
 
 
+Post = Callable[[bytes], Awaitable[str]]
+"""Sends one mail by MSSanté; gives an empty text, or why it was not taken."""
+
+
 class Teller:
-    """Sends alarms the ways that the configuration names. `title` says which router speaks."""
+    """Sends alarms the ways that the configuration names. `title` says which router speaks.
+
+    `post` sends by MSSanté from the address `mssante_from`.
+    """
 
     def __init__(
         self,
@@ -45,11 +53,15 @@ class Teller:
         *,
         zone: ZoneInfo,
         title: str = "Passerelle",
+        post: Post | None = None,
+        mssante_from: str = "",
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._section = section
         self._zone = zone
         self._title = title
+        self._post_mail = post
+        self._mssante_from = mssante_from
         self._transport = transport
 
     @property
@@ -60,6 +72,8 @@ class Teller:
             found.append(("webhook", self._post))
         if self._section.mail_to:
             found.append(("mail", self._mail))
+        if self._section.mssante_to and self._post_mail is not None:
+            found.append(("MSSanté", self._mssante))
         return found
 
     async def tell(self, alarms: Sequence[Alarm], now: datetime) -> Told:
@@ -100,23 +114,33 @@ class Teller:
             if not answer.is_success:
                 raise httpx.HTTPStatusError(f"HTTP {answer.status_code}", request=answer.request, response=answer)
 
-    async def _mail(self, alarms: Sequence[Alarm], now: datetime) -> None:
-        section, lines = self._section, self.lines(alarms, now)
-        texts = Texts.of(section.language)
-        mail = EmailMessage()
-        mail["From"], mail["To"] = section.mail_from, ", ".join(section.mail_to)
-        subject = texts.say("alarm.subject", count=len(lines), first=lines[0])
+    def _written(self, alarms: Sequence[Alarm], now: datetime, sender: str, recipients: Sequence[str]) -> EmailMessage:
+        lines = self.lines(alarms, now)
+        subject = Texts.of(self._section.language).say("alarm.subject", count=len(lines), first=lines[0])
+        mail = EmailMessage(policy=policy.SMTP)
+        mail["From"], mail["To"] = sender, ", ".join(recipients)
         mail["Subject"] = " ".join(f"[{self._title}] {subject.unescape()}".split())[:200]
         mail["Date"] = format_datetime(now)
-        mail["Message-ID"] = make_msgid(domain=section.mail_from.rpartition("@")[2] or "passerelle.invalid")
+        mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2] or "passerelle.invalid")
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content("\n\n".join(lines) + "\n")
+        return mail
+
+    async def _mail(self, alarms: Sequence[Alarm], now: datetime) -> None:
+        section = self._section
         host, _, port = section.mail_server.partition(":")
         await aiosmtplib.send(
-            mail,
+            self._written(alarms, now, section.mail_from, section.mail_to),
             hostname=host,
             port=int(port or 25),
             username=section.mail_user or None,
             password=section.mail_password.get_secret_value() if section.mail_password is not None else None,
             timeout=SECONDS,
         )
+
+    async def _mssante(self, alarms: Sequence[Alarm], now: datetime) -> None:
+        assert self._post_mail is not None  # noqa: S101 - the way is offered only then
+        for recipient in self._section.mssante_to:
+            refused = await self._post_mail(bytes(self._written(alarms, now, self._mssante_from, (recipient,))))
+            if refused:
+                raise OSError(refused)

@@ -123,7 +123,11 @@ def seen(store: Store, sealer: Sealer, prepared: PreparedMessage, sources: dict[
 
 
 def _item(store: Store, sealer: Sealer, item: PreparedItem) -> ItemSeen:
-    sent = {delivery.destination: _sent(store, sealer, delivery) for delivery in item.deliveries}
+    sent: dict[str, Sent] = {}
+    for delivery in item.deliveries:
+        # One destination may have several recipients: each is compared with the one of its rank.
+        rank = sum(name.partition("#")[0] == delivery.destination for name in sent)
+        sent[f"{delivery.destination}#{rank + 1}" if rank else delivery.destination] = _sent(store, sealer, delivery)
     return ItemSeen(item.kind, item.state.value, item.reason or "", item.patient_id, sent)
 
 

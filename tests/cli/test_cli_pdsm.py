@@ -130,7 +130,7 @@ def test_everything_is_looked_at_again(folder: Path, served: Served, capsys: pyt
     store = open_store(load(file).place)
     try:
         with store.writing() as connection:
-            values = {"owner": "share", "token": store.sealer.token("memory", memory_key(1)), "at": 1}
+            values = {"owner": "source share", "token": store.sealer.token("memory", memory_key(1)), "at": 1}
             connection.execute(insert(tables.connector_memory).values(**values, sealed_value=b"x"))
     finally:
         store.close()

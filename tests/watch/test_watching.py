@@ -274,3 +274,28 @@ def test_the_terminal_lists_them(journal: Journal, tmp_path: Path, capsys: pytes
         )
     assert run(["alarms", "--config", str(tmp_path)]) == 1
     assert "spico does not work" in capsys.readouterr().out
+
+
+async def test_alarms_go_by_mssante_to_each_apart(journal: Journal, clock: Clock) -> None:
+    posted: list[bytes] = []
+
+    async def post(mail: bytes) -> str:
+        posted.append(mail)
+        return "" if len(posted) != 1 else "the operator cannot be reached"
+
+    TROUBLES.clear()
+    section = WatchSection(mssante="medecins", mssante_to=("a@x.mssante.fr", "b@x.mssante.fr"))
+    down = FlowStatus("spico", "destination", "fhir", "unreachable")
+    watch = watching(journal, clock, section, down, post=post, mssante_from="bal@ch.mssante.fr")
+    await watch.run()
+    assert TROUBLES == ["alarms cannot be sent by MSSanté (OSError): they are tried again"]
+    clock.forward(1)
+    await watch.run()
+    assert [mail.partition(b"To: ")[2].partition(b"\r")[0] for mail in posted[1:]] == [
+        b"a@x.mssante.fr",
+        b"b@x.mssante.fr",
+    ]
+    assert all(mail.startswith(b"From: bal@ch.mssante.fr\r\n") for mail in posted)
+    clock.forward(1)
+    await watch.run()
+    assert len(posted) == 3

@@ -1,6 +1,6 @@
 """resources of the dossier
 
-Revision: 0012
+Revision: 0017
 Follows: 0016
 """
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 
-revision = '0012'
+revision = '0017'
 down_revision = '0016'
 branch_labels = None
 depends_on = None
