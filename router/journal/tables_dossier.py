@@ -261,5 +261,5 @@ alert_notice = Table(
 )
 """One member to be told of one alert by one channel: queued, leaving, sent, delivered, read, failed or cancelled.
 
-`leaving` is handed over, durably, to what sends it: the Delivery `delivery_id`, or events of subscriptions that name the
-notice. `channel` is the one that it goes by now: where that one cannot reach the member, the next is tried."""
+`leaving` is handed over, durably, to what sends it: the Delivery `delivery_id`, or events of subscriptions that name
+the notice. `channel` is the one that it goes by now: where that one cannot reach the member, the next is tried."""
