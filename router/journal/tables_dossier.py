@@ -173,6 +173,19 @@ dossier_access = Table(
 )
 """Who asked for what in which dossier, what was decided and by which rule: every allow and every deny."""
 
+dossier_reading = Table(
+    "dossier_reading",
+    metadata,
+    Column("thing", BigInteger, primary_key=True, autoincrement=False),
+    Column("member_id", Id, ForeignKey("dossier_member.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("fetched_at", BigInteger, nullable=False),
+    Column("read_at", BigInteger),
+    Index("ix_dossier_reading_member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""Which members have a thing, in whichever version: since when their tool has it, and since when they opened it or said
+that they read it (None: not that we know)."""
+
 habilitation = Table(
     "habilitation",
     metadata,

@@ -23,12 +23,23 @@ def upgrade() -> None:
     op.add_column('alert_notice', sa.Column('delivery_id', number, nullable=True))
     leaving = sa.text("state IN ('leaving', 'sent')")
     op.create_index('ix_alert_notice_leaving', 'alert_notice', ['delivery_id'], sqlite_where=leaving, postgresql_where=leaving)
+    op.create_table('dossier_reading',
+    sa.Column('thing', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('member_id', number, autoincrement=False, nullable=False),
+    sa.Column('fetched_at', sa.BigInteger(), nullable=False),
+    sa.Column('read_at', sa.BigInteger(), nullable=True),
+    sa.ForeignKeyConstraint(['member_id'], ['dossier_member.id'], name=op.f('fk_dossier_reading_member_id_dossier_member'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('thing', 'member_id', name=op.f('pk_dossier_reading')),
+    sqlite_with_rowid=False
+    )
+    op.create_index('ix_dossier_reading_member', 'dossier_reading', ['member_id'])
     op.add_column('subscription_event', sa.Column('notice_id', number, nullable=True))
     told = sa.text('notice_id IS NOT NULL')
     op.create_index('ix_subscription_event_notice', 'subscription_event', ['notice_id'], sqlite_where=told, postgresql_where=told)
 
 
 def downgrade() -> None:
+    op.drop_table('dossier_reading')
     op.drop_index('ix_subscription_event_notice', table_name='subscription_event')
     op.drop_column('subscription_event', 'notice_id')
     op.drop_index('ix_alert_notice_leaving', table_name='alert_notice')
