@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from dossier_scene import DAC, INFORMED, Scene, daughter, doctor, document, home_help
+from dossier_scene import DAC, INFORMED, Scene, daughter, doctor, document, home_help, stay
 
+from router.dossier.queue import settle
 from router.journal import tables
 from router.web.accounts import Role
 
@@ -170,3 +171,11 @@ async def test_roles_hold_by_the_api_too(site: Any, dossier: Scene, role: Role) 
     matrix = await browser.call("PUT", f"{API}/matrix", b'{"matrix": "x"}', {"Content-Type": "application/json"})
     assert matrix.status == 403
     assert (await browser.get(f"{API}/dossiers/1")).status == 200
+
+
+async def test_the_page_says_how_each_notice_ended(site: Any, dossier: Scene) -> None:
+    dossier.receive(stay("a" * 32))
+    dossier.journal.apply(settle(1, "failed", now=dossier.now, detail="no_tool"))
+    page = await (await site.signed_in_as(Role.AUDITOR)).get("/dossiers/1")
+    assert "Test TESTMEDECIN · outil · échec" in page.plain
+    assert "aucun de ses outils n’y est abonné" in page.plain

@@ -18,6 +18,24 @@ WAITS = (1, 5, 30, 120)
 
 GIVE_UP = 24 * 3600 * SECOND
 
+WHY = {
+    "no_tool": "no tool of theirs subscribes to it",
+    "no_mssante": "no destination of MSSanté is configured for notices",
+    "no_mailbox": "their MSSanté address is not known",
+    "no_delivery": "it is about nothing that a mail could be a delivery of",
+    "opposed_mail": "the person opposes that professionals are mailed about them",
+    "no_mail_server": "no server for ordinary mail is configured for notices",
+    "no_gateway": "no SMS gateway is configured for notices",
+    "no_address": "their address for this channel is not known",
+    "by_tool": "by a subscription of their tool",
+}
+"""What the detail of a notice says by a code; anything else is what a partner answered."""
+
+
+def why(detail: str) -> str:
+    """Give the sentence of a detail."""
+    return WHY.get(detail, detail)
+
 
 def channels_of(member: Member) -> tuple[Channel, ...]:
     """Give a member's channels in their order, each once."""

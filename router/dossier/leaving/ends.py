@@ -28,7 +28,7 @@ def events_ended(unit: Unit, notice_id: int, now: int) -> None:
     rows = unit.connection.execute(select(column.state, column.detail).where(column.notice_id == notice_id)).all()
     states = {row.state for row in rows}
     if "delivered" in states:
-        settle_within(unit, notice_id, "delivered", now=now, detail="by subscription")
+        settle_within(unit, notice_id, "delivered", now=now, detail="by_tool")
     elif "pending" not in states and states:
         dead = next((row.detail for row in rows if row.state == "dead"), "")
         detail = dead or next(row.detail for row in rows)

@@ -40,9 +40,6 @@ from schemas.identity import PatientIdentity
 from schemas.item import ITEM, DocumentItem, Item, LabReportItem, NoteItem, Provenance
 from schemas.note import LiaisonNote
 
-NOT_CONFIGURED = "no destination of MSSanté is configured for notices"
-NO_MAILBOX = "their MSSanté address is not known"
-OF_NOTHING = "it is about nothing that a mail could be a delivery of"
 AT_ONCE = 20
 
 
@@ -84,7 +81,7 @@ class ByMail:
                 there = select(tables.item.c.id).where(tables.item.c.id == one.item_id)
                 gone = one.item_id is not None and unit.connection.execute(there).first() is None
                 context = contexts[one.dossier_id]
-                why = OF_NOTHING if gone else refusal(one, context)
+                why = "no_delivery" if gone else refusal(one, context)
                 if why:
                     pass_on(unit, one, why, now=now)
                 else:
@@ -163,7 +160,7 @@ def without_mail(now: int) -> Change[int]:
     def change(unit: Unit) -> int:
         due, _ = due_within(unit, (Channel.MSSANTE,), now=now)
         for one in due:
-            pass_on(unit, one, NOT_CONFIGURED, now=now)
+            pass_on(unit, one, "no_mssante", now=now)
         return len(due)
 
     return Change(change, note="notices without MSSanté")
@@ -172,10 +169,10 @@ def without_mail(now: int) -> Change[int]:
 def refusal(one: Due, context: Context) -> str:
     """Say why a notice cannot be mailed; empty when it can."""
     if one.item_id is None:
-        return OF_NOTHING
+        return "no_delivery"
     if context.agreed(ConsentKind.OPPOSITION_PROFESSIONAL_MAIL):
-        return ConsentKind.OPPOSITION_PROFESSIONAL_MAIL.value
-    return "" if one.member.mailbox else NO_MAILBOX
+        return "opposed_mail"
+    return "" if one.member.mailbox else "no_mailbox"
 
 
 def _may_have(one: Due, context: Context, sealer: Sealer) -> bool:

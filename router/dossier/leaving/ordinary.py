@@ -98,10 +98,10 @@ class Ordinary:
 
     def _refusal(self, one: Due) -> str:
         if one.channel is Channel.EMAIL and not self._section.mail_server:
-            return "no server for ordinary mail is configured for notices"
+            return "no_mail_server"
         if one.channel is Channel.SMS and self._section.sms_webhook is None:
-            return "no SMS gateway is configured for notices"
-        return "" if address_of(one.member, one.channel) else "their address for this channel is not known"
+            return "no_gateway"
+        return "" if address_of(one.member, one.channel) else "no_address"
 
     async def _one(self, due: Due, now: datetime) -> Outcome:
         try:

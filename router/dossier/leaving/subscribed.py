@@ -34,7 +34,6 @@ LOOKS = 30
 """Looks, a second apart, at whether a tool's other subscriptions are told of the same thing, before it is passed on."""
 
 AGAIN = 1_000_000
-NO_TOOL = "no tool of theirs subscribes to it"
 
 
 @dataclass(slots=True)
@@ -80,7 +79,7 @@ class ToTools:
                 settle_within(unit, one.id, "queued", now=now, again_at=now + AGAIN)
                 handed.waiting += 1
             else:
-                pass_on(unit, one, NO_TOOL, now=now)
+                pass_on(unit, one, "no_tool", now=now)
                 handed.passed += 1
         return handed
 

@@ -13,6 +13,8 @@ from router.dossier.circle import end_member
 from router.dossier.consents import record_consent, withdraw_consent
 from router.dossier.dossiers import HistoryLine, change_state, history, open_dossiers
 from router.dossier.keeping import By, Done, DossierLine, Refusal
+from router.dossier.leaving.channels import WHY
+from router.dossier.may import Rule
 from router.dossier.overview import MemberAccess, Overview, overview
 from router.dossier.restrictions import lift_restriction
 from router.engine.clock import moment
@@ -85,6 +87,8 @@ async def dossier(patient_id: int, request: Request, desk: Office, visit: Signed
             "rows": [(one, _why_not(one)) for one in shown.members],
             "names": {one.line.seat.id: one.line.seat.member.label for one in shown.members},
             "categories": [one.value for one in DataCategory],
+            "rules": {one.value for one in Rule},
+            "whys": WHY,
             "kinds": [one.value for one in ConsentKind],
             "channels": [one.value for one in ConsentChannel],
             "states": _states(shown.line.state),
