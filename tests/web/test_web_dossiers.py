@@ -179,3 +179,14 @@ async def test_the_page_says_how_each_notice_ended(site: Any, dossier: Scene) ->
     page = await (await site.signed_in_as(Role.AUDITOR)).get("/dossiers/1")
     assert "Test TESTMEDECIN · outil · échec" in page.plain
     assert "aucun de ses outils n’y est abonné" in page.plain
+
+
+async def test_the_agenda_is_a_calendar_for_who_has_a_session(site: Any, dossier: Scene) -> None:
+    browser = await site.signed_in_as(Role.AUDITOR)
+    assert 'href="/dossiers/1/agenda.ics"' in (await browser.get("/dossiers/1")).text
+    found = await browser.get("/dossiers/1/agenda.ics")
+    assert found.headers["content-type"].startswith("text/calendar")
+    assert found.text.startswith("BEGIN:VCALENDAR\r\n")
+    assert site.audited("read dossier agenda") == [("quelqu.un", "patient 1", "")]
+    assert (await browser.get("/dossiers/99/agenda.ics")).status == 404
+    assert (await site.browser().get("/dossiers/1/agenda.ics")).status in {303, 401}

@@ -122,6 +122,7 @@ def _resource(kind: str) -> Resource:
         base = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
         found["operation"] = [{"name": name, "definition": base + name} for name in ("status", "events")]
     operations = [*(["mark-read", "read-by"] if kind in THINGS else []), *(["mark-read"] if kind == ALERTS else [])]
+    operations += ["agenda"] if kind == "Patient" else []
     if operations:
         own_base = "https://passerelle.example/fhir/OperationDefinition/"
         found["operation"] = [{"name": name, "definition": own_base + name} for name in operations]
