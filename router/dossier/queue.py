@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, select, update
+from sqlalchemy import Select, and_, exists, func, select, update
 
 from router.dossier.context import Context, Reader, Thing
 from router.dossier.keeping import MEMBER_PLACE, dossier_line
@@ -202,6 +202,8 @@ def settle_within(
         values["read_at"] = now
     if delivery_id is not None:
         values["delivery_id"] = delivery_id
+    if state in {"sent", "delivered", "read"}:
+        values["left_at"] = func.coalesce(column.left_at, now)
     ended = FINAL - ({"delivered"} if state == "read" else set())
     statement = update(tables.alert_notice).where(and_(column.id == notice_id, column.state.not_in(sorted(ended))))
     return unit.connection.execute(statement.values(values)).rowcount > 0

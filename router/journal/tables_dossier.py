@@ -256,6 +256,7 @@ alert_notice = Table(
     Column("read_at", BigInteger),
     Column("detail", String(200), nullable=False, server_default=""),
     Column("delivery_id", Id),
+    Column("left_at", BigInteger),
     Index("ix_alert_notice_alert", "alert_id"),
     Index(
         "ix_alert_notice_open",
@@ -275,4 +276,5 @@ alert_notice = Table(
 """One member to be told of one alert by one channel: queued, leaving, sent, delivered, read, failed or cancelled.
 
 `leaving` is handed over, durably, to what sends it: the Delivery `delivery_id`, or events of subscriptions that name
-the notice. `channel` is the one that it goes by now: where that one cannot reach the member, the next is tried."""
+the notice; `left_at` is when it was taken. `channel` is the one that it goes by now: where that one cannot reach the
+member, the next is tried."""

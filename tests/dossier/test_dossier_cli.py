@@ -112,3 +112,21 @@ def test_how_notices_ended_is_told_with_the_reason(told, dossier: Scene) -> None
         assert expected in said
     assert "ADM" not in told("notices", "1", "--state", "read")[1]
     assert told("notices", "99")[0] == 2
+
+
+def test_indicators_are_printed_and_written(told, dossier: Scene, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    dossier.receive(document("a" * 32))
+    status, said = told("indicators", "--month", "2027-01")
+    assert status == 0
+    assert "DAC FICTIF" in said
+    assert "< 5" in said
+    files = ("--csv", str(tmp_path / "i.csv"), "--pdf", str(tmp_path / "i.pdf"))
+    assert told("indicators", "--month", "2027-01", *files) == (0, "")
+    assert (tmp_path / "i.pdf").read_bytes().startswith(b"%PDF-")
+    assert told("indicators", "--month", "janvier")[0] == 2
+
+
+def test_a_structure_without_a_dossier_extracts_nothing(told, dossier: Scene, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, said = told("extract", "--structure", "670000002", "--out", str(tmp_path / "out"))
+    assert (status, "may read nothing" in said) == (2, True)
+    assert told("extract", "--structure", "../x", "--out", str(tmp_path / "out2"))[0] == 2

@@ -9,6 +9,7 @@ import pytest
 from dossier_scene import DAC, INFORMED, Scene, daughter, doctor, document, home_help, stay
 
 from router.dossier.queue import settle
+from router.engine.clock import moment
 from router.journal import tables
 from router.web.accounts import Role
 
@@ -190,3 +191,17 @@ async def test_the_agenda_is_a_calendar_for_who_has_a_session(site: Any, dossier
     assert site.audited("read dossier agenda") == [("quelqu.un", "patient 1", "")]
     assert (await browser.get("/dossiers/99/agenda.ics")).status == 404
     assert (await site.browser().get("/dossiers/1/agenda.ics")).status in {303, 401}
+
+
+async def test_indicators_by_page_and_as_files(site: Any, dossier: Scene) -> None:
+    dossier.receive(stay("a" * 32))
+    month = f"{moment(dossier.now):%Y-%m}"
+    browser = await site.signed_in_as(Role.AUDITOR)
+    page = await browser.get(f"/indicators?month={month}")
+    assert "Alertes : Admission" in page.plain
+    assert "< 5" in page.plain
+    assert (await browser.get(f"/indicators/{month}.csv")).text.startswith("\ufeffmonth;structure")
+    assert (await browser.get(f"/indicators/{month}.pdf")).body.startswith(b"%PDF-")
+    assert "Un mois s’écrit" in (await browser.get("/indicators?month=x%3Cb%3E")).plain
+    assert (await browser.get("/indicators/x.csv")).status == 404
+    assert (await browser.get("/indicators")).status == 200

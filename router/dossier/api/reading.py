@@ -49,7 +49,7 @@ async def read(service: Service, call: Call, kind: str, logical_id: str, version
             found = next((one for one in those if str(one.version) == version), None)
         content = b""
         if found is not None and kind == "Binary" and found.state == LIVE:
-            content = _content(view, found)
+            content = content_of(view, found)
         return found, decided, content, fetched
 
     found, decided, content, fetched = await service.journal.look(find)
@@ -70,7 +70,8 @@ def _number(version: str) -> int:
     return int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
 
 
-def _content(view: View, found: Found) -> bytes:
+def content_of(view: View, found: Found) -> bytes:
+    """Give the bytes of a Binary that may be seen."""
     if found.blobs:
         return view.blobs.get(found.blobs)
     try:

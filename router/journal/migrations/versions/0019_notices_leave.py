@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.create_index('ix_alert_resource', 'alert', ['resource_id'], sqlite_where=there, postgresql_where=there)
     op.create_index('ix_alert_at', 'alert', ['at'])
     op.add_column('alert_notice', sa.Column('delivery_id', number, nullable=True))
+    op.add_column('alert_notice', sa.Column('left_at', sa.BigInteger(), nullable=True))
     leaving = sa.text("state IN ('leaving', 'sent')")
     op.create_index('ix_alert_notice_leaving', 'alert_notice', ['delivery_id'], sqlite_where=leaving, postgresql_where=leaving)
     op.create_table('dossier_reading',
@@ -43,6 +44,7 @@ def downgrade() -> None:
     op.drop_index('ix_subscription_event_notice', table_name='subscription_event')
     op.drop_column('subscription_event', 'notice_id')
     op.drop_index('ix_alert_notice_leaving', table_name='alert_notice')
+    op.drop_column('alert_notice', 'left_at')
     op.drop_column('alert_notice', 'delivery_id')
     op.drop_index('ix_alert_at', table_name='alert')
     op.drop_index('ix_alert_resource', table_name='alert')
