@@ -74,7 +74,7 @@ class MailLine:
     """One mail. `message_id` is the message that it is or that it says; `delivery_id` is None for one that came.
 
     `late` is one that was taken and about which nobody has said anything for longer than wished. Times are
-    microseconds; `ended_at` is when its sending ended.
+    microseconds: `taken_at` is when the operator took it, `ended_at` when the last was heard of it.
     """
 
     id: int
@@ -87,6 +87,7 @@ class MailLine:
     way: Way
     late: bool = False
     ended_at: int | None = None
+    taken_at: int | None = None
     detail: str = ""
     receipts: tuple[ReceiptLine, ...] = ()
     items: tuple[ItemLine, ...] = ()
@@ -312,7 +313,9 @@ def _conversations(
 
 
 def _lines(view: View, rows: Sequence[Row[Any]], late_at: int | None) -> Iterator[MailLine]:
-    said = receipts_of(view, [row.delivery_id for row in rows if row.delivery_id is not None])
+    said_of = [row.delivery_id for row in rows if row.delivery_id is not None]
+    said = receipts_of(view, said_of)
+    taken = _taken(view, said_of)
     item = tables.item.c
     came = [row.message_id for row in rows if row.message_id is not None]
     by_message: dict[int, list[ItemLine]] = {}
@@ -341,10 +344,21 @@ def _lines(view: View, rows: Sequence[Row[Any]], late_at: int | None) -> Iterato
             way_of(DeliveryState(row.state), receipts),
             silent and late_at is not None and row.ended_at is not None and row.ended_at < late_at,
             row.ended_at,
+            taken.get(row.delivery_id),
             row.detail or "",
             receipts,
             (carried,) if carried is not None else (),
         )
+
+
+def _taken(view: View, deliveries: Sequence[int]) -> dict[int, int]:
+    """Say when the operator took these mails, by Delivery."""
+    column = tables.attempt.c
+    took = (DeliveryState.DELIVERED.value, DeliveryState.ACKNOWLEDGED.value)
+    statement = select(column.delivery_id, func.max(column.ended_at).label("at")).where(
+        column.delivery_id.in_(deliveries), column.outcome.in_(took)
+    )
+    return {row.delivery_id: row.at for row in view.connection.execute(statement.group_by(column.delivery_id))}
 
 
 def way_of(state: DeliveryState, receipts: Sequence[ReceiptLine]) -> Way:
