@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Row, Select, exists, func, literal_column, or_, select
 
 from router.journal import tables
 from router.journal.correspondence import HEAD_PLACE
 from router.journal.queries import BUDGET, FIRST_SLICE, LAST_SLICE, PAGE, Clock
+from router.journal.queries_deliveries import FAILED
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_receipts import ReceiptLine, receipts_of
 from router.journal.receipts import reference_token
@@ -56,6 +57,9 @@ class MailWish(StrEnum):
     HELD = "held"
     RECEIVED = "received"
     SENT = "sent"
+
+
+_FAILED = {MailWish.REFUSED: DeliveryState.DEAD, MailWish.HELD: DeliveryState.HELD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,8 @@ def find_conversations(
     threads, capped = _sought(view, filters.search) if filters.search else (None, False)
     found: list[Row[Any]] = []
     bottom = 0
-    for low, top in _slices(view, before, clock, budget):
+    failed = _FAILED.get(filters.wish) if filters.wish is not None else None
+    for low, top in _slices(view, before, clock, budget, whole=failed is not None):
         mail, delivery = tables.mail.alias("m"), tables.delivery.alias("d")
         newer, newer_delivery = tables.mail.alias("n"), tables.delivery.alias("e")
         again = select(newer.c.id).select_from(_joined(newer, newer_delivery))
@@ -163,6 +168,7 @@ def find_conversations(
             select(mail.c.id, mail.c.thread)
             .select_from(_joined(mail, delivery))
             .where(mail.c.id >= low, mail.c.id < top, *_wishes(filters, mail, delivery, threads))
+            .where(*([mail.c.delivery_id.in_(_newest_failed(failed))] if failed is not None else []))
             .where(~exists(again.where(*_wishes(filters, newer, newer_delivery, None))))
             .order_by(mail.c.id.desc())
             .limit(limit + 1 - len(found))
@@ -220,9 +226,20 @@ def mail_troubles(view: View, *, late_at: int | None, since: int) -> MailTrouble
 # --- walking
 
 
-def _slices(view: View, before: int | None, clock: Clock, budget: float) -> Iterator[tuple[int, int]]:
+def _newest_failed(state: DeliveryState) -> Select[Any]:
+    """Give the newest Deliveries of a state that has an index: few, where mails are many."""
+    column = tables.delivery.c
+    there = exists().where(tables.mail.c.delivery_id == column.id)
+    wanted = select(column.id).where(FAILED, column.state == literal_column(f"'{state.value}'"), there)
+    return wanted.order_by(column.id.desc()).limit(WATCHED)
+
+
+def _slices(view: View, before: int | None, clock: Clock, budget: float, *, whole: bool) -> Iterator[tuple[int, int]]:
     top = before if before is not None else (view.connection.execute(select(func.max(tables.mail.c.id))).scalar() or 0)
     top += 0 if before is not None else 1
+    if whole:
+        yield 0, top
+        return
     deadline, size = clock() + budget, FIRST_SLICE
     while top > 0:
         low = max(0, top - size)

@@ -14,6 +14,7 @@ from router.watch.sentences import sentence
 from router.watch.signs import SignKind
 from router.web.boards import HOUR, Board, FlowLine
 from router.web.formatting import Formats
+from router.web.peer_words import in_words
 from router.web.states import DOWN
 
 MOST_CAUSES = 4
@@ -277,4 +278,4 @@ def _detail(line: FlowLine, formats: Formats) -> Markup:
 
 
 def _quoted(detail: str, formats: Formats) -> Markup:
-    return formats.texts.say("trouble.detail", detail=detail) if detail else Markup("")
+    return formats.texts.say("trouble.detail", detail=in_words(detail, formats.texts)) if detail else Markup("")

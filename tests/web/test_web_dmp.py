@@ -119,7 +119,7 @@ async def test_certificates_and_retrievals_stand_beside(dmp: Any) -> None:
     assert re.search(r'class="when amber">.*?12', answered.text, re.DOTALL)
     pulls = re.search(r"Récupération des documents d’autrui.*?Certificats", text)
     assert pulls is not None
-    assert "attend son tour" in pulls[0]
+    assert "en attente" in pulls[0]
     assert " 2 " in pulls[0], "two patients have a place that is remembered"
 
 
