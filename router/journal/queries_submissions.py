@@ -311,7 +311,8 @@ class _Chains:
         # Two statements, and neither order nor format for the planner to hold on to: these are few rows by their index.
         ids = self.view.connection.execute(wanted.limit(MOST_VERSIONS)).scalars().all()
         mine = func.coalesce(tables.delivery.c.format, "").in_(FORMATS)
-        found_rows = self.view.connection.execute(select(tables.delivery).where(column.in_(ids), mine)).all()
+        statement = select(tables.delivery).where(column.in_(ids), mine).limit(2 * MOST_VERSIONS)
+        found_rows = self.view.connection.execute(statement).all()
         known = {number for _, number in self.known}
         rows = [row for row in found_rows if row.id not in known][:MOST_VERSIONS]
         said = _said(self.view, {row.item_id for row in rows})
