@@ -23,8 +23,8 @@ from connectors.annuaire.directory import bare_rpps
 from connectors.annuaire.entries import Entry
 from connectors.annuaire.reading import FINESS_SYSTEM, RPPS_SYSTEM, Page, read_page
 from connectors.annuaire.settings import AnnuaireSettings
-from connectors.pace import Breaker, Clock, Sleep, Throttle
 from connectors.outbound_http import retry_after
+from connectors.pace import Breaker, Clock, Sleep, Throttle
 from connectors.tls import ClientTls
 from mappings.contracts import FormatError
 
