@@ -146,6 +146,11 @@ def correspond(journal: Journal, now: int) -> dict[str, int]:
         made[name] = send(journal, at, item, written="mail", said=said)
         return made[name]
 
+    silent = leave("muet", now - 30 * HOUR, key="4")
+    sent(journal, silent, now - 30 * HOUR, DeliveryState.DELIVERED, {ReferenceKind.MESSAGE_ID: "<muet@ch.test>"})
+    bounced = leave("rebond", now - 4 * HOUR, to=INS_BOX, key="3")
+    sent(journal, bounced, now - 4 * HOUR, DeliveryState.DELIVERED, {ReferenceKind.MESSAGE_ID: "<rebond@ch.test>"})
+    answer(journal, "<rebond@ch.test>", now - 3 * HOUR, "delivered", positive=False, detail="failed 5.1.1")
     read = leave("lu", now - 3 * HOUR, thread="versions@ch.test")
     sent(journal, read, now - 3 * HOUR + MINUTE, DeliveryState.DELIVERED, {ReferenceKind.MESSAGE_ID: "<lu@ch.test>"})
     answer(journal, "<lu@ch.test>", now - 2 * HOUR, "delivered", detail="delivered 2.0.0")
@@ -156,11 +161,6 @@ def correspond(journal: Journal, now: int) -> dict[str, int]:
         Correspondence("reponse@cabinet.test", "lu@ch.test", "lu@ch.test", DOCTOR, HOSTILE, (), f"Re: {SUBJECT}"),
         [journal.item(note("2", SUBJECT), line=SUBJECT, to=())],
     )
-    bounced = leave("rebond", now - 4 * HOUR, to=INS_BOX, key="3")
-    sent(journal, bounced, now - 4 * HOUR, DeliveryState.DELIVERED, {ReferenceKind.MESSAGE_ID: "<rebond@ch.test>"})
-    answer(journal, "<rebond@ch.test>", now - 3 * HOUR, "delivered", positive=False, detail="failed 5.1.1")
-    silent = leave("muet", now - 30 * HOUR, key="4")
-    sent(journal, silent, now - 30 * HOUR, DeliveryState.DELIVERED, {ReferenceKind.MESSAGE_ID: "<muet@ch.test>"})
     leave("attente", now - 10 * MINUTE, key="5", title=HOSTILE)
     receive(
         journal,

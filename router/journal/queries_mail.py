@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Row, Select, exists, func, literal_column, or_, select
 
 from router.journal import tables
 from router.journal.correspondence import HEAD_PLACE
 from router.journal.queries import BUDGET, FIRST_SLICE, LAST_SLICE, PAGE, Clock
+from router.journal.queries_deliveries import FAILED
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_receipts import ReceiptLine, receipts_of
 from router.journal.receipts import reference_token
@@ -58,6 +59,9 @@ class MailWish(StrEnum):
     SENT = "sent"
 
 
+_FAILED = {MailWish.REFUSED: DeliveryState.DEAD, MailWish.HELD: DeliveryState.HELD}
+
+
 @dataclass(frozen=True, slots=True)
 class MailHead:
     """Who writes to whom about what, as the mail says it: it may name a patient, and pages mask it."""
@@ -74,7 +78,7 @@ class MailLine:
     """One mail. `message_id` is the message that it is or that it says; `delivery_id` is None for one that came.
 
     `late` is one that was taken and about which nobody has said anything for longer than wished. Times are
-    microseconds; `ended_at` is when its sending ended.
+    microseconds: `taken_at` is when the operator took it, `ended_at` when the last was heard of it.
     """
 
     id: int
@@ -87,6 +91,7 @@ class MailLine:
     way: Way
     late: bool = False
     ended_at: int | None = None
+    taken_at: int | None = None
     detail: str = ""
     receipts: tuple[ReceiptLine, ...] = ()
     items: tuple[ItemLine, ...] = ()
@@ -153,7 +158,8 @@ def find_conversations(
     threads, capped = _sought(view, filters.search) if filters.search else (None, False)
     found: list[Row[Any]] = []
     bottom = 0
-    for low, top in _slices(view, before, clock, budget):
+    failed = _FAILED.get(filters.wish) if filters.wish is not None else None
+    for low, top in _slices(view, before, clock, budget, whole=failed is not None):
         mail, delivery = tables.mail.alias("m"), tables.delivery.alias("d")
         newer, newer_delivery = tables.mail.alias("n"), tables.delivery.alias("e")
         again = select(newer.c.id).select_from(_joined(newer, newer_delivery))
@@ -162,6 +168,7 @@ def find_conversations(
             select(mail.c.id, mail.c.thread)
             .select_from(_joined(mail, delivery))
             .where(mail.c.id >= low, mail.c.id < top, *_wishes(filters, mail, delivery, threads))
+            .where(*([mail.c.delivery_id.in_(_newest_failed(failed))] if failed is not None else []))
             .where(~exists(again.where(*_wishes(filters, newer, newer_delivery, None))))
             .order_by(mail.c.id.desc())
             .limit(limit + 1 - len(found))
@@ -219,9 +226,20 @@ def mail_troubles(view: View, *, late_at: int | None, since: int) -> MailTrouble
 # --- walking
 
 
-def _slices(view: View, before: int | None, clock: Clock, budget: float) -> Iterator[tuple[int, int]]:
+def _newest_failed(state: DeliveryState) -> Select[Any]:
+    """Give the newest Deliveries of a state that has an index: few, where mails are many."""
+    column = tables.delivery.c
+    there = exists().where(tables.mail.c.delivery_id == column.id)
+    wanted = select(column.id).where(FAILED, column.state == literal_column(f"'{state.value}'"), there)
+    return wanted.order_by(column.id.desc()).limit(WATCHED)
+
+
+def _slices(view: View, before: int | None, clock: Clock, budget: float, *, whole: bool) -> Iterator[tuple[int, int]]:
     top = before if before is not None else (view.connection.execute(select(func.max(tables.mail.c.id))).scalar() or 0)
     top += 0 if before is not None else 1
+    if whole:
+        yield 0, top
+        return
     deadline, size = clock() + budget, FIRST_SLICE
     while top > 0:
         low = max(0, top - size)
@@ -312,7 +330,9 @@ def _conversations(
 
 
 def _lines(view: View, rows: Sequence[Row[Any]], late_at: int | None) -> Iterator[MailLine]:
-    said = receipts_of(view, [row.delivery_id for row in rows if row.delivery_id is not None])
+    said_of = [row.delivery_id for row in rows if row.delivery_id is not None]
+    said = receipts_of(view, said_of)
+    taken = _taken(view, said_of)
     item = tables.item.c
     came = [row.message_id for row in rows if row.message_id is not None]
     by_message: dict[int, list[ItemLine]] = {}
@@ -341,10 +361,21 @@ def _lines(view: View, rows: Sequence[Row[Any]], late_at: int | None) -> Iterato
             way_of(DeliveryState(row.state), receipts),
             silent and late_at is not None and row.ended_at is not None and row.ended_at < late_at,
             row.ended_at,
+            taken.get(row.delivery_id),
             row.detail or "",
             receipts,
             (carried,) if carried is not None else (),
         )
+
+
+def _taken(view: View, deliveries: Sequence[int]) -> dict[int, int]:
+    """Say when the operator took these mails, by Delivery."""
+    column = tables.attempt.c
+    took = (DeliveryState.DELIVERED.value, DeliveryState.ACKNOWLEDGED.value)
+    statement = select(column.delivery_id, func.max(column.ended_at).label("at")).where(
+        column.delivery_id.in_(deliveries), column.outcome.in_(took)
+    )
+    return {row.delivery_id: row.at for row in view.connection.execute(statement.group_by(column.delivery_id))}
 
 
 def way_of(state: DeliveryState, receipts: Sequence[ReceiptLine]) -> Way:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import func, literal_column, select, text
+from sqlalchemy import ColumnElement, Select, func, literal_column, select, text
 
 from connectors.contracts import ReferenceKind
 from router.journal import tables
 from router.journal.operations import BODY_PLACE
 from router.journal.queries import BUDGET, FIRST_SLICE, LAST_SLICE, PAGE, Clock
-from router.journal.queries_deliveries import FAILED, FAILED_STATES
+from router.journal.queries_deliveries import FAILED, FAILED_STATES, OPEN
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_message import DeliveryLine, delivery_findings, delivery_lines
 from router.journal.queries_receipts import names_of, receipts_of
@@ -28,6 +28,11 @@ from schemas.finding import Finding
 FORMATS = ("xds", "pdsm")
 # SQLite takes a partial index only when its very condition is in the statement.
 SUBMITTED = text("delivery.format IN ('xds', 'pdsm')")
+
+INDEXED_STATES = frozenset({*FAILED_STATES, DeliveryState.PENDING})
+
+MOST_OPEN = 20_000
+"""Submissions that wait to be sent, the newest ones, among which those wanted are looked for."""
 
 ROUNDS = 4
 """Steps from version to version that are looked at, either way."""
@@ -114,18 +119,10 @@ def find_submissions(
     for low, top in _slices(view, filters, before, clock, budget):
         column = tables.delivery.c
         wanted = limit + 1 - len(found)
+        ranges = (column.id >= low, column.id < top)
         by_format = [
-            delivery_lines(
-                view,
-                SUBMITTED,
-                column.format == literal_column(f"'{name}'"),
-                column.id >= low,
-                column.id < top,
-                *_wishes(filters),
-                limit=wanted,
-                newest_first=True,
-            )
-            for name in FORMATS
+            delivery_lines(view, *narrow, *ranges, *_wishes(filters), limit=wanted, newest_first=True)
+            for narrow in _narrowed(filters)
         ]
         found += list(heapq.merge(*by_format, key=lambda line: -line.id))[:wanted]
         bottom = low
@@ -154,21 +151,40 @@ def cursors(view: View, source: str) -> tuple[int, int | None, int | None]:
 def _slices(
     view: View, filters: SubmissionFilters, before: int | None, clock: Clock, budget: float
 ) -> Iterator[tuple[int, int]]:
-    """Walk whole where an index leads, by slices within the time where a wish has none."""
+    """Walk whole where an index leads to the newest, by slices within the time where a wish has none."""
     column = tables.delivery.c
     top = before
     if top is None:
         top = (view.connection.execute(select(func.max(column.id))).scalar() or 0) + 1
-    if filters == SubmissionFilters() or filters.state in FAILED_STATES:
+    if filters == SubmissionFilters():
         yield 0, top
         return
-    deadline, size = clock() + budget, FIRST_SLICE
+    # What is open or failed is reached through the index of its state: its slices may be long.
+    least, most = (LAST_SLICE, top) if filters.state in INDEXED_STATES else (FIRST_SLICE, LAST_SLICE)
+    deadline, size = clock() + budget, least
     while top > 0:
         low = max(0, top - size)
         yield low, top
         if clock() >= deadline:
             return
-        top, size = low, min(size * 4, LAST_SLICE)
+        top, size = low, min(size * 4, most)
+
+
+def _narrowed(filters: SubmissionFilters) -> list[tuple[Any, ...]]:
+    """Give the conditions by which submissions are reached, one for each walk whose results are merged.
+
+    Where the state has an index, the format is hidden from the planner, which would take its index in the place of
+    that one.
+    """
+    column = tables.delivery.c
+    if filters.state in INDEXED_STATES:
+        mine = func.coalesce(column.format, "").in_(FORMATS)
+        if filters.state is not DeliveryState.PENDING:
+            return [(mine,)]
+        # Nor is the order by number left to it: it would walk the whole table by its key.
+        opened = select(column.id).where(OPEN, mine).order_by((column.id + 0).desc()).limit(MOST_OPEN)
+        return [(column.id.in_(opened),)]
+    return [(SUBMITTED, column.format == literal_column(f"'{name}'")) for name in FORMATS]
 
 
 def _wishes(filters: SubmissionFilters) -> list[Any]:
@@ -283,19 +299,22 @@ class _Chains:
         name = tables.delivery_reference.c
         tokens = {reference_token(self.view.sealer, one.replaces) for one in versions if one.replaces}
         named = select(name.delivery_id).where(name.token.in_(tokens), name.kind == ReferenceKind.UNIQUE_ID.value)
-        return self._versions(tables.delivery.c.id.in_(named)) if tokens else []
+        return self._versions(tables.delivery.c.id, named) if tokens else []
 
     def _later(self, versions: Sequence[Version]) -> list[Version]:
         token = tables.item_token.c
         tokens = {self.view.sealer.token("value", loose(one.unique_id)) for one in versions}
-        items = select(token.item_id).where(token.token.in_(tokens)).order_by(token.item_id.desc()).limit(MOST_VERSIONS)
-        return self._versions(tables.delivery.c.item_id.in_(items))
+        items = select(token.item_id).where(token.token.in_(tokens)).order_by(token.item_id.desc())
+        return self._versions(tables.delivery.c.item_id, items)
 
-    def _versions(self, condition: Any) -> list[Version]:
-        column = tables.delivery.c
-        unknown = column.id.not_in([number for _, number in self.known])
-        statement = select(tables.delivery).where(SUBMITTED, condition, unknown).order_by(column.id.desc())
-        rows = self.view.connection.execute(statement.limit(MOST_VERSIONS)).all()
+    def _versions(self, column: ColumnElement[int], wanted: Select[Any]) -> list[Version]:
+        # Two statements, and neither order nor format for the planner to hold on to: these are few rows by their index.
+        ids = self.view.connection.execute(wanted.limit(MOST_VERSIONS)).scalars().all()
+        mine = func.coalesce(tables.delivery.c.format, "").in_(FORMATS)
+        statement = select(tables.delivery).where(column.in_(ids), mine).limit(2 * MOST_VERSIONS)
+        found_rows = self.view.connection.execute(statement).all()
+        known = {number for _, number in self.known}
+        rows = [row for row in found_rows if row.id not in known][:MOST_VERSIONS]
         said = _said(self.view, {row.item_id for row in rows})
         names = names_of(self.view, [row.id for row in rows])
         found = []

@@ -15,6 +15,7 @@ from connectors.annuaire.settings import AnnuaireSettings
 from connectors.sandbox.extracts import mailbox_lines
 from router.directory.service import DirectoryService
 from router.web.accounts import Role
+from router.web.rendering import Pages
 
 
 @pytest.fixture
@@ -24,6 +25,7 @@ def annuaire(site: Any, tmp_path: Path) -> Any:
     settings = AnnuaireSettings(files=(str(path),))
     service = DirectoryService(settings, tmp_path / "data", now=lambda: datetime.now(UTC), apart=False)
     site.desk.context = replace(site.desk.context, directory=service)
+    site.desk.pages = Pages(site.desk.context)
     return site
 
 
