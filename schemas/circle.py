@@ -183,7 +183,10 @@ def _key(identifier: Identifier) -> str:
     if not value:
         return ""
     if system == IDNPS_SYSTEM or kind == "IDNPS":
-        return f"rpps|{value[1:]}" if value[0] == "8" and len(value) > 9 else f"idnps|{value}"
+        if value[0] == "8" and len(value) == 12:
+            return f"rpps|{value[1:]}"
+        # HL7v2 also writes the eleven digits under this authority, and says by the type that they are the RPPS.
+        return f"rpps|{value}" if kind == "RPPS" else f"idnps|{value}"
     if system in RPPS_SYSTEMS or kind == "RPPS":
         return f"rpps|{value}"
     if system == IDNST_SYSTEM or kind == "IDNST":

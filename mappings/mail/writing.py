@@ -10,6 +10,7 @@ Options of a partner:
     reply_to            where answers go (ECO.2.2.5), by default where the document says
     mdn                 `yes` or `no`: ask for an MDN; by default for documents, unless their sender does not want it
     replace_mark        what stands in the subject of a correction (`[Annule et remplace]`)
+    note_subject        the subject of every note, in place of its own: a title may hold health data
     note_patient        `no`: the text of a note to a professional does not begin with the patient's name
     sign_key_password   opens `sign_key`
 
@@ -27,6 +28,8 @@ from mappings.contracts import Rendition, WriteContext, WriteRefused
 from mappings.mail.addresses import Sending, flag, settle
 from mappings.mail.composing import CRLF, Body, address, date, field, file_part, multipart, plain_field, text_part
 from mappings.mail.document_mail import Carried, carried
+from mappings.mail.envelope import envelope_in
+from mappings.mail.headers import parse_headers
 from mappings.mail.naming import person_line, subject_of
 from mappings.mail.smime_write import protected
 from mappings.notes import Notes
@@ -88,7 +91,9 @@ def _rendition(head: list[bytes], body: Body, sending: Sending, context: WriteCo
         fields.append(field("X-MSS-NIL", nil))
     fields.append(b"MIME-Version: 1.0")
     content = CRLF.join([*fields, body.fields]) + CRLF + CRLF + body.content
-    return Rendition(content, MEDIA_TYPE, f"{safe_stem(context.identity)}.eml", notes.findings)
+    written = envelope_in(parse_headers(content, 0, len(content))[0]).correspondence
+    filename = f"{safe_stem(context.identity)}.eml"
+    return Rendition(content, MEDIA_TYPE, filename, notes.findings, correspondence=written)
 
 
 # --- documents
@@ -149,7 +154,7 @@ def _note(item: NoteItem, sending: Sending, context: WriteContext, notes: Notes)
     if note.withdrawn:
         message = "a note that its author takes back cannot be taken back from a mailbox"
         raise WriteRefused("mail.write.withdrawn", "content.withdrawn", message)
-    head = [field("Subject", note.subject or "Message")]
+    head = [field("Subject", context.options.get("note_subject", "").strip() or note.subject or "Message")]
     answered = [one for one in dict.fromkeys((note.thread, note.in_reply_to)) if one and _is_message_id(one)]
     if note.in_reply_to and _is_message_id(note.in_reply_to):
         head.append(plain_field("In-Reply-To", f"<{note.in_reply_to}>"))

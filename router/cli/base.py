@@ -16,6 +16,7 @@ import click
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("router.cli.lab", "Play the whole story on this machine: hospital, laboratory, router, dossier."),
     "init": ("router.cli.setting_up", "Make a router's folder: configuration, key, administrator."),
+    "presets": ("router.cli.presets", "Configurations to start from, for the coordination tools of French regions."),
     "check": ("router.cli.setting_up", "Check a configuration file."),
     "plan": ("router.cli.plan", "Show what a changed configuration would alter, on messages that were received."),
     "serve": ("router.cli.serving", "Run the router."),

@@ -11,6 +11,7 @@ SANDBOXES: dict[str, tuple[str, str]] = {
     "dmp": ("router.cli.sandbox_dmp", "A DMP: registry and repository, written from the specification."),
     "insi": ("router.cli.sandbox_insi", "INSi: who has which INS."),
     "pdsm": ("router.cli.sandbox_pdsm", "A document-sharing server (PDSm, IHE MHD) with faults on demand."),
+    "tool": ("router.cli.sandbox_tool", "A coordination tool (SICODOM, Parcours, SPICO…) that pulls, is told, writes."),
     "mssante": ("router.cli.sandbox_mssante", "A mail operator of MSSanté: submission and IMAP, with mailboxes."),
 }
 """Every part: its module (attribute `command_sandbox_<name>`) and its line of help."""

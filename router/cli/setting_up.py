@@ -12,7 +12,10 @@ import click
 from router.cli.base import Failed, config_file, config_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from router.config.load import Loaded
+    from router.journal.store import Store
 
 TEMPLATE = """\
 # Passerelle: what comes in, what goes out, and by which rules. `passerelle check` reads it back to you;
@@ -57,18 +60,21 @@ to = ["outbox"]
 @click.option("--admin", default="admin", show_default=True, help="Name of the administrator's account.")
 @click.option("--password", envvar="PASSERELLE_ADMIN_PASSWORD", help="Its password. Unset: one is made and shown once.")
 @click.option("--url", default="", help="Database URL of the journal. Unset: SQLite in the folder.")
-def command_init(folder: Path, admin: str, password: str | None, url: str) -> None:
+@click.option("--preset", default="", help="Start from a coordination tool's: `passerelle presets list`.")
+def command_init(folder: Path, admin: str, password: str | None, url: str, preset: str) -> None:
     """Make a router's folder: a configuration to adapt, the journal with its key, an administrator.
 
     \b
     Examples:
       passerelle init my-router
+      passerelle init my-router --preset spico
       passerelle serve --config my-router
     """
     from router.journal.sealing import make_key_file
     from router.journal.store import JournalPlace, open_store
     from router.web.accounts import add_account
 
+    texts = _texts_of(preset)
     configuration = folder / "passerelle.toml"
     if configuration.exists():
         raise Failed(f"{configuration} exists already; choose another folder, or remove it first")
@@ -83,8 +89,13 @@ def command_init(folder: Path, admin: str, password: str | None, url: str) -> No
     store = open_store(place)
     chosen = password or secrets.token_urlsafe(12)
     add_account(store, admin, chosen)
+    if preset:
+        _bring_matrix(store, preset, texts["matrix.csv"])
     store.close()
-    text = TEMPLATE
+    for name, more in texts.items():
+        if name != configuration.name:
+            (folder / name).write_text(more, encoding="utf-8")
+    text = texts[configuration.name]
     if url:
         text = text.replace('data = "data"  ', f'url = "{url}"\ndata = "data"  ', 1)
     descriptor = os.open(configuration, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -96,6 +107,30 @@ def command_init(folder: Path, admin: str, password: str | None, url: str) -> No
         click.echo(f"Password:      {chosen}   (shown this once)")
     click.echo(f"Keep a copy of {place.key_file} in a safe place: without it the journal cannot be read.")
     click.echo(f"Next: passerelle serve --config {folder}")
+
+
+def _texts_of(preset: str) -> Mapping[str, str]:
+    """Give the files to write: those of a preset, else the plain template."""
+    if not preset:
+        return {"passerelle.toml": TEMPLATE}
+    from router.presets import files_of, preset as preset_named
+
+    return files_of(preset_named(preset)).texts
+
+
+def _bring_matrix(store: Store, preset: str, text: str) -> None:
+    """Let the preset's matrix hold from the beginning."""
+    from datetime import UTC, datetime
+
+    from router.dossier.keeping import By
+    from router.dossier.matrices import bring_matrix
+    from router.engine.clock import micros
+    from router.journal.unit import Unit
+
+    with store.writing() as connection:
+        unit = Unit(connection, store.sealer)
+        bring_matrix(text, by=By("init", micros(datetime.now(UTC)), f"preset {preset}")).apply(unit)
+        unit.flush()
 
 
 @click.command("check")

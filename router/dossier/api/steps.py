@@ -12,6 +12,7 @@ from router.dossier.api.calls import Call, patch_of, resource_of
 from router.dossier.api.capability import WRITABLE
 from router.dossier.api.checks import check
 from router.dossier.api.outcomes import Refused
+from router.dossier.api.photos import clean_photos
 from router.dossier.api.queries import understood
 from router.dossier.store.elements import Json, Resource, child, children, said
 from router.dossier.store.parameters import TYPES
@@ -138,6 +139,7 @@ def _checked(step: Step) -> Step:
         raise Refused(405, f"A {step.kind} is not written through this API; people decide about it in the dashboard.")
     if step.resource is not None:
         check(step.resource)
+        clean_photos(step.resource)
     return step
 
 

@@ -1,7 +1,7 @@
 """how notices leave: the resource of an alert, the delivery or the event of a subscription that carries a notice
 
 Revision: 0019
-Follows: 0017
+Follows: 0018
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 
 
 revision = '0019'
-down_revision = '0017'
+down_revision = '0018'
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,97 @@
+"""S10 to S14: what people write to one another about her, and a member who leaves."""
+
+from __future__ import annotations
+
+import struct
+from email import message_from_bytes, policy
+
+from mails import mail, text
+from rose_messages import adt
+from rose_scene import DAUGHTER, GP, HELPER, NURSE, STRUCTURE, RoseScene
+
+from connectors.sandbox.mail_operator import MailOperator
+from connectors.sandbox.mail_people import DOCTOR, ROUTER
+from router.dossier.circle import end_member
+from router.journal import tables
+
+GPS = b"Exif\x00\x00II*\x00FICTIF-GPS-48.58N-7.75E"
+PHOTO = (
+    b"\xff\xd8\xff\xe1"
+    + struct.pack(">H", len(GPS) + 2)
+    + GPS
+    + b"\xff\xda\x00\x02"
+    + b"\x5a" * 2_000_000
+    + b"\xff\xd9"
+)
+"""Two megabytes that begin as a JPEG with an Exif segment does."""
+
+
+async def test_s10_a_home_help_reports(scene: RoseScene) -> None:
+    saad = await scene.tool("saad", HELPER, structure=STRUCTURE)
+    gp, nurse = await scene.tool("globule", GP), await scene.tool("spico", NURSE, as_profile="spico")
+    family = await scene.tool("famille", DAUGHTER, as_profile="mespatients")
+    for tool in (gp, nurse, family):
+        await tool.subscribe()
+    note = await saad.post_note(
+        scene.patient,
+        "transmission",
+        "Chute",
+        "Odeur et écoulement au pansement ce matin.",
+        urgent=True,
+        visibility="MASQUE_PT",
+        photos=[("image/jpeg", PHOTO)],
+    )
+    reference = f"DocumentReference/{note['id']}"
+    for tool in (gp, nurse):
+        await scene.until(lambda tool=tool: [one for one in tool.notices if reference in one.focus], 5)
+        [seen] = await tool.client.search("DocumentReference", patient=scene.patient)
+        assert seen["description"] == "Chute"
+        photo = await tool.file_of(seen, 1)
+        assert (photo.status, photo.headers["Content-Type"]) == (200, "image/jpeg")
+        assert len(photo.content) > 1_900_000
+        assert b"FICTIF-GPS" not in photo.content
+    assert [one for one in family.notices if one.focus] == []
+    assert await family.client.search("DocumentReference", patient=scene.patient) == []
+
+
+async def test_s13_a_gp_without_a_tool_gets_a_mail(mailed: RoseScene, operator: MailOperator) -> None:
+    scene = mailed
+    nurse = await scene.tool("spico", NURSE, as_profile="spico")
+    await nurse.post_note(scene.patient, "observation", "Plaie infectée", "Fièvre ce matin.", urgent=True)
+    [sent] = await scene.until(lambda: operator.received)
+    mail_of = message_from_bytes(sent, policy=policy.default)
+    assert DOCTOR in mail_of["To"]
+    assert mail_of["Subject"] == "Nouveau message dans un dossier"
+    assert mail_of["Importance"] == "high"
+    [delivery] = await scene.until(lambda: scene.rows(tables.delivery, tables.delivery.c.state == "acknowledged"))
+    assert "read" in delivery.detail
+    assert {row.stage for row in scene.rows(tables.delivery_receipt)} == {"delivered", "read"}
+
+
+async def test_s12_a_new_subject_goes_to_triage(mailed: RoseScene, operator: MailOperator) -> None:
+    scene = mailed
+    content = mail(text("Avez-vous vu la patiente de la rue du Test ?"), Subject="Question", To=ROUTER, From=DOCTOR)
+    operator.deliver(ROUTER, content)
+    await scene.until(lambda: scene.rows(tables.message, tables.message.c.state == "held"))
+    assert [(row.kind, row.state, row.patient_id) for row in scene.rows(tables.item)] == [("note", "held", None)]
+    assert scene.rows(tables.dossier_entry) == []
+    assert scene.told() == []
+
+
+async def test_s14_a_member_who_leaves(scene: RoseScene) -> None:
+    nurse = await scene.tool("spico", NURSE, as_profile="spico")
+    gp = await scene.tool("globule", GP)
+    await nurse.subscribe([f"Encounter?patient={scene.patient}"])
+    await gp.post_note(scene.patient, "message", "Avant", "Elle va bien.")
+    await scene.processed()
+    assert len(await nurse.client.search("DocumentReference", patient=scene.patient)) == 1
+    await scene.apply(end_member(scene.patient_number, scene.members["nurse"], by=scene.by("partie")))
+    await scene.send(adt())
+    await scene.until(lambda: scene.told("ADM"))
+    assert ("ADM", "nurse") not in scene.told()
+    assert await nurse.client.search("DocumentReference", patient=scene.patient) == []
+    scene.later(seconds=60)
+    scene.engine.wake()
+    await scene.until(lambda: {row.state for row in scene.rows(tables.subscription)} == {"off"})
+    denied = [row for row in scene.rows(tables.dossier_access) if not row.allowed]
+    assert {row.rule for row in denied} >= {"membership_ended"}

@@ -1,0 +1,168 @@
+"""S17 to S19 and S23: INSi, the DMP and the directory, as sandboxes serve them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dossier_scene import doctor
+from rose_scene import GP, INS, TEST_NIR, RoseScene, rose_scene
+
+from connectors.ins.sandbox import InsiSandbox, Insured, Mood
+from connectors.sandbox.annuaire import KEY, AnnuaireSandbox, professionals
+from connectors.sandbox.dmp import DmpSandbox
+from connectors.sandbox.dmp.others import deposit
+from connectors.sandbox.people import PRESCRIBER, ROSE
+from router.identity.insi import InsiResult
+from router.identity.insi_records import Accepted, accept
+from router.journal import tables
+from schemas.coding import Identifier
+from schemas.identity import IdentityStatus, Ins, Sex
+
+HELD = Insured("FICTIVE-ROSE", ("MIREILLE", "TESTA"), "F", "1979-03-05", "35238", INS, TEST_NIR, (), (), "")
+ACCESS = """
+connector = "dmp"
+url = "{url}"
+tls = {{ ca = "{ca}", cert = "{client.certificate}", key = "{client.key}" }}
+signature = {{ cert = "{signer.certificate}", key = "{signer.key}" }}
+sector = "SA01"
+homologation = "SANDBOX"
+oid = "1.2.250.1.999.67"
+
+[user]
+id = "8{user.rpps}"
+name = "{user.family_name} {user.given_name}"
+profession = "10"
+profession_label = "Médecin"
+speciality = "SM26"
+speciality_label = "Généraliste"
+"""
+DEPOSITS = """
+[[routes]]
+name = "documents that the tool writes, to the DMP"
+when = "source == 'dossier' && item.kind == 'document'"
+to = ["dmp"]
+"""
+AS_ROSE: dict[str, Any] = {
+    "ins": Ins(matricule=ROSE.matricule, oid=TEST_NIR),
+    "identifiers": (Identifier(system="urn:oid:1.2.250.1.999.35.1", value=ROSE.ipp, type="PI"),),
+    "birth_name": ROSE.birth_name,
+    "birth_given_names": ROSE.birth_given_names,
+    "first_given_name": ROSE.birth_given_names[0],
+    "birth_date": ROSE.birth_date.isoformat(),
+    "sex": Sex.FEMALE,
+    "birth_place": ROSE.birth_place,
+}
+
+
+async def test_s17_insi_qualifies_an_identity(template: Path, tmp_path: Path) -> None:
+    async with InsiSandbox([HELD]) as insi:
+        section = f'[insi]\nurl = "{insi.url}"\nauthorisation = "TEST"\nemitter = "10B0000000"\nper_minute = 6000\n'
+        async with rose_scene(template, tmp_path / "router", section) as scene:
+            await scene.open(("gp", doctor()), ins=None, status=IdentityStatus.VALIDATED)
+            gp = await scene.tool("globule", GP)
+            insi.mood = Mood.SEVERAL
+            several = await scene.engine.insi.query(scene.patient_number, actor="claire")
+            assert several.result is InsiResult.SEVERAL
+            assert several.found is None
+            insi.mood = Mood.WELL
+            one = await scene.engine.insi.query(scene.patient_number, actor="claire")
+            assert one.result is InsiResult.FOUND
+            assert one.found is not None
+            now = int(scene.now().timestamp() * 1_000_000)
+            change = accept(scene.patient_number, one.found, actor="claire", now=now)
+            assert await scene.apply(change) is Accepted.DONE
+            scene.engine.wake()
+            known = await scene.until_found(lambda: with_ins(gp, scene))
+            assert known == {"system": f"urn:oid:{TEST_NIR}", "value": INS}
+
+
+async def with_ins(tool: Any, scene: RoseScene) -> dict[str, str] | None:
+    patient = await tool.client.expect("GET", scene.patient)
+    for one in patient["identifier"]:
+        if one["system"] == f"urn:oid:{TEST_NIR}":
+            return {"system": one["system"], "value": one["value"]}
+    return None
+
+
+@pytest.fixture
+async def dmp(tmp_path: Path) -> AsyncIterator[DmpSandbox]:
+    async with DmpSandbox(tmp_path / "dmp") as dmp:
+        yield dmp
+
+
+def access(dmp: DmpSandbox, section: str, *more: str) -> str:
+    """The section of a source or destination that works with the sandbox."""
+    held = dmp.certificates
+    text = ACCESS.format(url=dmp.url, ca=held.authority, client=held.client, signer=held.signer, user=PRESCRIBER)
+    plain, _, user = text.partition("[user]")
+    return "\n".join([f"[{section}]", plain.strip(), *more, f"[{section}.user]", user.strip(), ""])
+
+
+def deposits(dmp: DmpSandbox) -> str:
+    return access(dmp, "destinations.dmp", 'options = { source_id = "1.2.250.1.999.67" }') + DEPOSITS
+
+
+async def test_s18_a_synthesis_goes_to_the_dmp(template: Path, tmp_path: Path, dmp: DmpSandbox) -> None:
+    present = datetime.now(UTC)
+    async with rose_scene(template, tmp_path / "router", deposits(dmp), beginning=present) as scene:
+        await scene.open(("gp", doctor()), **AS_ROSE)
+        gp = await scene.tool("globule", GP)
+        await gp.post_document(scene.patient, "34133-9", "11", "Synthèse", b"%PDF-1.4 synthese fictive\n%%EOF")
+        await scene.until(lambda: scene.rows(tables.attempt), 30)
+        await scene.until(lambda: scene.rows(tables.delivery, tables.delivery.c.state == "acknowledged"), 5)
+        assert dmp.calls.count("ITI-41") == 1
+        assert {row.kind for row in scene.rows(tables.delivery_reference)} >= {"xds.unique-id", "xds.submission-id"}
+
+
+async def test_s18_nothing_goes_under_an_identity_that_is_not_qualified(
+    template: Path, tmp_path: Path, dmp: DmpSandbox
+) -> None:
+    present = datetime.now(UTC)
+    async with rose_scene(template, tmp_path / "router", deposits(dmp), beginning=present) as scene:
+        await scene.open(("gp", doctor()), **AS_ROSE | {"status": IdentityStatus.PROVISIONAL, "ins": None})
+        gp = await scene.tool("globule", GP)
+        await gp.post_document(scene.patient, "34133-9", "11", "Synthèse", b"%PDF-1.4 synthese fictive\n%%EOF")
+        await scene.until(lambda: scene.rows(tables.delivery, tables.delivery.c.state == "held"), 5)
+        assert "ITI-41" not in dmp.calls
+
+
+async def test_s19_a_new_document_of_the_dmp(template: Path, tmp_path: Path, dmp: DmpSandbox) -> None:
+    pulls = access(dmp, "sources.doctor", 'mode = "DIRECTE"', 'profile = "MD"', "per_minute = 6000")
+    deposit(dmp.store)
+    folder, present = tmp_path / "router", datetime.now(UTC)
+    async with rose_scene(template, folder, beginning=present) as before:
+        await before.open(("gp", doctor(backlog=True)), **AS_ROSE)
+    # The source makes its first round when it starts: for the patients whose dossier is open.
+    async with rose_scene(None, folder, pulls, beginning=present + timedelta(seconds=5)) as scene:
+        scene.patient_number, scene.members = before.patient_number, before.members
+        gp = await scene.tool("globule", GP)
+        [listed] = await scene.until_found(lambda: gp.client.search("DocumentReference", patient=scene.patient), 30)
+        attachment = listed["content"][0]["attachment"]
+        assert "data" not in attachment
+        assert scene.told("DOC") == [("DOC", "gp")]
+        since = listed["meta"]["lastUpdated"]
+        assert await gp.client.search("DocumentReference", patient=scene.patient, _lastUpdated=f"gt{since}") == []
+        body = await gp.file_of(listed)
+        assert body.status == 200
+        assert len(body.content) == attachment["size"]
+        read = [row for row in scene.rows(tables.audit) if row.target.startswith("Binary/")]
+        assert read, [row.target for row in scene.rows(tables.audit)]
+
+
+async def test_s23_a_member_of_the_directory(template: Path, tmp_path: Path) -> None:
+    async with AnnuaireSandbox(professionals(3)) as annuaire:
+        section = f'[annuaire]\nurl = "{annuaire.url}"\napi_key = "{KEY}"\n'
+        async with rose_scene(template, tmp_path / "router", section) as scene:
+            sought = annuaire.people[1]
+            found = await scene.engine.directory.person(sought.rpps)
+            [known] = found.found
+            assert sought.family in known.name.upper()
+            assert known.professions
+            assert [box.address for box in known.mailboxes] == [sought.address]
+            assert len(annuaire.calls) > 0
+            nobody = await scene.engine.directory.person("89970000001")
+            assert nobody.found == ()

@@ -1,0 +1,37 @@
+"""S30: what is left of S01 to S05 in the audit, and what the export says."""
+
+from __future__ import annotations
+
+import json
+
+import aiohttp
+from rose_messages import adt
+from rose_scene import DAUGHTER, GP, NURSE, RoseScene
+
+from router.web.accounts import make_api_key
+
+
+async def test_s30_every_access_says_who_what_when_and_on_which_basis(scene: RoseScene) -> None:
+    gp, nurse = await scene.tool("globule", GP), await scene.tool("spico", NURSE, as_profile="spico")
+    family = await scene.tool("famille", DAUGHTER, as_profile="mespatients")
+    await scene.send(adt())
+    await scene.processed()
+    note = await gp.post_note(scene.patient, "message", "Suivi", "Elle va bien.", visibility="MASQUE_PT")
+    await nurse.client.expect("GET", f"DocumentReference/{note['id']}")
+    assert (await family.client.call("GET", f"DocumentReference/{note['id']}")).status == 404
+    key, change = make_api_key("export", now=int(scene.now().timestamp() * 1_000_000))
+    await scene.apply(change)
+    headers = {"Authorization": f"Bearer {key}"}
+    url = f"{scene.web}/api/v1/dossiers/{scene.patient_number}/accesses?limit=200"
+    async with aiohttp.ClientSession() as session, session.get(url, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+        found = (await answer.json())["accesses"]
+    assert all(one["at"] and one["reader"] and one["rule"] for one in found)
+    reads = [one for one in found if one["category"] == "notes"]
+    basis = {(one["tool"], one["action"], one["allowed"], one["rule"]) for one in reads}
+    assert ("globule", "write", True, "matrix") in basis
+    assert ("spico", "read", True, "matrix") in basis
+    assert ("famille", "read", False, "masque_pt") in basis
+    told = json.dumps(found)
+    assert "FICTIVE-ROSE" not in told
+    assert "Elle va bien" not in told
