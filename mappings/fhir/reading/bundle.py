@@ -1,9 +1,9 @@
 """A whole FHIR content to Items: what it is about decides which Items there are.
 
-DiagnosticReports are reports, DocumentReferences documents, Communications notes; laboratory Observations that no
-report gathers make one report a patient. An Encounter is a stay unless it is part of another or only the context of a
-report or document; a Patient is an identity event when nothing else in the content is about him, or when the Bundle
-says so.
+DiagnosticReports are reports, DocumentReferences documents, Communications notes, CarePlans and QuestionnaireResponses
+documents that say what they hold; laboratory Observations that no report gathers make one report a patient. An
+Encounter is a stay unless it is part of another or only the context of a report or document; a Patient is an identity
+event when nothing else in the content is about him, or when the Bundle says so.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from mappings.fhir.reading.identity import is_absorbed, read_identity
 from mappings.fhir.reading.lab import read_loose, read_report
 from mappings.fhir.reading.liaison import is_liaison_note, read_liaison_note
 from mappings.fhir.reading.note import read_note
+from mappings.fhir.reading.plan import read_answers, read_plan
 from mappings.fhir.reading.source import Entry, Source
 from mappings.fhir.reading.stay import read_stay, source_event
 from mappings.fhir.reading.taking import Node, child, children, said
@@ -40,6 +41,8 @@ def read_bundle(content: bytes, context: ReadContext) -> Reading:
         for entry in source.of_kind("DocumentReference")
     )
     items.extend(read_note(entry, source) for entry in source.of_kind("Communication"))
+    items.extend(read_plan(entry, source) for entry in source.of_kind("CarePlan"))
+    items.extend(read_answers(entry, source) for entry in source.of_kind("QuestionnaireResponse"))
     contacts = source.of_kind("RelatedPerson")
     items.extend(read_stay(entry, movements, contacts, source) for entry, movements in _stays(source))
     event, _ = source_event(source)

@@ -47,7 +47,9 @@ RETRY_SECONDS = 1.0
 SHOWN = frozenset({ItemState.ROUTED.value, ItemState.UNROUTED.value})
 """States of an Item that is in the dossier of its patient."""
 
-MAIN = frozenset({"DocumentReference", "DiagnosticReport", "Communication", "Binary"})
+MAIN = frozenset(
+    {"DocumentReference", "DiagnosticReport", "Communication", "Binary", "CarePlan", "QuestionnaireResponse"}
+)
 """Types that an Item is about, beside what it mentions."""
 
 LONGEST_MERGE = 32
