@@ -85,11 +85,29 @@ class WriteContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Correspondence:
+    """The head of a mail: who writes to whom, about what, and in which conversation.
+
+    `message_id`, `thread` (the first mail of its conversation) and `in_reply_to` have no angle brackets. Addresses and
+    subject may name a patient: whoever keeps them seals them.
+    """
+
+    message_id: str | None
+    thread: str | None = None
+    in_reply_to: str | None = None
+    sender: str = field(default="", repr=False)
+    sender_name: str = field(default="", repr=False)
+    recipients: tuple[str, ...] = field(default=(), repr=False)
+    subject: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a reader made of some bytes.
 
     `control_id` is the message's own identity at its sender (MSH-10, H.2…). `test` is True when the message says that
-    it is a test (MSH-11 T or D). `unread` lists what the reader did not use.
+    it is a test (MSH-11 T or D). `unread` lists what the reader did not use. `correspondence` is that of a mail which
+    somebody wrote: reports about mails have none.
     """
 
     items: tuple[Item, ...] = ()
@@ -99,6 +117,7 @@ class Reading:
     message_type: str | None = None
     charset: str | None = None
     test: bool | None = None
+    correspondence: Correspondence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +125,7 @@ class Rendition:
     """Bytes ready for a destination, with what the format could not carry said in `findings`.
 
     `filename` is safe by construction (letters, digits, `-_.`). `attachments` are the files that must travel beside.
+    `correspondence` is the head of a mail, None for any other format.
     """
 
     content: bytes
@@ -113,6 +133,7 @@ class Rendition:
     filename: str
     findings: tuple[Finding, ...] = ()
     attachments: Mapping[str, bytes] = field(default_factory=dict)
+    correspondence: Correspondence | None = None
 
 
 class Position(NamedTuple):

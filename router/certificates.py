@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -48,6 +49,43 @@ class CertificateNote:
         }[self.trouble]
 
 
+class CertificateUse(StrEnum):
+    """What a certificate is for: our own pages, a server or a client of connections, signatures, a national service."""
+
+    WEB = "web"
+    SERVER = "server"
+    CLIENT = "client"
+    SIGNATURE = "signature"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateEnd:
+    """A certificate that the configuration names: whose, for what, whom it names, until when, and what is wrong."""
+
+    owner: str
+    use: CertificateUse
+    common_name: str = ""
+    until: datetime | None = None
+    trouble: CertificateTrouble | None = None
+
+    def days(self, now: datetime) -> int | None:
+        """Give the whole days that are left; negative once it has ended, None when nobody knows."""
+        return (self.until - now) // timedelta(days=1) if self.until is not None else None
+
+
+def certificate_ends(loaded: Loaded, now: datetime) -> list[CertificateEnd]:
+    """List every certificate that the configuration names, those that end first before the others."""
+    found = []
+    for owner, use, path in _named(loaded):
+        read = read_certificate(path)
+        if isinstance(read, Certificate):
+            found.append(CertificateEnd(owner, use, read.common_name, read.not_after, _trouble(owner, read, now)))
+        else:
+            found.append(CertificateEnd(owner, use, trouble=read))
+    return sorted(found, key=lambda one: (one.until or now, one.owner))
+
+
 def certificate_notes(loaded: Loaded, now: datetime) -> list[CertificateNote]:
     """Look at every certificate that the configuration names; the worst first."""
     found = [note for owner, path in certificates_of(loaded) if (note := _note(owner, path, now)) is not None]
@@ -56,21 +94,28 @@ def certificate_notes(loaded: Loaded, now: datetime) -> list[CertificateNote]:
 
 def certificates_of(loaded: Loaded) -> Iterator[tuple[str, Path]]:
     """List the certificates that are ours to show, with whose they are."""
+    yield from ((owner, path) for owner, _, path in _named(loaded))
+
+
+def _named(loaded: Loaded) -> Iterator[tuple[str, CertificateUse, Path]]:
     web = loaded.configuration.web
     if web.certificate is not None:
-        yield "web", loaded.folder / web.certificate
+        yield "web", CertificateUse.WEB, loaded.folder / web.certificate
     if loaded.insi is not None and loaded.insi.certificate is not None:
-        yield INSI, loaded.insi.certificate
+        yield INSI, CertificateUse.SERVICE, loaded.insi.certificate
     for source in loaded.sources:
-        yield from ((f"source {source.name}", path) for path in _shown(source.settings))
+        yield from ((f"source {source.name}", use, path) for use, path in _shown(source.settings))
     for destination in loaded.destinations:
-        yield from ((f"destination {destination.name}", path) for path in _shown(destination.settings))
+        yield from ((f"destination {destination.name}", use, path) for use, path in _shown(destination.settings))
 
 
-def _shown(settings: BaseModel) -> Iterator[Path]:
+_USES = {ServerTls: CertificateUse.SERVER, ClientTls: CertificateUse.CLIENT, SigningPair: CertificateUse.SIGNATURE}
+
+
+def _shown(settings: BaseModel) -> Iterator[tuple[CertificateUse, Path]]:
     if isinstance(settings, ServerTls | ClientTls | SigningPair):
         if settings.cert is not None:
-            yield settings.cert
+            yield next(use for kind, use in _USES.items() if isinstance(settings, kind)), settings.cert
         return
     for name in type(settings).model_fields:
         value = getattr(settings, name)
@@ -82,7 +127,12 @@ def _note(owner: str, path: Path, now: datetime) -> CertificateNote | None:
     found = read_certificate(path)
     if not isinstance(found, Certificate):
         return CertificateNote(owner, found)
+    trouble = _trouble(owner, found, now)
+    return None if trouble is None else CertificateNote(owner, trouble, found.not_after)
+
+
+def _trouble(owner: str, found: Certificate, now: datetime) -> CertificateTrouble | None:
     trouble = found.trouble(now)
     if trouble in (None, CertificateTrouble.EXPIRING) and owner == INSI and found.common_name not in CERTIFICATE_NAMES:
-        trouble = CertificateTrouble.WRONG_NAME
-    return None if trouble is None else CertificateNote(owner, trouble, found.not_after)
+        return CertificateTrouble.WRONG_NAME
+    return trouble

@@ -66,7 +66,7 @@ class DmpSource:
             await services.stopping.wait()
             health.state = "stopped"
             return
-        health.state = "waiting"
+        health.state = "watching"
 
         async def round_() -> None:
             await self._round(inbox)
@@ -108,7 +108,7 @@ class DmpSource:
                 health.state, health.detail = "degraded", type(problem).__name__
                 self._report("dmp.round", self.name, f"the round was given up ({type(problem).__name__})")
             else:
-                health.state, health.detail = "waiting", ""
+                health.state, health.detail = "watching", ""
 
     async def _patients(self, inbox: Inbox) -> None:
         after = 0

@@ -72,8 +72,22 @@ def report_document_id(report: Report, version: int = 1) -> str:
     return oid_of(f"{report.report_id}/{version}")
 
 
-def discharge_letter(person: Person, visit: Visit, lines: Sequence[str], *, number: str, at: datetime) -> bytes:
-    """Write a discharge letter at level 1: a complete header around a PDF."""
+def discharge_letter(
+    person: Person,
+    visit: Visit,
+    lines: Sequence[str],
+    *,
+    number: str,
+    at: datetime,
+    version: int = 1,
+    replaces: str | None = None,
+    signed: bool = True,
+) -> bytes:
+    """Write a discharge letter at level 1: a complete header around a PDF.
+
+    A later `version` names the number of the one it `replaces`; the part of both before `/` is the same. A letter that
+    is not `signed` has no legal authenticator, which the CI-SIS header requires.
+    """
     title = "Lettre de liaison à la sortie de l'établissement de santé"
     body = base64.b64encode(pdf("Lettre de liaison à la sortie", lines)).decode()
     header = _header(
@@ -84,8 +98,10 @@ def discharge_letter(person: Person, visit: Visit, lines: Sequence[str], *, numb
         title=title,
         at=at,
         author=_entity("assignedAuthor", PRESCRIBER, _PHYSICIAN, _HOSPITAL),
-        signer=_entity("assignedEntity", PRESCRIBER, _PHYSICIAN, _HOSPITAL),
+        signer=_entity("assignedEntity", PRESCRIBER, _PHYSICIAN, _HOSPITAL) if signed else "",
         place=_HOSPITAL,
+        set_id=_set_of(number),
+        version=version,
     )
     ended = visit.discharged_at or at
     event = _event(
@@ -94,6 +110,7 @@ def discharge_letter(person: Person, visit: Visit, lines: Sequence[str], *, numb
         ended,
         _entity("assignedEntity", PRESCRIBER, _PHYSICIAN, _HOSPITAL, sector=True),
     )
+    event += _replacing(replaces)
     encounter = _encounter(
         f'<id root="{HOSPITAL_OID}" extension={quoteattr(visit.number)}/>'
         '<code code="IMP" displayName="Hospitalisation" codeSystem="2.16.840.1.113883.5.4"/>',
@@ -106,6 +123,9 @@ def discharge_letter(person: Person, visit: Visit, lines: Sequence[str], *, numb
 
 CONSULTATION_TYPE = ("11488-4", "CR ou fiche de consultation ou de visite")
 """The type of a consultation report: LOINC code and label."""
+
+VISIT_LASTS = timedelta(minutes=20)
+"""How long a consultation lasts, until its report is written."""
 
 PRACTICE_NAME, PRACTICE_FINESS = _PRACTICE.name, _PRACTICE.finess
 
@@ -132,16 +152,13 @@ def consultation_report(
         author=_entity("assignedAuthor", practitioner, _PHYSICIAN, _PRACTICE),
         signer=_entity("assignedEntity", practitioner, _PHYSICIAN, _PRACTICE),
         place=_PRACTICE,
-        set_id=f'<setId root="{oid_of(number.partition("/")[0] + "-set")}"/>',
+        set_id=_set_of(number),
         version=version,
     )
     visit = '<code code="AMB" displayName="Ambulatoire" codeSystem="2.16.840.1.113883.5.4"/>'
     performer = _entity("assignedEntity", practitioner, _PHYSICIAN, _PRACTICE, sector=True)
-    span = _span(at - timedelta(minutes=20), at)
-    event = _event(visit, span, at, performer)
-    if replaces is not None:
-        parent = f'<parentDocument><id root="{oid_of(replaces)}"/></parentDocument>'
-        event += f'<relatedDocument typeCode="RPLC">{parent}</relatedDocument>'
+    span = _span(at - VISIT_LASTS, at)
+    event = _event(visit, span, at, performer) + _replacing(replaces)
     text = f'<nonXMLBody><text mediaType="application/pdf" representation="B64">{body}</text></nonXMLBody>'
     return _document(header, event, _encounter(visit, span, _PRACTICE), text)
 
@@ -189,6 +206,17 @@ def cr_bio(report: Report, *, version: int = 1) -> bytes:
     return _document(header, order + events, encounter, f"<structuredBody>{''.join(sections)}</structuredBody>")
 
 
+def _set_of(number: str) -> str:
+    return f'<setId root="{oid_of(number.partition("/")[0] + "-set")}"/>'
+
+
+def _replacing(number: str | None) -> str:
+    if number is None:
+        return ""
+    parent = f'<parentDocument><id root="{oid_of(number)}"/></parentDocument>'
+    return f'<relatedDocument typeCode="RPLC">{parent}</relatedDocument>'
+
+
 def _document(header: str, events: str, encounter: str, body: str) -> bytes:
     root = (
         '<ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:lab="urn:oid:1.3.6.1.4.1.19376.1.3.2" '
@@ -209,11 +237,15 @@ def _header(
     author: str,
     signer: str,
     place: _Place,
-    set_id: str = "",
+    set_id: str,
     version: int = 1,
 ) -> str:
     moment = stamp(at)
-    versions = set_id or f'<setId root="{oid_of(number + "-set")}"/>'
+    signature = (
+        f'<legalAuthenticator><time value="{moment}"/><signatureCode code="S"/>{signer}</legalAuthenticator>'
+        if signer
+        else ""
+    )
     custodian = (
         f'<id root="1.2.250.1.71.4.2.2" extension="1{place.finess}"/><name>{escape(place.name)}</name>'
         '<telecom value="tel:0199000000" use="WP"/><addr nullFlavor="NAV"/>'
@@ -223,12 +255,12 @@ def _header(
         f'<templateId root="2.16.840.1.113883.2.8.2.1"/><templateId root="1.2.250.1.213.1.1.1.1"/>{model}'
         f'<id root="{oid_of(number)}"/>{code}<title>{escape(title)}</title><effectiveTime value="{moment}"/>'
         '<confidentialityCode code="N" displayName="Normal" codeSystem="2.16.840.1.113883.5.25"/>'
-        f'<languageCode code="fr-FR"/>{versions}'
+        f'<languageCode code="fr-FR"/>{set_id}'
         f'<versionNumber value="{version}"/><recordTarget>{_patient(person)}</recordTarget>'
         f'<author><time value="{moment}"/>{author}</author>'
         "<custodian><assignedCustodian><representedCustodianOrganization>"
         f"{custodian}</representedCustodianOrganization></assignedCustodian></custodian>"
-        f'<legalAuthenticator><time value="{moment}"/><signatureCode code="S"/>{signer}</legalAuthenticator>'
+        f"{signature}"
     )
 
 

@@ -25,6 +25,28 @@ class Stay:
     last: Movement
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter as the hospital numbers it: the first version under its number, later ones under `number/version`."""
+
+    series: str
+    version: int = 1
+
+    @property
+    def number(self) -> str:
+        """The number of this version."""
+        return self.series if self.version == 1 else f"{self.series}/{self.version}"
+
+    @property
+    def document_id(self) -> str:
+        """The id of the document, an OID."""
+        return oid_of(self.number)
+
+    def next(self) -> Letter:
+        """Give the next version."""
+        return replace(self, version=self.version + 1)
+
+
 class Hospital:
     """A hospital with its numbering of messages, visits and movements; each call sends one ADT and gives its ACK.
 
@@ -70,22 +92,37 @@ class Hospital:
         """Cancel the admission (A11): the movement that it names is the admission's."""
         return await self._send("A11", stay)
 
-    async def send_letter(self, stay: Stay, lines: Sequence[str]) -> tuple[str, Ack]:
-        """Send the discharge letter of a stay, a CDA in an MDM^T02; gives the document's id and the answer."""
-        number = f"LET{self._next():07d}"
+    async def send_letter(
+        self, stay: Stay, lines: Sequence[str], *, corrects: Letter | None = None, signed: bool = True
+    ) -> tuple[Letter, Ack]:
+        """Send the discharge letter of a stay, a CDA in an MDM; gives the letter and the answer.
+
+        One that `corrects` a letter is its next version, in an MDM^T10. One that is not `signed` is not as it must be.
+        """
+        letter = Letter(f"LET{self._next():07d}") if corrects is None else corrects.next()
         at = self._now()
-        document_id = oid_of(number)
+        cda = discharge_letter(
+            stay.person,
+            stay.visit,
+            lines,
+            number=letter.number,
+            at=at,
+            version=letter.version,
+            replaces=corrects.number if corrects is not None else None,
+            signed=signed,
+        )
         message = mdm(
             stay.person,
             stay.visit,
             stay.last,
-            discharge_letter(stay.person, stay.visit, lines, number=number, at=at),
-            document_id=document_id,
+            cda,
+            document_id=letter.document_id,
             kind=LETTER_TYPE,
             control_id=self._control_id(),
             at=at,
+            replaces=corrects.document_id if corrects is not None else "",
         )
-        return document_id, await send_until_answered(self._sender, message)
+        return letter, await send_until_answered(self._sender, message)
 
     async def register(self, person: Person) -> Ack:
         """Announce an identity (A28)."""

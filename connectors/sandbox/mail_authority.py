@@ -33,9 +33,10 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class MailAuthority:
-    """Signs certificates for fictitious servers and clients; its key is never written."""
+    """Signs certificates for fictitious servers and clients, valid for `lasts`; its key is never written."""
 
     name: str = "SANDBOX PASSERELLE AC TEST"
+    lasts: timedelta = LASTS
     _key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
     )
@@ -44,7 +45,7 @@ class MailAuthority:
         """Give the authority's own certificate."""
         name = _named(self.name)
         return (
-            self._begun(name, name, self._key.public_key(), datetime.now(UTC) + LASTS)
+            self._begun(name, name, self._key.public_key(), datetime.now(UTC) + self.lasts)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
@@ -58,10 +59,10 @@ class MailAuthority:
     def issue(
         self, name: str, *, client: bool = False, hosts: tuple[str, ...] = (), until: datetime | None = None
     ) -> bytes:
-        """Make a certificate with its key, PEM. It lasts for a month, or `until` (an expired one: a past moment)."""
+        """Make a certificate with its key, PEM. It lasts as others do, or `until` (a past moment: expired)."""
         key = ec.generate_private_key(ec.SECP256R1())
         use = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
-        end = until or datetime.now(UTC) + LASTS
+        end = until or datetime.now(UTC) + self.lasts
         builder = (
             self._begun(_named(name), _named(self.name), key.public_key(), end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -11,6 +11,7 @@ PATIENTS = f"patient.{DOMAIN}"
 SECRET = "bac-a-sable"  # noqa: S105 - the password of every mailbox of a sandbox, which it prints
 ROUTER = f"passerelle@{DOMAIN}"
 HOSPITAL = f"hopital@{DOMAIN}"
+LABORATORY = f"laboratoire@{DOMAIN}"
 DOCTOR = f"medecin@{DOMAIN}"
 NURSE = f"infirmiere@{DOMAIN}"
 FULL = f"pleine@{DOMAIN}"
@@ -40,6 +41,7 @@ def personas() -> tuple[Persona, ...]:
     return (
         Persona(ROUTER, "the router's own mailbox (APP)"),
         Persona(HOSPITAL, "a hospital that sends documents"),
+        Persona(LABORATORY, "a laboratory that sends HPRIM files"),
         Persona(DOCTOR, "a general practitioner whose mailbox answers reading notifications", reads=True),
         Persona(NURSE, "a nurse who answers nothing"),
         Persona(patient_address(), "a patient"),

@@ -1,4 +1,4 @@
-"""A CDA on its way: MDM^T02 with the document in an OBX and the wishes about its delivery (ANS profile 2.1)."""
+"""A CDA on its way: MDM^T02, or T10 for a new version, with the wishes about its delivery (ANS profile 2.1)."""
 
 from __future__ import annotations
 
@@ -32,14 +32,19 @@ def mdm(
     kind: tuple[str, str],
     control_id: str,
     at: datetime,
+    replaces: str = "",
 ) -> bytes:
-    """Write one MDM^T02 around a CDA; `kind` is its type, a LOINC code with its label."""
+    """Write one MDM^T02 around a CDA; `kind` is its type, a LOINC code with its label.
+
+    With the id of a document that it `replaces`, the message is MDM^T10, and event, order and result all say so.
+    """
+    event, control, status = ("T10", "RO", "C") if replaces else ("T02", "NW", "F")
     kind_field = f"{kind[0]}^{kind[1]}^LN"
     sender = f"{HOSPITAL_NAME}^^^^^ASIP-SANTE-ST&1.2.250.1.71.4.2.2&ISO^FINEG^^^{HOSPITAL_FINESS}"
-    obx = {1: "1", 2: "ED", 3: kind_field, 5: f"^text^XML^Base64^{base64.b64encode(cda).decode()}", 11: "F"}
+    obx = {1: "1", 2: "ED", 3: kind_field, 5: f"^text^XML^Base64^{base64.b64encode(cda).decode()}", 11: status}
     segments = [
         msh(
-            "MDM^T02^MDM_T02",
+            f"MDM^{event}^MDM_T02",
             sender="DPI-FICTIF",
             facility=HOSPITAL_NAME,
             control_id=control_id,
@@ -59,9 +64,9 @@ def mdm(
                 19: f"{visit.number}^^^{AUTHORITY}^VN",
             },
         ),
-        segment("ORC", {1: "NW"}),
+        segment("ORC", {1: control}),
         segment("OBR", {1: "1", 4: kind_field}),
-        segment("TXA", {1: "1", 2: kind[0], 3: "TEXT", 12: document_id, 17: "AU"}),
+        segment("TXA", {1: "1", 2: kind[0], 3: "TEXT", 12: document_id, 13: replaces, 17: "AU"}),
         segment("OBX", obx),
         segment("PRT", {2: "UC", 4: "SB^Send by^participation", 5: professional(PRESCRIBER), 8: sender}),
     ]

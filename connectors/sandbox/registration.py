@@ -51,11 +51,12 @@ def import_bundle(people: Iterable[Person], laboratory: str) -> dict[str, object
 
     Beside the INS and the IPP, each patient has the number given by `laboratory`, the URI of that authority.
     """
-    entries = [{"resource": _patient(person, laboratory)} for person in people]
+    entries = [{"resource": patient_resource(person, laboratory)} for person in people]
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 
-def _patient(person: Person, laboratory: str) -> dict[str, object]:
+def patient_resource(person: Person, laboratory: str) -> dict[str, object]:
+    """Make the FR Core Patient of a person whose identity is qualified."""
     core = "https://hl7.fr/ig/fhir/core"
     table_0203 = "http://terminology.hl7.org/CodeSystem/v2-0203"
 

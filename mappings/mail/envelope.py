@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mappings.mail.headers import Mailbox
+from mappings.contracts import Correspondence
+from mappings.mail.headers import Headers, Mailbox
 from mappings.mail.mime import Part
 from mappings.mail.reports import mailbox
 from schemas.actors import Organization, Professional, Recipient
@@ -53,6 +54,19 @@ class Envelope:
         return self.in_reply_to or (None if self.is_answer else self.message_id)
 
     @property
+    def correspondence(self) -> Correspondence:
+        """The head of the mail as the router keeps it."""
+        return Correspondence(
+            self.message_id,
+            self.thread,
+            self.in_reply_to,
+            self.sender.address if self.sender is not None else "",
+            (self.sender.name or "") if self.sender is not None else "",
+            tuple(one.address for one in self.to),
+            self.subject,
+        )
+
+    @property
     def announced(self) -> str | None:
         """What the subject of a document mail says after `XDM/1.0/DDM+`: a label, a name, a birth date."""
         found = XDM_SUBJECT.search(self.subject)
@@ -88,7 +102,11 @@ class Envelope:
 
 def envelope_of(mail: Part) -> Envelope:
     """Read the header of a mail."""
-    headers = mail.headers
+    return envelope_in(mail.headers)
+
+
+def envelope_in(headers: Headers) -> Envelope:
+    """Read the fields of a header."""
     senders = headers.mailboxes("From") or headers.mailboxes("Sender")
     replies = headers.mailboxes("Reply-To")
     ids, answered = headers.message_ids("Message-ID"), headers.message_ids("In-Reply-To")

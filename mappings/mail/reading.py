@@ -59,6 +59,7 @@ class _Reader:
             unread=self.notes.unread,
             control_id=envelope.message_id,
             message_type=kind.value,
+            correspondence=envelope.correspondence if kind is MailKind.MESSAGE else None,
         )
 
     def read_mail(self, mail: Part, where: str, level: int) -> MailKind:

@@ -28,6 +28,8 @@ from mappings.contracts import Rendition, WriteContext, WriteRefused
 from mappings.mail.addresses import Sending, flag, settle
 from mappings.mail.composing import CRLF, Body, address, date, field, file_part, multipart, plain_field, text_part
 from mappings.mail.document_mail import Carried, carried
+from mappings.mail.envelope import envelope_in
+from mappings.mail.headers import parse_headers
 from mappings.mail.naming import person_line, subject_of
 from mappings.mail.smime_write import protected
 from mappings.notes import Notes
@@ -89,7 +91,9 @@ def _rendition(head: list[bytes], body: Body, sending: Sending, context: WriteCo
         fields.append(field("X-MSS-NIL", nil))
     fields.append(b"MIME-Version: 1.0")
     content = CRLF.join([*fields, body.fields]) + CRLF + CRLF + body.content
-    return Rendition(content, MEDIA_TYPE, f"{safe_stem(context.identity)}.eml", notes.findings)
+    written = envelope_in(parse_headers(content, 0, len(content))[0]).correspondence
+    filename = f"{safe_stem(context.identity)}.eml"
+    return Rendition(content, MEDIA_TYPE, filename, notes.findings, correspondence=written)
 
 
 # --- documents

@@ -25,8 +25,9 @@ from router.cli.base import Failed
 def command_sandbox_mssante(folder: Path | None, embedded: bool) -> int:
     """Run a mail operator of MSSanté on this machine, until Ctrl-C: Dovecot and Postfix, or one of our own.
 
-    It makes its own certificates, opens mailboxes for a router, a hospital, a doctor, a nurse and a patient, and prints
-    the sections to paste into passerelle.toml. The doctor's mailbox of `--embedded` answers reading notifications.
+    It makes its own certificates, opens mailboxes for a router, a hospital, a laboratory, a doctor, a nurse and a
+    patient, and prints the sections to paste into passerelle.toml. The doctor's mailbox of `--embedded` answers reading
+    notifications.
 
     \b
     Examples:

@@ -235,6 +235,12 @@ class WebSection(Section):
     )
     private_key: str | None = Field(None, description="PEM file of the private key.")
     timezone: str = Field("Europe/Paris", description="Time zone of the pages and of messages that name none.")
+    receipt_hours: int = Field(
+        24,
+        ge=0,
+        description="Hours after which a mail that the operator took, and of which no receipt has spoken since, is "
+        "told of on the overview. 0: never.",
+    )
 
 
 class RetrySection(Section):

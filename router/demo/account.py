@@ -1,4 +1,7 @@
-"""What arrived where, compared with the story, from three places: the journal, the tool, the practitioner's folder."""
+"""What arrived where, compared with the story.
+
+It is looked for in the journal, at the tool, in the practitioner's folder, in the mailboxes and in the DMP.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, select
 
+from connectors.sandbox.coordination import Coordination
+from connectors.sandbox.fhir_store import Resource
+from router.demo.account_outside import Sent, of_dmp, of_mail
+from router.demo.scene import Scene
 from router.demo.stage import Stage
-from router.demo.story import Scene
 from router.journal import tables
 from router.journal.sealing import Sealer, file_control_id, read_key_file
 from router.journal.store import JournalPlace, connect
@@ -23,19 +30,45 @@ _POLL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one scene: the Message's state, what the tool has, whether the copy is there, and the verdict."""
+    """What became of one scene, and the verdict.
+
+    The Message's state, what the tool has, whether the copy is there, what is said of its mail and of its document in
+    the DMP.
+    """
 
     scene: Scene
     state: str
     at_tool: str
     copied: bool
+    mail: str = ""
+    dmp: str = ""
 
     @property
     def as_told(self) -> bool:
         """True when everything that the story promised, and nothing else, came of it."""
-        resources = self.scene.resources if self.scene.state == "processed" else ()
-        promised = "; ".join(f"{kind}, {status}" for kind, _, status in resources)
-        return self.state == self.scene.state and self.at_tool == promised and self.copied == self.scene.copied
+        return not self.difference
+
+    @property
+    def difference(self) -> str:
+        """Say what came of it otherwise than promised, place by place; nothing when all is as told."""
+        scene = self.scene
+        resources = scene.resources if scene.state == "processed" else ()
+        places = (
+            ("router", scene.state, self.state),
+            ("tool", "; ".join(f"{kind}, {status}" for kind, _, status in resources), self.at_tool),
+            ("copy for the GP", _whether(scene.copied), _whether(self.copied)),
+            ("mail", scene.mail.promise if scene.mail is not None else "", self.mail),
+            ("DMP", scene.dmp.promise if scene.dmp is not None else "", self.dmp),
+        )
+        return "; ".join(
+            f"{place}: {promised or 'nothing'} was promised, there is {found or 'nothing'}"
+            for place, promised, found in places
+            if promised != found
+        )
+
+
+def _whether(copied: bool) -> str:
+    return "one" if copied else ""
 
 
 async def settled(stage: Stage, scenes: Sequence[Scene], seconds: float = 60.0) -> list[Outcome]:
@@ -49,35 +82,53 @@ async def settled(stage: Stage, scenes: Sequence[Scene], seconds: float = 60.0) 
 
 
 def outcomes_of(stage: Stage, scenes: Sequence[Scene]) -> list[Outcome]:
-    """Look in the three places."""
-    states = _states(stage.folder / "data")
+    """Look everywhere."""
+    known = _known(stage.folder / "data")
     sealer = Sealer(read_key_file(stage.folder / "data" / "journal.key"))
     copies = _copies(stage.practitioner)
-    return [
-        Outcome(
-            scene,
-            state=_state(states, sealer, scene),
-            at_tool=_at_tool(stage, scene),
-            copied=_copied(scene, copies),
+    found = []
+    for scene in scenes:
+        message = _message(known, sealer, scene)
+        mail, dmp = scene.mail, scene.dmp
+        found.append(
+            Outcome(
+                scene,
+                state=message.state,
+                at_tool=_at_tool(stage, scene),
+                copied=_copied(scene, copies),
+                mail=of_mail(stage.outside, mail, message.sent) if mail is not None else "",
+                dmp=of_dmp(stage.outside, dmp, message.sent) if dmp is not None else "",
+            )
         )
-        for scene in scenes
-    ]
+    return found
 
 
-def _state(states: Mapping[tuple[str, str], str], sealer: Sealer, scene: Scene) -> str:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the journal has of a Message: its state, and the states of its Deliveries by destination."""
+
+    state: str
+    sent: Sent
+
+
+def _message(known: Mapping[tuple[str, str], _Known], sealer: Sealer, scene: Scene) -> _Known:
     # The journal shows a file by a digest of its name.
     for control_id in (scene.control_id, file_control_id(sealer, scene.control_id)):
-        if (scene.source, control_id) in states:
-            return states[scene.source, control_id]
-    return "absent"
+        if (scene.source, control_id) in known:
+            return known[scene.source, control_id]
+    return _Known("absent", {})
 
 
-def _states(data: Path) -> dict[tuple[str, str], str]:
+def _known(data: Path) -> dict[tuple[str, str], _Known]:
     engine: Engine = connect(JournalPlace.at(data))
+    message, delivery = tables.message.c, tables.delivery.c
     try:
         with engine.connect() as connection:
-            columns = (tables.message.c.source, tables.message.c.control_id, tables.message.c.state)
-            return {(row.source, row.control_id): str(row.state) for row in connection.execute(select(*columns))}
+            sent: dict[int, dict[str, str]] = {}
+            for row in connection.execute(select(delivery.message_id, delivery.destination, delivery.state)):
+                sent.setdefault(row.message_id, {})[row.destination] = str(row.state)
+            messages = connection.execute(select(message.id, message.source, message.control_id, message.state))
+            return {(row.source, row.control_id): _Known(str(row.state), sent.get(row.id, {})) for row in messages}
     finally:
         engine.dispose()
 
@@ -86,10 +137,17 @@ def _at_tool(stage: Stage, scene: Scene) -> str:
     """Say what the tool has of a scene: the wanted status if it had it at any moment, else the last one."""
     found = []
     for kind, identifier, wanted in scene.resources:
-        statuses = [str(version.get("status")) for version in stage.tool.store.known_by(kind, identifier)]
+        statuses = [_status(version) for version in stage.tool.store.known_by(kind, identifier)]
         if statuses:
             found.append(f"{kind}, {wanted if wanted in statuses else statuses[-1]}")
     return "; ".join(found)
+
+
+def _status(version: Resource) -> str:
+    related = version.get("relatesTo")
+    links = related if isinstance(related, list) else []
+    replaces = any(isinstance(link, dict) and link.get("code") == "replaces" for link in links)
+    return f"{version.get('status')}, replaces" if replaces else str(version.get("status"))
 
 
 def _copied(scene: Scene, copies: Sequence[str]) -> bool:
@@ -102,12 +160,12 @@ def _copies(folder: Path) -> list[str]:
     return [path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
 
 
-def patients_at_tool(stage: Stage, outcomes: Sequence[Outcome]) -> int:
+def patients_at_tool(tool: Coordination, outcomes: Sequence[Outcome]) -> int:
     """Count the Patients that Mme Rose's reports and stays belong to at the tool: anything but 1 is a mix-up."""
     subjects = set()
     for outcome in outcomes:
         for kind, identifier, _ in outcome.scene.resources if outcome.at_tool and outcome.scene.about_rose else ():
-            for version in stage.tool.store.known_by(kind, identifier):
+            for version in tool.store.known_by(kind, identifier):
                 subject = version.get("subject")
                 subjects.add(str(subject.get("reference")) if isinstance(subject, dict) else "")
     return len(subjects)
@@ -119,24 +177,39 @@ def _in_words(at_tool: str) -> str:
     return at_tool
 
 
+def _elsewhere(outcome: Outcome) -> str:
+    said = (
+        "copy" if outcome.copied else "",
+        outcome.mail and f"mail {outcome.mail}",
+        outcome.dmp and f"DMP: {outcome.dmp}",
+    )
+    return "; ".join(one for one in said if one)
+
+
 def print_account(outcomes: Sequence[Outcome], patients: int, console: Console) -> None:
     """Print the table of what arrived where, and how many patients Mme Rose has become at the tool."""
-    table = Table(title="What arrived where", title_justify="left", pad_edge=False)
-    for heading in ("When", "What", "Answer", "Router", "Coordination tool", "GP", ""):
-        table.add_column(heading)
+    table = Table(title="What arrived where", title_justify="left", pad_edge=False, box=SIMPLE_HEAD)
+    table.add_column("", no_wrap=True)
+    table.add_column("When", no_wrap=True)
+    table.add_column("What")
+    table.add_column("Router", no_wrap=True)
+    table.add_column("Coordination tool")
+    table.add_column("GP, MSSanté, DMP")
     for outcome in outcomes:
         scene = outcome.scene
         table.add_row(
+            "[green]✓[/green]" if outcome.as_told else "[bold red]✗[/bold red]",
             f"{scene.at:%a %H:%M}",
             scene.what,
-            scene.answer,
             outcome.state,
             _in_words(outcome.at_tool) or "nothing",
-            "copy" if outcome.copied else "",
-            "[green]✓[/green]" if outcome.as_told else "[bold red]not as told[/bold red]",
+            _elsewhere(outcome),
         )
     console.print(table)
     good = sum(outcome.as_told for outcome in outcomes)
+    for outcome in outcomes:
+        if not outcome.as_told:
+            console.print(f"Not as told: {outcome.scene.at:%a %H:%M} {outcome.scene.what} ({outcome.difference}).")
     console.print(f"{good} of {len(outcomes)} scenes came out as told.")
     if patients == 1:
         console.print("Hospital and laboratory know Mme Rose by different numbers; at the tool she is one patient.")

@@ -16,8 +16,9 @@ from connectors.sandbox.mllp import NoAnswer
 from router.demo.account import patients_at_tool, print_account, settled
 from router.demo.gentle import traffic
 from router.demo.officer import Officer
+from router.demo.scene import Scene
 from router.demo.stage import ADMINISTRATOR, Stage, staged
-from router.demo.story import Scene, Story, last_thursday
+from router.demo.story import Story, last_thursday
 from router.trial.process import TrialFault
 
 _WATCH = 1.0
@@ -43,7 +44,7 @@ async def _run(*, once: bool, port: int, folder: Path, say: Callable[[str], None
         async with Officer(stage.listening.web, ADMINISTRATOR, stage.password, leave=not once) as officer:
             scenes = await _play(stage, officer, say)
         outcomes = await settled(stage, scenes)
-        patients = patients_at_tool(stage, outcomes)
+        patients = patients_at_tool(stage.tool, outcomes)
         print_account(outcomes, patients, Console())
         if once:
             return 0 if patients == 1 and all(outcome.as_told for outcome in outcomes) else 1

@@ -13,6 +13,7 @@ from connectors.sandbox.coordination import Mood
 from connectors.sandbox.hospital import HospitalSettings
 from connectors.sandbox.laboratory import LaboratorySettings
 from connectors.sandbox.people import STRANGER
+from router.demo.gentle_outside import correspond
 from router.demo.stage import Stage
 
 DAY_SECONDS = 900.0
@@ -73,6 +74,7 @@ async def traffic(stage: Stage, *, clock: Callable[[], float] = time.monotonic) 
             )
         )
         group.create_task(_moods(stage, random.Random(4)))
+        group.create_task(correspond(stage, random.Random(5), now))
 
 
 async def _moods(stage: Stage, draw: random.Random) -> None:

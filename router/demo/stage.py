@@ -1,4 +1,4 @@
-"""The stage of the demonstration: a hospital, a laboratory, a coordination tool, and a real router between them."""
+"""The stage of the demonstration: a hospital, a laboratory, a coordination tool, MSSanté, the DMP, a router."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from pathlib import Path
 
 from connectors.ins.sandbox import InsiSandbox
 from connectors.sandbox.coordination import Coordination, serving
+from connectors.sandbox.mail_authority import write_secret
 from connectors.sandbox.mllp import MllpSender
 from connectors.sandbox.people import BY_USED_NAME, DOUBLE_IPP, ROSE, WITHOUT_INS, Person, population
 from connectors.sandbox.registration import import_bundle, import_file
 from connectors.sandbox.reports import LABORATORY_AUTHORITY
+from router.demo.stage_outside import Outside, dmp_sections, furnish, mail_sections, outside
 from router.trial.folder import make_folder
 from router.trial.process import Listening, RouterProcess, run_command
 
 ADMINISTRATOR = "admin"
 PRACTICE = "urn:oid:1.2.250.1.999.35.9"
 """The invented practice that numbers whom the dossier knows by traits alone."""
+NOTES_KEY = "notes.key"
+"""The file of the key that the coordination tool shows when it posts a note."""
 FOLLOWED = 12
 """How many people the coordination dossier follows, Mme Rose among them."""
 
@@ -35,7 +39,9 @@ class Stage:
     router: RouterProcess
     listening: Listening
     tool: Coordination
+    outside: Outside
     password: str
+    notes_key: str = ""
     insi: InsiSandbox | None = None
     people: tuple[Person, ...] = field(default_factory=lambda: population(FOLLOWED))
 
@@ -54,10 +60,11 @@ class Stage:
         return MllpSender.to(self.listening.sources[source])
 
 
-def configuration(fhir_url: str, web_port: int, insi_url: str = "http://127.0.0.1:9/lps") -> str:
+def configuration(fhir_url: str, web_port: int, services: Outside, insi_url: str = "http://127.0.0.1:9/lps") -> str:
     """Write the demonstration's configuration, as an administrator could."""
     return f"""\
-# The demonstration: a hospital and a laboratory on one side, a coordination tool and a practitioner on the other.
+# The demonstration: a hospital and a laboratory on one side, a coordination tool and a practitioner on the other, and
+# the two national services, MSSanté and the DMP. All of them are the sandbox's, on this machine.
 
 [journal]
 data = "data"
@@ -72,7 +79,7 @@ environment = "test"
 api = true
 
 [insi]
-url = "{insi_url}"            # the sandbox's: the real one needs a contract and a certificate
+url = "{insi_url}"            # the real one needs a contract and a certificate
 authorisation = "DEMO"
 emitter = "10B0000000"
 reverify_days = 0
@@ -93,6 +100,13 @@ folder = "in"
 every = 0.5
 settle_seconds = 0            # the sandbox's laboratory renames its files into the folder, whole
 
+[sources.dossier]
+connector = "http"            # notes that the coordination tool posts, as FHIR Communications
+listen = "127.0.0.1:0"
+path = "/notes"
+format = "fhir"
+api_keys = ["${{file:{NOTES_KEY}}}"]
+
 [destinations.coordination]
 connector = "fhir"
 url = "{fhir_url}"
@@ -103,6 +117,10 @@ connector = "directory"
 folder = "practitioner"
 format = "hprim-medecin"
 
+{mail_sections(services)}
+{dmp_sections(services)}
+# --- What goes where.
+
 [[routes]]
 name = "Résultats, séjours et documents vers le dossier de coordination"
 when = "item.kind in ['lab_report', 'stay', 'document'] && patient.in_coordination"
@@ -112,6 +130,18 @@ to = ["coordination"]
 name = "Copie des résultats au médecin traitant"
 when = "item.kind == 'lab_report' && patient.in_coordination"
 to = ["medecin-traitant"]
+
+[[routes]]
+name = "Notes du dossier au médecin traitant, par MSSanté"
+when = "item.kind == 'note' && patient.in_coordination"
+sources = ["dossier"]
+to = ["messagerie-medecin"]
+
+[[routes]]
+name = "Lettres de l'hôpital au DMP"
+when = "item.kind == 'document'"
+sources = ["hopital"]
+to = ["dmp"]
 """
 
 
@@ -122,22 +152,28 @@ async def staged(folder: Path, port: int) -> AsyncIterator[Stage]:
     `port` is the dashboard's; a free one is taken when it is not free. Raises TrialFault when the router does not run.
     """
     tool = Coordination()
-    password = secrets.token_urlsafe(9)
+    password, notes_key = secrets.token_urlsafe(9), secrets.token_urlsafe(24)
     people = population(FOLLOWED)
-    async with serving(tool) as url, InsiSandbox(others=(ROSE, WITHOUT_INS, BY_USED_NAME)) as insi:
-        text = configuration(url, free_or_any(port), insi.url)
-        await asyncio.to_thread(_prepare, folder, text, password, people)
+    async with (
+        serving(tool) as url,
+        InsiSandbox(others=(ROSE, WITHOUT_INS, BY_USED_NAME)) as insi,
+        outside(folder, (*people, WITHOUT_INS, BY_USED_NAME)) as services,
+    ):
+        text = configuration(url, free_or_any(port), services, insi.url)
+        await asyncio.to_thread(_prepare, folder, text, password, people, notes_key)
         router = RouterProcess(folder)
         try:
             listening = await asyncio.to_thread(router.start)
-            yield Stage(folder, router, listening, tool, password, insi, people)
+            yield Stage(folder, router, listening, tool, services, password, notes_key, insi, people)
         finally:
             # Shielded: a Ctrl-C while it stops must not leave a router behind.
             await asyncio.shield(asyncio.to_thread(router.__exit__))
 
 
-def _prepare(folder: Path, text: str, password: str, people: tuple[Person, ...]) -> None:
+def _prepare(folder: Path, text: str, password: str, people: tuple[Person, ...], notes_key: str) -> None:
     make_folder(folder, text, password=password)
+    write_secret(folder / NOTES_KEY, notes_key.encode())
+    furnish(folder)
     for name in ("in", "practitioner"):
         (folder / name).mkdir(exist_ok=True)
     listed = folder / "patients.json"

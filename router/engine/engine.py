@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from connectors.contracts import Delivered, Health, Services, Source
 from connectors.registry import connectors
-from router.certificates import CertificateNote, certificate_notes
+from router.certificates import CertificateEnd, CertificateNote, certificate_ends, certificate_notes
 from router.codes.maps import MapFiles
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
@@ -341,6 +341,10 @@ class Engine:
     def certificates(self) -> list[CertificateNote]:
         """Say what is wrong with the certificates that the configuration names; reads their files."""
         return certificate_notes(self._loaded, self._now())
+
+    def certificate_ends(self) -> list[CertificateEnd]:
+        """List every certificate that the configuration names, with its end; reads their files."""
+        return certificate_ends(self._loaded, self._now())
 
     @property
     def waiting(self) -> int:

@@ -15,13 +15,14 @@ from uuid import UUID
 
 import orjson
 
-from mappings.contracts import Format, FormatError, Rendition, WriteContext
+from mappings.contracts import Correspondence, Format, FormatError, Rendition, WriteContext
 from mappings.registry import format_named
 from mappings.uuids import uuid5_text
 from router.engine.plan import DestinationPlan, Plan, RoutePlan
 from router.identity.patients import Patient
 from router.identity.standing import leaving_token
 from router.journal.blobs import LARGE
+from router.journal.correspondence import PreparedMail, prepared_mail
 from router.journal.operations import PARCEL_DETAIL_PLACE, PARCEL_PLACE, PreparedDelivery
 from router.journal.sealing import Sealer
 from router.journal.store import Store
@@ -153,7 +154,11 @@ class Parcels:
             worst=max((WORST[finding.severity] for finding in findings), default=0),
             has_attachments=bool(rendition.attachments),
             recipient=target.recipient,
+            mail=self._mail(target, rendition.correspondence),
         )
+
+    def _mail(self, target: _Target, said: Correspondence | None) -> PreparedMail | None:
+        return prepared_mail(self._sealer, said, target.destination, target.identity) if said is not None else None
 
     def _left(self, target: _Target, left: Left) -> PreparedDelivery:
         """Make the held Delivery that says who cannot be written to, and why: it has nothing to send."""

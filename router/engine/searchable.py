@@ -1,7 +1,8 @@
-"""What of an Item a person may type to find it: numbers of reports and visits, and its patient while it has none."""
+"""What of an Item a person may type to find it: its numbers, its mail, and its patient while it has none."""
 
 from __future__ import annotations
 
+from mappings.contracts import Correspondence
 from router.journal.sealing import Sealer, loose
 from schemas.document import Document
 from schemas.identity import PatientIdentity
@@ -12,17 +13,24 @@ from schemas.receipt import Receipt
 from schemas.stay import Stay
 
 
-def searchable(item: Item) -> list[str | None]:
-    """Give the numbers of what an Item holds."""
+def searchable(item: Item, mail: Correspondence | None = None) -> list[str | None]:
+    """Give the numbers of what an Item holds and of what it replaces, and the names of the mail that brought it."""
+    found = [*_numbers(item), item.replaces]
+    if mail is not None:
+        found += [mail.message_id, mail.thread, mail.in_reply_to]
+    return list(dict.fromkeys(found))
+
+
+def _numbers(item: Item) -> list[str | None]:
     content = item.content
     if isinstance(content, LabReport):
         return [content.report_id, content.order_id, content.visit.value if content.visit is not None else None]
     if isinstance(content, Stay):
         return [one.value for one in (content.visit, content.account) if one is not None]
     if isinstance(content, Document):
-        return [content.document_id, content.report_id]
+        return [content.document_id, content.report_id, content.replaces_id]
     if isinstance(content, LiaisonNote):
-        return list(dict.fromkeys([content.note_id, content.thread, content.in_reply_to]))
+        return [content.note_id, content.thread, content.in_reply_to]
     if isinstance(content, Receipt):
         return [content.about]
     return []

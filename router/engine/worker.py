@@ -24,6 +24,7 @@ from router.dossier.store.jobs import ItemJob, PatientJob, Projected, project
 from router.dossier.store.projection import Means
 from router.dossier.telling import Telling, telling_of
 from router.engine.attachments import blobs_of, with_data, without_data
+from router.engine.clock import micros
 from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.parcels import Leaving, Parcels
@@ -34,6 +35,7 @@ from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
 from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
 from router.identity.patients import Patient, load_patients
+from router.journal.correspondence import PreparedMail, prepared_mail
 from router.journal.operations import (
     BODY_PLACE,
     REPORT_PLACE,
@@ -262,7 +264,13 @@ class Worker:
             items=items,
             rejection=rejection,
             unmapped=self._codes.unmapped(draft.codes),
+            mail=self._mail(draft),
+            received_at=micros(draft.raw.received_at) if reading.correspondence is not None else 0,
         )
+
+    def _mail(self, draft: _Draft) -> PreparedMail | None:
+        said, raw = draft.reading.correspondence, draft.raw
+        return prepared_mail(self._sealer, said, raw.source, f"message/{raw.message_id}") if said is not None else None
 
     def _prepare_item(self, draft: _Draft, item: Item, ordinal: int, decision: Decision, now: datetime) -> PreparedItem:
         stopped = decision.reason in ONLY_A_PERSON
@@ -296,7 +304,7 @@ class Worker:
             routes=orjson.dumps(verdicts).decode() if verdicts else None,
             sealed_summary=self._sealer.seal(summarise(item), SUMMARY_PLACE),
             sealed_body=self._sealer.seal(body, BODY_PLACE),
-            tokens=self._tokens(item, decision, draft.codes[ordinal] if draft.codes else NO_CODES),
+            tokens=self._tokens(item, decision, draft, draft.codes[ordinal] if draft.codes else NO_CODES),
             deliveries=deliveries,
             blobs=blobs_of(stored, self._store.blobs),
             decision=decision.row or None,
@@ -368,8 +376,8 @@ class Worker:
         names = (identity.birth_name or identity.used_name or identity.family_name or "", identity.birth_date or "")
         return self._sealer.token("lane", "traits", *names)
 
-    def _tokens(self, item: Item, decision: Decision, codes: ItemCodes) -> tuple[int, ...]:
-        values = searchable(item)
+    def _tokens(self, item: Item, decision: Decision, draft: _Draft, codes: ItemCodes) -> tuple[int, ...]:
+        values = searchable(item, draft.reading.correspondence)
         tokens = {self._sealer.token("value", loose(value)) for value in values if value}
         if codes.sightings:
             tokens |= self._codes.tokens(codes)

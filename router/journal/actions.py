@@ -11,6 +11,7 @@ from router.identity.patients import load_patients
 from router.identity.standing import allows
 from router.journal import tables
 from router.journal.auditing import append_audit
+from router.journal.correspondence import mail_again
 from router.journal.operations import Change
 from router.journal.tables import DeliveryState, MessageState
 from router.journal.unit import Unit
@@ -93,6 +94,7 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
                     ).where(tables.delivery.c.id == number),
                 )
             )
+            mail_again(connection, row.id, number, now)
         _audit(unit, actor, "replay delivery", ids, now)
         return reopened + len(again)
 

@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import bindparam, delete, select, update
 
 from router.journal import tables
+from router.journal.correspondence import keep_mail
 from router.journal.decisions import BLOCKING, newest_decisions
 from router.journal.following import Follow, Followed, Patients, Tell, tell_all
 from router.journal.prepared import (
@@ -208,6 +209,8 @@ class CommitReadings:
                     "unread": prepared.unread,
                 },
             )
+            if prepared.mail is not None:
+                keep_mail(unit, prepared.mail, prepared.received_at, message_id=prepared.message_id)
             if prepared.sealed_report is not None:
                 row = {"message_id": prepared.message_id, "sealed_report": prepared.sealed_report}
                 unit.add(tables.reading, row)
@@ -312,6 +315,8 @@ def _add_deliveries(unit: Unit, item_id: int, message_id: int, item: PreparedIte
                 "sealed_detail": prepared.sealed_detail,
             },
         )
+        if prepared.mail is not None:
+            keep_mail(unit, prepared.mail, now, delivery_id=number)
         if prepared.state in tables.OPEN_DELIVERIES:
             yield Queued(number, prepared.destination, item.lane, prepared)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from router.journal.correspondence import PreparedMail
 from router.journal.following import Follow, Tell
 from router.journal.receipts import PreparedReceipt
 from router.journal.tables import DeliveryState, ItemState, MessageState
@@ -37,6 +38,8 @@ class PreparedDelivery:
     """The INS under which it was prepared (`router.identity.standing`)."""
     recipient: str = field(default="", repr=False)
     """For whom it is, where a destination writes to each recipient apart; it is in `sealed_detail` as well."""
+    mail: PreparedMail | None = None
+    """The head of the mail that it is, None for any other format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,10 @@ class PreparedMessage:
     """The error for which it is rejected."""
 
     unmapped: tuple[UnmappedCode, ...] = ()
+    mail: PreparedMail | None = None
+    """The head of the mail that it is, None for reports about mails and for any other format."""
+    received_at: int = 0
+    """When that mail came, in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ from router.journal.tables_sending import (
     connector_memory as connector_memory,
     delivery_receipt as delivery_receipt,
     delivery_reference as delivery_reference,
+    mail as mail,
 )
 from router.journal.tables_tools import (
     subscription as subscription,
@@ -312,6 +313,13 @@ delivery = Table(
         postgresql_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
     ),
     Index("ix_delivery_ended", "ended_at", "destination"),
+    Index(
+        "ix_delivery_submission",
+        "format",
+        "id",
+        sqlite_where=text("format IN ('xds', 'pdsm')"),
+        postgresql_where=text("format IN ('xds', 'pdsm')"),
+    ),
 )
 """`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry.
 `attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there.

@@ -39,6 +39,27 @@ delivery_receipt = Table(
 """What partners answered, in the order of arrival. `delivery_id` is None while nothing that was sent has the name that
 the answer is about: an answer may come before the sending is recorded. `detail` holds codes, no health data."""
 
+mail = Table(
+    "mail",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("message_id", Id, ForeignKey("message.id", ondelete="CASCADE")),
+    Column("delivery_id", Id, ForeignKey("delivery.id", ondelete="CASCADE")),
+    Column("flow", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("thread", BigInteger, nullable=False),
+    Column("sealed_head", LargeBinary, nullable=False),
+    Index("ix_mail_thread", "thread", "id"),
+    Index("ix_mail_token", "token"),
+    Index("ix_mail_message", "message_id"),
+    Index("ix_mail_delivery", "delivery_id"),
+)
+"""Mails that came (`message_id`) or leave (`delivery_id`), by conversation. `flow` is the source or destination.
+
+`token` is that of the mail's Message-ID, `thread` that of the first mail of its conversation: what answers a mail which
+is known is in the conversation of that one. `sealed_head`: JSON of who writes to whom about what."""
+
 connector_memory = Table(
     "connector_memory",
     metadata,

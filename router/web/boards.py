@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Column, func, select, text
 
-from router.certificates import CertificateNote
+from router.certificates import CertificateEnd, CertificateNote
 from router.journal import tables
+from router.journal.queries_mail import MailTroubles, mail_troubles
 from router.journal.queries_overview import Backlog, Situation, Waiting, situation
 from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally
 from router.journal.store import JournalPlace
@@ -29,6 +30,7 @@ SHARE = 10
 STORAGE_SECONDS = 60.0
 DAY, HOUR = 86_400_000_000, 3_600_000_000
 NO_BACKLOG = Backlog(Waiting(), 0)
+NO_MAILS = MailTroubles()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class Board:
     certificates: tuple[CertificateNote, ...]
     last_at: int | None
     last_source: str
+    mails: MailTroubles = NO_MAILS
 
 
 @dataclass(slots=True)
@@ -119,6 +122,22 @@ class Boards:
         """Give what is wrong with the certificates."""
         found: tuple[CertificateNote, ...] = self._fresh(
             "certificates", STORAGE_SECONDS, lambda: tuple(self.context.certificates())
+        )
+        return found
+
+    def certificate_ends(self) -> tuple[CertificateEnd, ...]:
+        """Give every certificate with its end."""
+        found: tuple[CertificateEnd, ...] = self._fresh(
+            "certificate_ends", STORAGE_SECONDS, lambda: tuple(self.context.certificate_ends())
+        )
+        return found
+
+    def mails(self, view: View, now: int) -> MailTroubles:
+        """Give what is wrong with mails that left: those without a receipt for too long, those refused in a day."""
+        if "mail" not in self.context.offers():
+            return NO_MAILS
+        found: MailTroubles = self._fresh(
+            "mails", LEAST_AGE, lambda: mail_troubles(view, late_at=late_at(self.context, now), since=now - DAY)
         )
         return found
 
@@ -170,6 +189,7 @@ class Boards:
             self.certificates(),
             newest.last_at if newest is not None else None,
             newest.status.name if newest is not None else "",
+            self.mails(view, now),
         )
 
     def _line(
@@ -199,6 +219,11 @@ class Boards:
             return self._last.get((series, name))
         self._last[series, name] = found
         return found
+
+
+def late_at(context: WebContext, now: int) -> int | None:
+    """Give the moment before which a mail must have left to wait for its receipt too long; None when none ever does."""
+    return now - context.receipt_hours * HOUR if context.receipt_hours else None
 
 
 def _with_former(flows: Sequence[FlowStatus], tally: Tally) -> list[FlowStatus]:

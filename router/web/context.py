@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS
-from router.certificates import CertificateNote
+from router.certificates import CertificateEnd, CertificateNote
 from router.directory.service import DirectoryService
 from router.dossier.api.service import DossierSettings
 from router.dossier.door import Door
@@ -25,6 +25,10 @@ from router.journal.store import Store
 from schemas.identity import PatientIdentity
 
 R = TypeVar("R")
+
+MAIL = "mssante"
+SUBMITTING = frozenset({"dmp", "pdsm"})
+"""Connectors that have pages of their own."""
 
 Side = Literal["source", "destination"]
 
@@ -106,6 +110,9 @@ class WebContext:
     certificates: Callable[[], Sequence[CertificateNote]] = tuple
     """What is wrong with the configured certificates; called from worker threads, it reads files."""
 
+    certificate_ends: Callable[[], Sequence[CertificateEnd]] = tuple
+    """Every certificate that the configuration names, with its end; likewise."""
+
     insi: Insi | None = None
     """The national service that gives the INS, None where a test has none."""
 
@@ -128,6 +135,8 @@ class WebContext:
 
     dossier: DossierOffer | None = None
     """The dossier's FHIR API, None where it is not served."""
+    receipt_hours: int = 24
+    """Hours after which a mail that left, and of which nobody has spoken since, waits for too long; 0 is never."""
 
     version: str = ""
     title: str = ""
@@ -141,3 +150,15 @@ class WebContext:
 
     session_hours: int = 12
     """A session ends after this long, whatever its user does."""
+
+    def offers(self) -> frozenset[str]:
+        """Say which pages there is something to show on: `mail`, `dmp`, `directory`."""
+        flows = self.flows()
+        found = {"mail"} if any(is_mail(flow) for flow in flows) else set()
+        found |= {"dmp"} if any(flow.connector in SUBMITTING for flow in flows) else set()
+        return frozenset(found | ({"directory"} if self.directory is not None else set()))
+
+
+def is_mail(flow: FlowStatus) -> bool:
+    """Whether mails come by a source or leave by a destination."""
+    return flow.connector == MAIL or flow.format == "mail"

@@ -91,6 +91,9 @@ def _acting(kind: str, found: Professional | None, document: Document, formats: 
 
 def _participant(found: Participant, formats: Formats) -> Fact:
     """Write who had which part, and when; the label says the part when there is a word for it."""
+    if found.kind == "location" and found.organization is None:
+        # The place has no name: what is left is since when the patient was there.
+        return "part_location_since", formats.partial(found.at)
     function = found.function.display if found.function is not None else None
     parts = (function, acting(found.professional, found.organization), formats.partial(found.at))
     line = " · ".join(part for part in parts if part)

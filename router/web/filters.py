@@ -18,6 +18,7 @@ from markupsafe import Markup
 from mappings.registry import formats
 from router.identity.patients import search_tokens
 from router.journal.queries import MessageFilters
+from router.journal.queries_mail import MailWish
 from router.journal.queries_search import Search
 from router.journal.sealing import Sealer
 from router.journal.tables import DeliveryState, MessageState
@@ -174,6 +175,20 @@ def delivery_chips(query: Query, formats_: Formats, destinations: Iterable[str])
     return [
         _chip(query, "state", say("filter.state"), states, drops=("cause",)),
         _chip(query, "destination", say("filter.destination"), names, drops=("cause",)),
+    ]
+
+
+def mail_chips(query: Query, formats_: Formats, flows: Iterable[str]) -> list[Chip]:
+    """Offer the filters of conversations."""
+    say = formats_.texts.say
+    marks = {"waiting": "sending", "sent": "taken"}
+    wishes = [
+        (one.value, say(f"mail_wish.{one.value}"), mark("mail", marks.get(one.value, one.value))) for one in MailWish
+    ]
+    names = [(name, name, None) for name in dict.fromkeys(flows)]
+    return [
+        _chip(query, "state", say("filter.state"), wishes),
+        _chip(query, "box", say("mailboxes.box"), names),
     ]
 
 

@@ -1,7 +1,8 @@
-"""What national services said, in the reader's language: their codes stay as they came, our sentence is translated."""
+"""What happened outside, in the reader's language: codes stay as they came, our sentences are translated."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from markupsafe import Markup, escape
@@ -11,11 +12,27 @@ from mappings.xds.guards import PREFIX
 from router.web.texts import Texts
 from schemas.finding import Finding
 
+_NOT_CONFORMING = re.compile(
+    r"held: the document does not conform \((?P<code>[^\s:]+): (?P<message>.*?)\)?\Z", re.DOTALL
+)
+_OURS = {
+    "taken by the operator": "said.taken",
+    "acknowledged by the recipient": "said.acknowledged",
+    "held: it could not be checked": "said.unchecked",
+}
+_MAIL_CODE = re.compile(r"(?<![\d.])(?:[45]\.\d{1,3}\.\d{1,3}|90[0-6])(?![\d.]*\d)")
+"""Enhanced status codes of mail servers (RFC 3463), and the codes of applications that read a mail."""
+
 
 def in_words(text: str, texts: Texts) -> str:
     """Give a detail with the sentences of known codes in the reader's language; the rest stays as it is."""
-    if texts.language != "fr" or ": " not in text:
+    if texts.language != "fr":
         return text
+    refused = _NOT_CONFORMING.match(text)
+    if refused is not None:
+        return texts.say("said.not_conforming", code=refused["code"], message=refused["message"]).unescape()
+    if text in _OURS:
+        return texts.say(_OURS[text]).unescape()
     for english, french in _sentences():
         if english in text:
             text = text.replace(english, french)
@@ -29,6 +46,19 @@ def finding_text(finding: Finding, texts: Texts) -> Markup:
         if texts.has(f"dmp_guard.{name}"):
             return texts.word("dmp_guard", name)
     return escape(in_words(finding.message, texts))
+
+
+def refusal_words(detail: str, texts: Texts) -> tuple[tuple[str, Markup], ...]:
+    """Give the codes of a refused mail that are known, each with its sentence: `5.1.1`, `903`."""
+    found = dict.fromkeys(_MAIL_CODE.findall(detail))
+    return tuple((code, texts.say(f"mail_code.{key}")) for code in found if (key := _mail_key(code, texts)))
+
+
+def _mail_key(code: str, texts: Texts) -> str:
+    """Give the key of a code's sentence: its own, or that of its class (`5.1.x`, `4.x`)."""
+    own = code.replace(".", "_")
+    classes = (own, own.rpartition("_")[0] + "_x", own.partition("_")[0] + "_x")
+    return next((key for key in classes if texts.has(f"mail_code.{key}")), "")
 
 
 @cache

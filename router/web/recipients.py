@@ -34,9 +34,14 @@ def recipient_of(view: View, delivery: int) -> ShownRecipient | None:
     return ShownRecipient(_shown(key), audience if isinstance(audience, str) else "", words)
 
 
+def shown_address(address: str) -> str:
+    """Give an address as pages and the API may show it: a patient's is an INS, and only its domain is left."""
+    return f"{HIDDEN}@{address.rpartition('@')[2]}" if is_patient_address(address) else address
+
+
 def _shown(key: str) -> str:
     if is_patient_address(key):
-        return f"{HIDDEN}@{key.rpartition('@')[2]}"
+        return shown_address(key)
     kind, _, number = key.partition("|")
     if number:
         return f"{kind.upper()} {number}" if kind in {"rpps", "finess"} else ""

@@ -17,7 +17,9 @@ from router.web.context import WebContext
 from router.web.documents import KINDS, viewing_of
 from router.web.formatting import Formats
 from router.web.masking import masked, unmasked
-from router.web.peer_words import finding_text, in_words
+from router.web.peer_words import finding_text, in_words, refusal_words
+from router.web.places import places_for
+from router.web.recipients import shown_address
 from router.web.states import mark
 from router.web.visits import Visit
 
@@ -49,6 +51,8 @@ class Pages:
             router_title=context.title,
             idle_minutes=context.idle_minutes,
             Markup=Markup,
+            places=lambda visit: list(places_for(visit, context.offers())),
+            shown_address=shown_address,
             viewing_of=viewing_of,
         )
         self._environment.tests.update({name: _is(kind) for name, kind in KINDS.items()})
@@ -60,6 +64,7 @@ class Pages:
         found = self._environment.get_template(template)
         everything: dict[str, Any] = {"visit": visit, "t": visit.texts.say, "word": visit.texts.word, "f": formats}
         everything["in_words"] = partial(in_words, texts=visit.texts)
+        everything["refusal_words"] = partial(refusal_words, texts=visit.texts)
         everything["finding_text"] = partial(finding_text, texts=visit.texts)
         everything |= values
         if block is None:

@@ -14,6 +14,7 @@ from router.watch.sentences import sentence
 from router.watch.signs import SignKind
 from router.web.boards import HOUR, Board, FlowLine
 from router.web.formatting import Formats
+from router.web.peer_words import in_words
 from router.web.states import DOWN
 
 MOST_CAUSES = 4
@@ -48,7 +49,7 @@ class Trouble:
 
 
 def troubles(
-    board: Board, formats: Formats, *, identity_hours: int = 24, alarms: Sequence[Alarm] = ()
+    board: Board, formats: Formats, *, identity_hours: int = 24, receipt_hours: int = 24, alarms: Sequence[Alarm] = ()
 ) -> list[Trouble]:
     """Say what is wrong, worst first; an empty list when all is well.
 
@@ -60,6 +61,7 @@ def troubles(
         *_failures(board, formats),
         *_held_deliveries(board, formats),
         *_people(board, formats, identity_hours),
+        *_mails(board, formats, receipt_hours),
         *_pace(board, formats),
         *_storage(board, formats),
         *_certificates(board, formats),
@@ -172,6 +174,25 @@ def _people(board: Board, formats: Formats, identity_hours: int) -> Iterator[Tro
         yield Trouble(55, "red", "square", sentence, (Action(say("trouble.see_messages"), href),))
 
 
+def _mails(board: Board, formats: Formats, hours: int) -> Iterator[Trouble]:
+    say, found = formats.texts.say, board.mails
+    see = say("trouble.see_mails")
+    if found.refused.count:
+        count, shown = found.refused.count, formats.capped(found.refused)
+        href = "/mail?" + urlencode({"state": "refused"})
+        yield Trouble(61, "red", "square", say("trouble.mails_refused", count=count, shown=shown), (Action(see, href),))
+    if found.waiting.count:
+        sentence = say(
+            "trouble.mails_waiting",
+            count=found.waiting.count,
+            shown=formats.capped(found.waiting),
+            hours=hours,
+            since=formats.since(found.waiting_since),
+        )
+        href = "/mail?" + urlencode({"state": "waiting"})
+        yield Trouble(41, "amber", "quarter", sentence, (Action(see, href),))
+
+
 def _pace(board: Board, formats: Formats) -> Iterator[Trouble]:
     say, waiting = formats.texts.say, board.situation.unread
     if waiting.oldest_at is not None and board.at - waiting.oldest_at > SLOW:
@@ -257,4 +278,4 @@ def _detail(line: FlowLine, formats: Formats) -> Markup:
 
 
 def _quoted(detail: str, formats: Formats) -> Markup:
-    return formats.texts.say("trouble.detail", detail=detail) if detail else Markup("")
+    return formats.texts.say("trouble.detail", detail=in_words(detail, formats.texts)) if detail else Markup("")

@@ -279,7 +279,7 @@ async def test_a_fault_about_us_ends_the_round(tmp_path: Path, inbox: MemoryInbo
         assert "DMPInvalidCertificate" in rig.services.health.detail
         rig.peer.answers[SEARCH] = rig.registry.search
         await rig.round()
-        assert rig.services.health.state == "waiting"
+        assert rig.services.health.state == "watching"
 
 
 async def test_who_is_not_qualified_is_not_asked_about(tmp_path: Path, inbox: MemoryInbox) -> None:

@@ -21,7 +21,7 @@ def test_the_story_comes_out_as_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     said: list[str] = []
     assert run_demo(once=True, port=0, folder=tmp_path / "router", say=said.append) == 0
     printed = capsys.readouterr().out
-    assert "14 of 14 scenes" in printed
+    assert "20 of 20 scenes" in printed
     assert "one patient" in printed.replace("\n", " ")
     assert any("Admission" in line for line in said)
     assert list((tmp_path / "router" / "in" / "error").glob("*ILLISIBLE*")) or list(

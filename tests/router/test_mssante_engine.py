@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from connectors.mssante.heads import read_head
 from connectors.sandbox.mail_authority import MailAuthority
 from connectors.sandbox.mail_operator import MailOperator
 from connectors.sandbox.mail_people import DOCTOR, HOSPITAL, NOBODY, NURSE, ROUTER
@@ -22,8 +23,11 @@ from router.config.load import load
 from router.engine.engine import Engine
 from router.identity.patients import register
 from router.journal import tables
+from router.journal.queries_search import candidates
 from router.journal.sealing import make_key_file
 from router.journal.store import open_store
+from router.journal.view import viewing
+from router.web.filters import search_of
 from schemas.item import ItemSet
 
 ANSWERS = """
@@ -139,6 +143,9 @@ async def test_what_the_recipient_answers_reaches_the_delivery(
         account = operator.opened(ROUTER)
         assert account is not None
         await until(lambda: len(account.contents("Traites")) == answers)
+        with engine.store.reading() as connection:
+            mails = connection.execute(select(tables.mail)).all()
+        assert [(one.flow, one.delivery_id, one.message_id) for one in mails] == [("mail", row.id, None)], "no report"
     assert len(operator.taken) == 1
 
 
@@ -157,6 +164,10 @@ async def test_a_document_that_comes_by_mail_is_journaled_filed_and_answered(
             assert connection.execute(select(tables.item.c.kind)).scalars().all() == ["document"]
             shown = connection.execute(select(tables.message.c.control_id, tables.message.c.peer)).one()
         assert shown.control_id.startswith(f"{ROUTER}/INBOX/")
+        name = read_head(content).message_id
+        with viewing(engine.store) as view:
+            assert candidates(view, search_of(view.sealer, name))[0] == [1], "a document is found by its mail's name"
+            assert view.connection.execute(select(tables.mail.c.message_id)).scalars().all() == [1]
         assert shown.peer == "sandbox.mssante.invalid"
         assert (len(account.contents()), sender.contents()) == (1, [])
         await engine.submit(register(sample_document().patient, in_coordination=True, now=1_000_000))

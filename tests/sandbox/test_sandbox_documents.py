@@ -35,6 +35,8 @@ def test_they_are_valid_by_the_rules_of_the_ans(ans_package: Package) -> None:
         assert ans_package.validate(cr_bio(report)) == []
         letter = discharge_letter(person, VISIT, ["Texte & fiction", "<fin>"], number=f"LET{seed}", at=AT)
         assert ans_package.validate(letter) == []
+        again = discharge_letter(person, VISIT, ["Corrigé"], number="LET/2", at=AT, version=2, replaces="LET")
+        assert ans_package.validate(again) == []
         visit = consultation_report(person, PRESCRIBER, ["Revu"], number=f"CS{seed}/2", at=AT, version=2, replaces="CS")
         assert ans_package.validate(visit) == []
 

@@ -22,6 +22,14 @@ def test_every_code_is_told_in_the_readers_language_and_kept() -> None:
     assert in_words("", FRENCH) == ""
 
 
+def test_what_we_say_ourselves_is_told_in_the_readers_language() -> None:
+    held = "held: the document does not conform (xsd.invalid: element <b>: it is (not) expected)"
+    assert in_words(held, FRENCH) == "document non conforme : element <b>: it is (not) expected [xsd.invalid]"
+    assert in_words(held[:-1], FRENCH) == "document non conforme : element <b>: it is (not) expected [xsd.invalid]"
+    assert in_words(held, ENGLISH) == held
+    assert in_words("taken by the operator", FRENCH) == "remis à l’opérateur"
+
+
 def test_every_guard_is_told_in_the_readers_language() -> None:
     files = [Path(guards.__file__), *Path(connectors.dmp.__file__).parent.glob("*.py")]
     raised = {name for file in files for name in re.findall(r'\b_?guard\(\s*"(\w+)"', file.read_text(encoding="utf-8"))}

@@ -17,6 +17,7 @@ from connectors.sandbox.cda import (
     CONSULTATION_TYPE,
     PRACTICE_FINESS,
     PRACTICE_NAME,
+    VISIT_LASTS,
     consultation_report,
     oid_of,
 )
@@ -44,13 +45,15 @@ def deposit(
     lines: Sequence[str] = _LINES,
     number: str | None = None,
     at: datetime | None = None,
+    submitted: datetime | None = None,
     masked: bool = False,
     version: int = 1,
     replaces: str | None = None,
 ) -> str:
     """Deposit a document as somebody else; gives its uniqueId.
 
-    With `version` 2 or more, `replaces` is the number of the version before. Raises RegistryRefused.
+    `at` is when the document was made, `submitted` when it was deposited, if not at once. With `version` 2 or more,
+    `replaces` is the number of the version before. Raises RegistryRefused.
     """
     moment = at or datetime.now(UTC)
     named = number or f"autre-{uuid4()}"
@@ -61,7 +64,8 @@ def deposit(
         held = store.entries_by(unique_ids=[oid_of(replaces)])
         target = held[-1].uuid if held else f"urn:uuid:{uuid4()}"
     structure = f"1{PRACTICE_FINESS}"
-    xml = _submission(person, author, structure, unique_id, f"{moment.astimezone(UTC):%Y%m%d%H%M%S}", masked, target)
+    times = _stamp(submitted or moment), _stamp(moment), _stamp(moment - VISIT_LASTS)
+    xml = _submission(person, author, structure, unique_id, times, masked, target)
     submission = read_submission(parse_xml(xml.encode(), code="sandbox"))
     contents = {"Document": _content(cda), "Signature": _content(_SIGNATURE)}
     checks = Checks(lot_signature=False)
@@ -76,14 +80,25 @@ def _content(content: bytes) -> Content:
     return Content(io.BytesIO(content), len(content), hashlib.sha1(content, usedforsecurity=False).hexdigest())
 
 
+def _stamp(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y%m%d%H%M%S}"
+
+
 def _submission(
-    person: Person, author: Practitioner, structure: str, unique_id: str, at: str, masked: bool, target: str | None
+    person: Person,
+    author: Practitioner,
+    structure: str,
+    unique_id: str,
+    times: tuple[str, str, str],
+    masked: bool,
+    target: str | None,
 ) -> str:
+    submitted, at, began = times
     patient = f"{person.matricule}^^^&{INS_TEST_OID}&ISO^NH"
     who = f"{idnat(author)}^{author.family_name}^{author.given_name}^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS"
     where = f"{PRACTICE_NAME}^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^{structure}"
     lot = (
-        f'<RegistryPackage id="Lot">{_slot("submissionTime", at)}{_name("Consultation")}'
+        f'<RegistryPackage id="Lot">{_slot("submissionTime", submitted)}{_name("Consultation")}'
         f"{_author('Lot', names.LOT_AUTHOR, who, where)}"
         f"{_code('Lot', names.CONTENT_TYPE, '07', '1.2.250.1.213.2.2', 'Consultation')}"
         f'<Classification id="node" classifiedObject="Lot" classificationNode="{names.LOT_NODE}"/>'
@@ -93,14 +108,14 @@ def _submission(
         "</RegistryPackage>"
     )
     loinc = "2.16.840.1.113883.6.1"
-    document = _entry("Document", "Compte rendu de consultation", at, patient, person, (who, where)) + (
+    document = _entry("Document", "Compte rendu de consultation", (at, began), patient, person, (who, where)) + (
         f"{_code('Document', names.CLASS_CODE, '10', '1.2.250.1.213.1.1.4.1', 'Compte rendu')}"
         f"{_confidentiality('Document', ('MASQUE_PS',) if masked else ())}"
         f"{_code('Document', names.FORMAT_CODE, 'urn:ihe:iti:xds-sd:pdf:2008', '1.3.6.1.4.1.19376.1.2.3', 'PDF/A-1')}"
         f"{_code('Document', names.TYPE_CODE, CONSULTATION_TYPE[0], loinc, CONSULTATION_TYPE[1])}"
     )
     signature_id = oid_of(unique_id + "/signature")
-    signature = _entry("Signature", "Source", at, patient, person, (who, where)) + (
+    signature = _entry("Signature", "Source", (at, at), patient, person, (who, where)) + (
         f"{_code('Signature', names.CLASS_CODE, names.SIGNATURE_CLASS, 'URN', 'Digital Signature')}"
         f"{_confidentiality('Signature', ('MASQUE_PS', 'INVISIBLE_PATIENT'))}"
         f"{_code('Signature', names.FORMAT_CODE, names.DSIG, 'URN', 'Default Signature Style')}"
@@ -128,12 +143,13 @@ def _submission(
     return f'<RegistryObjectList xmlns="{names.RIM}">{lot}{entries}{links}</RegistryObjectList>'
 
 
-def _entry(own: str, title: str, at: str, patient: str, person: Person, author: tuple[str, str]) -> str:
+def _entry(own: str, title: str, times: tuple[str, str], patient: str, person: Person, author: tuple[str, str]) -> str:
+    at, began = times
     who, where = author
     return (
         f'<ExtrinsicObject id="{own}" mimeType="text/xml" objectType="{names.DOCUMENT_ENTRY}">'
         f"{_slot('creationTime', at)}{_slot('languageCode', 'art' if own == 'Signature' else 'fr-FR')}"
-        f"{_slot('legalAuthenticator', who)}{_slot('serviceStartTime', at)}{_slot('sourcePatientId', patient)}"
+        f"{_slot('legalAuthenticator', who)}{_slot('serviceStartTime', began)}{_slot('sourcePatientId', patient)}"
         f"{_slot('sourcePatientInfo', f'PID-5|{person.birth_name}^{person.given_name}^^^^^L', f'PID-8|{person.sex}')}"
         f"{_name(title)}{_author(own, names.AUTHOR, who, where)}"
         f"{_code(own, names.FACILITY_TYPE, 'SA07', '1.2.250.1.71.4.2.4', 'Cabinet individuel')}"

@@ -12,8 +12,10 @@ from router.web.api import (
     flows,
     habilitations,
     identities,
+    mail,
     messages,
     patients,
+    submissions,
 )
 
 PREFIX = "/api/v1"
@@ -30,6 +32,8 @@ def mount_api(app: FastAPI) -> None:
         habilitations,
         codes,
         directory,
+        mail,
+        submissions,
         flows,
     ):
         app.include_router(module.router, prefix=PREFIX)

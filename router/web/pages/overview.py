@@ -30,6 +30,7 @@ async def overview(desk: Office, visit: Signed) -> Response:
                 board,
                 formats,
                 identity_hours=desk.context.identity_alert_hours,
+                receipt_hours=desk.context.receipt_hours,
                 alarms=open_alarms(view.connection),
             ),
             "chart": day_chart(board.bins, formats),

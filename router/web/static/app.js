@@ -95,7 +95,10 @@
   });
 
   // Keys.
-  const places = { o: "/", m: "/messages", d: "/deliveries", i: "/identities", f: "/dossiers", c: "/codes", n: "/notices", a: "/audit" };
+  const place = (key) => key.length === 1 && document.querySelector(`#menu [data-go="${CSS.escape(key)}"]`);
+  // On a phone the menu is one row: what is open is in sight.
+  const here = document.querySelector("#menu [aria-current]");
+  if (here) here.closest("#menu").scrollLeft = here.offsetLeft - 40;
   let going = 0;
   const step = (by) => {
     const links = all(".rows td.what a");
@@ -128,9 +131,9 @@
       return;
     }
     if (typing || document.querySelector("dialog[open]")) return;
-    if (going && Date.now() - going < 1500 && places[event.key]) {
+    if (going && Date.now() - going < 1500 && place(event.key)) {
       event.preventDefault();
-      location.href = places[event.key];
+      location.href = place(event.key).href;
       return;
     }
     going = event.key === "g" ? Date.now() : 0;

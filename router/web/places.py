@@ -1,0 +1,67 @@
+"""The pages of the menu, by group; those of what is not configured are left out, and those that a role may not open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from router.web.visits import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page of the menu. `key` follows `g` on the keyboard; `needs` is what must be configured, `right` the role's."""
+
+    name: str
+    href: str
+    icon: str
+    key: str
+    needs: str = ""
+    right: str = ""
+
+
+PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
+    ("", (Place("today", "/", "today", "o"),)),
+    (
+        "flows",
+        (
+            Place("messages", "/messages", "messages", "m"),
+            Place("deliveries", "/deliveries", "deliveries", "d"),
+            Place("mail", "/mail", "mail", "e", needs="mail"),
+            Place("mailboxes", "/mailboxes", "mailbox", "b", needs="mail"),
+            Place("dmp", "/dmp", "dmp", "s", needs="dmp"),
+        ),
+    ),
+    (
+        "patients",
+        (Place("identities", "/identities", "held", "i"), Place("dossiers", "/dossiers", "dossiers", "f")),
+    ),
+    (
+        "settings",
+        (
+            Place("codes", "/codes", "codes", "c"),
+            Place("directory", "/directory", "directory", "r", needs="directory"),
+            Place("whatif", "/whatif", "whatif", "w", right="operate"),
+        ),
+    ),
+    (
+        "watch",
+        (
+            Place("alarms", "/alarms", "alarm", "l"),
+            Place("notices", "/notices", "health", "n"),
+            Place("audit", "/audit", "audit", "a"),
+        ),
+    ),
+)
+
+
+def places_for(visit: Visit, offered: frozenset[str]) -> Iterator[tuple[str, list[Place]]]:
+    """Give the groups of the menu, without what there is not; a group without pages is none."""
+    for heading, entries in PLACES:
+        shown = [
+            place
+            for place in entries
+            if (not place.needs or place.needs in offered) and (not place.right or visit.may(place.right))
+        ]
+        if shown:
+            yield heading, shown
