@@ -15,7 +15,10 @@ from router.cli.base import Failed, config_option
 from router.cli.dossier_circle import command_circle
 from router.cli.dossier_consent import command_consent, emergency, hide, keep_to, unhide
 from router.cli.dossier_desk import ask, by_now, by_option, done, opened_journal, patient_number, show_table
+from router.cli.dossier_extract import command_extract
+from router.cli.dossier_indicators import command_indicators
 from router.cli.dossier_matrix import command_habilitations, command_matrix, command_rules
+from router.cli.dossier_notices import command_notices
 
 if TYPE_CHECKING:
     from router.dossier.overview import MemberAccess, Overview
@@ -36,6 +39,9 @@ command_dossier.add_command(command_consent)
 command_dossier.add_command(command_matrix)
 command_dossier.add_command(command_habilitations)
 command_dossier.add_command(command_rules)
+command_dossier.add_command(command_notices)
+command_dossier.add_command(command_indicators)
+command_dossier.add_command(command_extract)
 for command in (hide, keep_to, unhide, emergency):
     command_dossier.add_command(command)
 

@@ -300,15 +300,24 @@ def _check_validation(configuration: Configuration, lines: _Lines, problems: lis
 
 
 def _check_watch(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
-    """Tell when alarms are to go through a destination that is none of MSSanté, or that does not say who writes."""
-    name = configuration.watch.mssante
-    if not name:
-        return
-    where, found = lines.at(("watch", "mssante")), configuration.destinations.get(name)
-    if found is None or found.connector != "mssante":
-        problems.append(f"{where}there is no destination {name!r} of the connector mssante")
-    elif not found.options.get("from"):
-        problems.append(f"{where}the destination {name!r} must say who writes: options.from")
+    """Tell when alarms or notices go through a destination that is none of MSSanté, or does not say who writes."""
+    places = (
+        (("watch", "mssante"), configuration.watch.mssante),
+        (
+            ("dossier", "alerts", "mssante"),
+            configuration.dossier.alerts.mssante,
+        ),
+    )
+    for place, name in places:
+        if not name:
+            continue
+        where, found = lines.at(place), configuration.destinations.get(name)
+        if found is None or found.connector != "mssante":
+            problems.append(f"{where}there is no destination {name!r} of the connector mssante")
+        elif not found.options.get("from"):
+            problems.append(f"{where}the destination {name!r} must say who writes: options.from")
+        elif place[0] == "dossier" and (found.options.get("to") or found.options.get("audience") == "patient"):
+            problems.append(f"{where}the destination {name!r} writes to one address alone, members have their own")
 
 
 def _check_keys(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:

@@ -170,6 +170,38 @@ class CodesSection(Section):
     )
 
 
+class AlertsSection(Section):
+    """How members of a circle are told whom no tool tells (`docs/dossier.md`)."""
+
+    mssante: str = Field(
+        "",
+        description="Destination of the connector `mssante` through which members are mailed what concerns them. "
+        "Empty: nobody is told by MSSanté.",
+    )
+    language: Literal["fr", "en"] = Field("fr", description="Language of ordinary mails and of SMS.")
+    mail_from: str = Field("", description="Sender of ordinary mails, which hold no health data.")
+    mail_server: str = Field("", description="SMTP server, `host:port`; STARTTLS is used where it is offered.")
+    mail_user: str = Field("", description="Account at the server, where it wants one.")
+    mail_password: SecretStr | None = Field(None, description="Its password.")
+    sms_webhook: HttpUrl | None = Field(
+        None, description="Address of an SMS gateway: gets a POST of JSON, `to` and `text`, without health data."
+    )
+    sms_secret: SecretStr | None = Field(
+        None, description="Signs the POST as a webhook destination does: `X-Passerelle-Signature`, time and HMAC."
+    )
+
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        if bool(self.mail_from) != bool(self.mail_server):
+            raise ValueError("mail_from and mail_server go together")
+        return self
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a way beside tools."""
+        return bool(self.mssante or self.mail_server or self.sms_webhook)
+
+
 class DossierSection(Section):
     """The coordination dossier."""
 
@@ -199,6 +231,7 @@ class DossierSection(Section):
         "only.",
     )
     subscriber_http: bool = Field(False, description="Whether notices may go over plain http: for a test only.")
+    alerts: AlertsSection = Field(AlertsSection(), description="How members are told whom no tool tells.")
 
     @field_validator("subscriber_networks")
     @classmethod

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from connectors.registry import connectors
 from router.config.model import (
+    AlertsSection,
     AnnuaireSection,
     CodesSection,
     Configuration,
@@ -41,6 +42,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[annuaire]", AnnuaireSection),
     ("[codes]", CodesSection),
     ("[dossier]", DossierSection),
+    ("[dossier.alerts]", AlertsSection),
     ("[validation]", ValidationSection),
     ("[watch]", WatchSection),
     ("[web]", WebSection),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select
 
 from router.dossier.context import Reader
 from router.dossier.may import Verdict
+from router.dossier.readings import keep_readings
 from router.journal import tables
 from router.journal.operations import Change
 from router.journal.unit import Unit
@@ -17,7 +18,10 @@ from schemas.habilitation import Action, DataCategory
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One decision to keep: `category` None is the dossier itself; `item_id` None is a list."""
+    """One decision to keep: `category` None is the dossier itself; `item_id` None is a list.
+
+    `opened`: it is about one thing, which the reader has before their eyes.
+    """
 
     dossier_id: int
     reader: Reader
@@ -26,6 +30,7 @@ class Access:
     verdict: Verdict
     item_id: int | None = None
     thing: int | None = None
+    opened: bool = False
 
 
 def record_accesses(found: list[Access], *, now: int) -> Change[None]:
@@ -58,18 +63,11 @@ def keep_accesses(connection: Connection, found: list[Access], now: int) -> None
     if rows:
         connection.execute(insert(tables.dossier_access), rows)
     for one in found:
-        if one.verdict.allowed and one.action is Action.READ and one.item_id is not None:
-            _mark_read(connection, one.item_id, one.verdict.member, now)
-
-
-def _mark_read(connection: Connection, item_id: int, member: int | None, now: int) -> None:
-    """Mark what a member was told of an Item as read: they have opened it."""
-    notice, alert = tables.alert_notice.c, tables.alert.c
-    about = select(alert.id).where(alert.item_id == item_id)
-    told = update(tables.alert_notice).where(
-        notice.alert_id.in_(about), notice.member_id == member, notice.read_at.is_(None), notice.state != "cancelled"
-    )
-    connection.execute(told.values(state="read", read_at=now, changed_at=now))
+        member = one.verdict.member
+        if not one.verdict.allowed or one.action is not Action.READ or member is None or one.thing is None:
+            continue
+        if one.item_id is not None or one.opened:
+            keep_readings(connection, [(one.thing, member)], now, read=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,9 @@ def accesses(view: View, dossier_id: int, *, before: int | None = None, limit: i
 
 
 def seen_by(connection: Connection, thing: int) -> frozenset[int]:
-    """Give the members who read a thing, in whichever version."""
+    """Give the members who have a thing, in whichever version: who opened it, or whose tool took it for them."""
+    reading = tables.dossier_reading.c
+    had = select(reading.member_id).where(reading.thing == thing)
     column = tables.dossier_access.c
     found = select(column.member_id).where(
         column.thing == thing,
@@ -120,4 +120,4 @@ def seen_by(connection: Connection, thing: int) -> frozenset[int]:
         column.allowed.is_(True),
         column.action == Action.READ.value,
     )
-    return frozenset(connection.execute(found.distinct()).scalars())
+    return frozenset(connection.execute(found.union(had)).scalars())

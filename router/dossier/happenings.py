@@ -14,13 +14,14 @@ from enum import StrEnum
 from schemas.actors import Professional
 from schemas.circle import party_keys
 from schemas.document import Document, DocumentOperation
-from schemas.item import DocumentItem, Item, LabReportItem, StayItem
+from schemas.item import DocumentItem, Item, LabReportItem, NoteItem, StayItem
 from schemas.lab import LabChapter, LabReport, Observation, ResultStatus
+from schemas.note import LiaisonNote
 from schemas.stay import Stay
 
 
 class Event(StrEnum):
-    """What people may be told of. ADM, SOR and DOC are codes of TRE_R254 (NdE); the others have none there."""
+    """What people may be told of. ADM, SOR, DOC and NOT are codes of TRE_R254 (NdE); the others have none there."""
 
     ADMISSION = "ADM"
     PLANNED = "PREADM"
@@ -28,6 +29,8 @@ class Event(StrEnum):
     DATE = "DATE"
     ANNULLED = "ANN"
     DOCUMENT = "DOC"
+    NOTE = "NOT"
+    URGENT_NOTE = "URGENT"
     LAB = "LAB"
     CRITICAL = "CRITICAL"
     CORRECTED = "CORRECTED"
@@ -55,6 +58,8 @@ class Happening:
     type: str | None = None
     prescribers: frozenset[str] = frozenset()
     recipients: frozenset[str] = frozenset()
+    author: frozenset[str] = frozenset()
+    """The keys of who wrote it: they are not told of what they wrote."""
 
 
 _CRITICAL = frozenset({"LL", "HH", "AA"})
@@ -70,6 +75,8 @@ def happenings(item: Item) -> tuple[Happening, ...]:
         return tuple(_of_document(item, item.content))
     if isinstance(item, LabReportItem):
         return tuple(_of_report(item, item.content))
+    if isinstance(item, NoteItem):
+        return tuple(_of_note(item, item.content))
     return ()
 
 
@@ -105,6 +112,20 @@ def _of_document(item: DocumentItem, document: Document) -> Iterator[Happening]:
         f"document {document.document_id or item.id}",
         type=document.type.code if document.type is not None else None,
         recipients=frozenset().union(*keys),
+    )
+
+
+def _of_note(item: NoteItem, note: LiaisonNote) -> Iterator[Happening]:
+    if note.withdrawn:
+        return
+    keys = [_keys(one.professional) for one in item.recipients]
+    keys += [party_keys(one.organization.identifiers) for one in item.recipients if one.organization is not None]
+    yield Happening(
+        Event.URGENT_NOTE if note.urgent else Event.NOTE,
+        f"note {note.note_id or item.id}",
+        type=note.type.code if note.type is not None else None,
+        recipients=frozenset().union(*keys),
+        author=_keys(item.author),
     )
 
 

@@ -170,6 +170,8 @@ def told(
 def _is_meant(rule: NoticeRule, seat: Seat, happening: Happening, former: Former) -> bool:
     if rule.families and seat.family not in rule.families:
         return False
+    if seat.keys & happening.author:
+        return False
     meant = {
         Audience.CIRCLE: True,
         Audience.PCP: seat.member.is_pcp,

@@ -10,6 +10,7 @@ from router.dossier.circle import MemberLine, lines_of
 from router.dossier.consents import emergency_accesses
 from router.dossier.context import ConsentRecord, Context, Reader, Thing
 from router.dossier.keeping import DossierLine, dossier_of
+from router.dossier.leaving.board import NoticeLine, notice_lines
 from router.dossier.loading import as_reader, context_for
 from router.dossier.may import Rule, may
 from router.dossier.restrictions import RestrictionLine, restriction_lines
@@ -50,6 +51,7 @@ class AlertLine:
     notices: int
     read: int
     annulled: bool
+    told: tuple[NoticeLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +103,23 @@ def _access(reader: Reader, category: DataCategory, context: Context) -> Access:
 
 
 def _alerts(view: View, dossier_id: int, limit: int) -> list[AlertLine]:
-    alert, notice = tables.alert.c, tables.alert_notice.c
+    alert = tables.alert.c
     newest = select(tables.alert).where(alert.dossier_id == dossier_id).order_by(alert.id.desc()).limit(limit)
     rows = view.connection.execute(newest).all()
-    members = select(notice.alert_id, notice.state).where(notice.alert_id.in_([row.id for row in rows]))
-    states: dict[int, list[str]] = {}
-    for one in view.connection.execute(members):
-        states.setdefault(one.alert_id, []).append(one.state)
+    told: dict[int, list[NoticeLine]] = {}
+    if rows:
+        for one in notice_lines(view, dossier_id, alerts=[row.id for row in rows], limit=500):
+            told.setdefault(one.alert_id, []).insert(0, one)
     return [
         AlertLine(
             row.id,
             row.at,
             row.event,
             row.level,
-            len(states.get(row.id, ())),
-            states.get(row.id, []).count("read"),
+            len(told.get(row.id, ())),
+            sum(one.state == "read" for one in told.get(row.id, ())),
             row.annulled_at is not None,
+            tuple(told.get(row.id, ())),
         )
         for row in rows
     ]

@@ -1,23 +1,26 @@
 """The notices that wait to be sent, for the senders of each channel; and what became of them.
 
 A sender takes what is due, sends it, and says how it went: a notice is `sent` only once that is in the journal. One
-that was being sent when the router stopped is sent again: its number is the same, and recognises it.
+that was being sent when the router stopped is sent again: its number is the same, and recognises it. What is handed
+over to something durable (a Delivery, a subscription) is `leaving` until that one's end is its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, and_, exists, func, select, update
 
-from router.dossier.context import Context, Thing
+from router.dossier.context import Context, Reader, Thing
 from router.dossier.keeping import MEMBER_PLACE, dossier_line
 from router.dossier.loading import context_for, reader_of
 from router.dossier.may import may
 from router.journal import tables
 from router.journal.operations import Change
 from router.journal.unit import Unit
+from router.journal.view import View
 from schemas.circle import Channel, Member
 from schemas.habilitation import Action, DataCategory
 from schemas.visibility import Mark
@@ -43,6 +46,10 @@ class Due:
     attempts: int
     member_id: int
     member: Member
+    dossier_id: int
+    thing: Thing
+    channel: Channel
+    not_before: int
 
 
 def take_due(channel: Channel, *, now: int, limit: int = 100) -> Change[list[Due]]:
@@ -50,42 +57,79 @@ def take_due(channel: Channel, *, now: int, limit: int = 100) -> Change[list[Due
 
     Whether each may still be sent is decided anew: one that no longer may is cancelled.
     """
+    return Change(lambda unit: due_within(unit, (channel,), now=now, limit=limit)[0], note="due notices")
 
-    def change(unit: Unit) -> list[Due]:
-        notice = tables.alert_notice.c
-        waiting = _due().where(notice.state == "queued", notice.channel == channel.value, notice.not_before <= now)
-        contexts: dict[int, Context] = {}
-        found: list[Due] = []
-        for row in unit.connection.execute(waiting.order_by(notice.id).limit(limit)).all():
-            if row.dossier_id not in contexts:
-                line = dossier_line(unit.connection.execute(_dossier(row.dossier_id)).one(), unit.sealer)
-                contexts[row.dossier_id] = context_for(unit.connection, unit.sealer, line, now=now)
-            sealed = row.member_body
-            member = Member.model_validate_json(unit.sealer.open(sealed, MEMBER_PLACE))
-            reader = reader_of(row.member_id, member, unit.sealer)
-            verdict = may(reader, Action.TELL, _thing(row), contexts[row.dossier_id])
-            if not verdict.allowed:
-                values = {"state": "cancelled", "changed_at": now, "detail": verdict.rule.value}
-                unit.connection.execute(update(tables.alert_notice).where(notice.id == row.id).values(values))
-                continue
-            found.append(
-                Due(
-                    row.id,
-                    row.alert_id,
-                    row.patient_id,
-                    row.item_id,
-                    row.event,
-                    row.level,
-                    row.category,
-                    row.alert_at,
-                    row.attempts,
-                    row.member_id,
-                    member,
-                )
-            )
-        return found
 
-    return Change(change, note="due notices")
+def due_within(
+    unit: Unit, channels: Sequence[Channel], *, now: int, limit: int = 100
+) -> tuple[list[Due], dict[int, Context]]:
+    """Give what `take_due` gives within a transaction, with each dossier's context at this moment, by its number.
+
+    A notice whose sending failed holds back the later ones of its member by the same channel.
+    """
+    notice, earlier = tables.alert_notice.c, tables.alert_notice.alias("earlier")
+    held_back = exists().where(
+        earlier.c.member_id == notice.member_id,
+        earlier.c.channel == notice.channel,
+        earlier.c.state == "queued",
+        earlier.c.id < notice.id,
+        earlier.c.attempts > 0,
+        earlier.c.not_before > now,
+    )
+    waiting = _due().where(
+        notice.state == "queued",
+        notice.channel.in_([one.value for one in channels]),
+        notice.not_before <= now,
+        ~held_back,
+    )
+    contexts: dict[int, Context] = {}
+    found: list[Due] = []
+    for row in unit.connection.execute(waiting.order_by(notice.id).limit(limit)).all():
+        if row.dossier_id not in contexts:
+            line = dossier_line(unit.connection.execute(_dossier(row.dossier_id)).one(), unit.sealer)
+            contexts[row.dossier_id] = context_for(unit.connection, unit.sealer, line, now=now)
+        one = _opened(row, unit)
+        verdict = may(
+            reader_of(one.member_id, one.member, unit.sealer), Action.TELL, one.thing, contexts[row.dossier_id]
+        )
+        if verdict.allowed:
+            found.append(one)
+        else:
+            values = {"state": "cancelled", "changed_at": now, "detail": verdict.rule.value}
+            unit.connection.execute(update(tables.alert_notice).where(notice.id == row.id).values(values))
+    return found, contexts
+
+
+def _opened(row: Any, unit: Unit) -> Due:
+    return Due(
+        row.id,
+        row.alert_id,
+        row.patient_id,
+        row.item_id,
+        row.event,
+        row.level,
+        row.category,
+        row.alert_at,
+        row.attempts,
+        row.member_id,
+        Member.model_validate_json(unit.sealer.open(row.member_body, MEMBER_PLACE)),
+        row.dossier_id,
+        _thing(row),
+        Channel(row.channel),
+        row.not_before,
+    )
+
+
+def still_told(view: View, notice_id: int, reader: Reader, *, now: int) -> bool:
+    """Say whether a notice that was handed over may still be told, to its member and to who carries it to them."""
+    row = view.connection.execute(_due().where(tables.alert_notice.c.id == notice_id)).one_or_none()
+    if row is None:
+        return False
+    line = dossier_line(view.connection.execute(_dossier(row.dossier_id)).one(), view.sealer)
+    context = context_for(view.connection, view.sealer, line, now=now)
+    member = Member.model_validate_json(view.sealer.open(row.member_body, MEMBER_PLACE))
+    both = (reader_of(row.member_id, member, view.sealer), reader)
+    return all(may(one, Action.TELL, _thing(row), context).allowed for one in both)
 
 
 def _due() -> Select[tuple[Any, ...]]:
@@ -97,6 +141,8 @@ def _due() -> Select[tuple[Any, ...]]:
             notice.alert_id,
             notice.member_id,
             notice.attempts,
+            notice.channel,
+            notice.not_before,
             dossier.patient_id,
             alert.dossier_id,
             alert.item_id,
@@ -130,21 +176,37 @@ def settle(notice_id: int, state: str, *, now: int, detail: str = "", again_at: 
 
     False where it is at its end already: what was read is not delivered afterwards. `detail` holds no health data.
     """
+    return Change(
+        lambda unit: settle_within(unit, notice_id, state, now=now, detail=detail, again_at=again_at), note="notice"
+    )
 
-    def change(unit: Unit) -> bool:
-        column = tables.alert_notice.c
-        values: dict[str, object] = {"state": state, "changed_at": now, "detail": detail[:200]}
-        if state == "queued":
-            values["not_before"] = now if again_at is None else again_at
-        if state in {"queued", "sent", "failed"}:
-            values["attempts"] = column.attempts + 1
-        if state == "read":
-            values["read_at"] = now
-        ended = FINAL - ({"delivered"} if state == "read" else set())
-        statement = update(tables.alert_notice).where(column.id == notice_id, column.state.not_in(sorted(ended)))
-        return unit.connection.execute(statement.values(values)).rowcount > 0
 
-    return Change(change, note="notice")
+def settle_within(
+    unit: Unit,
+    notice_id: int,
+    state: str,
+    *,
+    now: int,
+    detail: str = "",
+    again_at: int | None = None,
+    delivery_id: int | None = None,
+) -> bool:
+    """Settle a notice within a transaction; `leaving` names the Delivery that carries it, where one does."""
+    column = tables.alert_notice.c
+    values: dict[str, object] = {"state": state, "changed_at": now, "detail": detail[:200]}
+    if state == "queued":
+        values["not_before"] = now if again_at is None else again_at
+    if state in {"queued", "sent", "failed"}:
+        values["attempts"] = column.attempts + 1
+    if state == "read":
+        values["read_at"] = now
+    if delivery_id is not None:
+        values["delivery_id"] = delivery_id
+    if state in {"sent", "delivered", "read"}:
+        values["left_at"] = func.coalesce(column.left_at, now)
+    ended = FINAL - ({"delivered"} if state == "read" else set())
+    statement = update(tables.alert_notice).where(and_(column.id == notice_id, column.state.not_in(sorted(ended))))
+    return unit.connection.execute(statement.values(values)).rowcount > 0
 
 
 ORDINARY = {

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from router.config.model import DossierSection
 from router.dossier.api.service import DossierSettings
 from router.dossier.circle_door import CircleDoor
+from router.dossier.leaving.mailing import ByMail
+from router.dossier.leaving.ordinary import Ordinary
+from router.dossier.leaving.senders import NoticeSenders
+from router.dossier.leaving.subscribed import ToTools
 from router.dossier.store.following import Follower, Projects, stop_following
 from router.dossier.subscriptions.addresses import AddressPolicy
 from router.dossier.subscriptions.notifying import Notifier
 from router.dossier.subscriptions.sending import HttpSender
-from router.journal.operations import Change
+from router.journal.operations import Change, Queued
 from router.journal.store import Store
 from router.journal.writer import Writer
 
@@ -30,6 +34,8 @@ class DossierRuntime:
         trouble: Callable[[str], None],
         *,
         base: str,
+        mail: Callable[[], ByMail] | None = None,
+        queued: Callable[[Sequence[Queued]], None] = lambda _: None,
     ) -> None:
         policy = AddressPolicy.of(section.subscriber_networks, http=section.subscriber_http)
         self.is_on = section.api
@@ -38,10 +44,27 @@ class DossierRuntime:
         self._writer = writer
         self.follower = Follower(store, writer, pool, now, trouble)
         self.notifier = Notifier(store, writer, self.door, HttpSender(policy), now, trouble, base=section.url or base)
-        self.follower.kept = self.notifier.wake
+        self.follower.kept = self._kept
+        self._has_ways = section.api or section.alerts.any
+        self.senders = NoticeSenders(
+            store,
+            writer,
+            ToTools(self.door, store.blobs, on=section.api),
+            Ordinary(section.alerts),
+            now,
+            trouble,
+            mail=mail,
+            handed=self.notifier.wake,
+            queued=queued,
+        )
 
     async def start(self, spawn: Callable[[Awaitable[None], str], None]) -> None:
-        """Begin to follow and to tell, where the API is on; else what changes is left for the day when it is."""
+        """Begin to follow and to tell, where the API is on; else what changes is left for the day when it is.
+
+        Notices leave where there is any way for them; without one they wait, and the dossier shows it.
+        """
+        if self._has_ways:
+            spawn(self.senders.run(), "notices")
         if not self.is_on:
             await self._writer.submit(Change(stop_following, note="dossier ends"))
             return
@@ -51,6 +74,7 @@ class DossierRuntime:
 
     def committed(self) -> None:
         """Look now at what the pipeline committed."""
+        self.senders.wake()
         if self.is_on:
             self.follower.wake()
 
@@ -58,3 +82,8 @@ class DossierRuntime:
         """Look now at what a tool wrote."""
         self.follower.wake()
         self.notifier.wake()
+        self.senders.wake()
+
+    def _kept(self) -> None:
+        self.notifier.wake()
+        self.senders.wake()

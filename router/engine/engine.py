@@ -21,6 +21,7 @@ from router.codes.maps import MapFiles
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
 from router.directory.service import DirectoryService
+from router.dossier.leaving.mailing import ByMail
 from router.dossier.serving import DossierRuntime
 from router.engine.clock import utc_now
 from router.engine.dispatcher import Dispatcher
@@ -109,6 +110,8 @@ class Engine:
             now,
             partial(self.notices.trouble, "dossier"),
             base=f"http://{loaded.configuration.web.listen}/fhir",
+            mail=self._notice_mail(),
+            queued=self._queued,
         )
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
@@ -352,6 +355,13 @@ class Engine:
         return self._pressure.waiting
 
     # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _notice_mail(self) -> Callable[[], ByMail] | None:
+        """Give what writes notices as mails of MSSanté, None where no destination is named for them."""
+        name = self._loaded.configuration.dossier.alerts.mssante
+        if not name:
+            return None
+        return partial(ByMail, plan_of(self._loaded, self.store.sealer.master), self.store, name)
 
     def _queued(self, queued: Sequence[Queued]) -> None:
         by_destination: dict[str, list[Queued]] = {}

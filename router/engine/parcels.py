@@ -83,6 +83,14 @@ class Parcels:
                 written = token is not None and (prepared.sealed_content is not None or prepared.blob is not None)
                 yield replace(prepared, ins_token=token) if written else prepared
 
+    def apart(self, item: Item, destination: str, route: str, name: str, now: datetime) -> PreparedDelivery:
+        """Write an Item for whom it names, beside any route; the same name gives the same identity."""
+        target = _Target(
+            destination, route, uuid5_text(DELIVERY_NAMESPACE.bytes, name), self._plan.destinations[destination]
+        )
+        prepared = self._written(target, item, now, {})
+        return replace(prepared, ins_token=leaving_token(self._sealer, item.patient))
+
     def _addressed(self, target: _Target, name: str, leaving: Leaving) -> Iterator[PreparedDelivery]:
         """Give one Delivery for each recipient, and one, held, for each who cannot be written to."""
         assert target.plan.recipients is not None  # noqa: S101 - the caller looked

@@ -85,6 +85,10 @@ _COUNT_DUPLICATE = (
 )
 
 
+NOTICES = "(notice to a member of the circle)"
+"""The route of Deliveries that carry a notice: no route of the configuration made them."""
+
+
 def append_messages(unit: Unit, operations: Sequence[AppendMessage], *, look_first: bool) -> list[Appended]:
     """Append messages, with one look-up for resends among the journal's when `look_first`, always among themselves.
 
@@ -255,6 +259,8 @@ def _retire(unit: Unit, numbers: list[int], now: int) -> None:
     connection.execute(
         update(tables.delivery)
         .where(tables.delivery.c.message_id.in_(numbers), tables.delivery.c.state.in_(open_states))
+        # A notice to a member is told once, and is not made anew by a replay.
+        .where(tables.delivery.c.route != NOTICES)
         .values(state=DeliveryState.CANCELLED.value, ended_at=now, detail="replaced by a replay of its message")
     )
 
@@ -282,43 +288,49 @@ def _item_row(number: int, message_id: int, item: PreparedItem, now: int) -> dic
 
 def _add_deliveries(unit: Unit, item_id: int, message_id: int, item: PreparedItem, now: int) -> Iterable[Queued]:
     for prepared in item.deliveries:
-        number = unit.next_id(tables.delivery)
-        ended = prepared.state not in tables.OPEN_DELIVERIES and prepared.state is not DeliveryState.HELD
-        unit.add(
-            tables.delivery,
-            {
-                "id": number,
-                "item_id": item_id,
-                "message_id": message_id,
-                "destination": prepared.destination,
-                "route": prepared.route,
-                "lane": item.lane,
-                "state": prepared.state.value,
-                "identity": prepared.identity,
-                "format": prepared.format,
-                "media_type": prepared.media_type,
-                "filename": prepared.filename,
-                "size": prepared.size,
-                "blob": prepared.blob,
-                "created_at": now,
-                "ended_at": now if ended else None,
-                "detail": prepared.detail,
-                "worst": prepared.worst,
-                "ins_token": prepared.ins_token,
-            },
-        )
-        unit.add(
-            tables.delivery_content,
-            {
-                "delivery_id": number,
-                "sealed_content": prepared.sealed_content,
-                "sealed_detail": prepared.sealed_detail,
-            },
-        )
-        if prepared.mail is not None:
-            keep_mail(unit, prepared.mail, now, delivery_id=number)
+        queued = add_delivery(unit, item_id, message_id, item.lane, prepared, now)
         if prepared.state in tables.OPEN_DELIVERIES:
-            yield Queued(number, prepared.destination, item.lane, prepared)
+            yield queued
+
+
+def add_delivery(unit: Unit, item_id: int, message_id: int, lane: int, prepared: PreparedDelivery, now: int) -> Queued:
+    """Keep a Delivery of an Item; what is given tells a dispatcher of it, if its state is an open one."""
+    number = unit.next_id(tables.delivery)
+    ended = prepared.state not in tables.OPEN_DELIVERIES and prepared.state is not DeliveryState.HELD
+    unit.add(
+        tables.delivery,
+        {
+            "id": number,
+            "item_id": item_id,
+            "message_id": message_id,
+            "destination": prepared.destination,
+            "route": prepared.route,
+            "lane": lane,
+            "state": prepared.state.value,
+            "identity": prepared.identity,
+            "format": prepared.format,
+            "media_type": prepared.media_type,
+            "filename": prepared.filename,
+            "size": prepared.size,
+            "blob": prepared.blob,
+            "created_at": now,
+            "ended_at": now if ended else None,
+            "detail": prepared.detail,
+            "worst": prepared.worst,
+            "ins_token": prepared.ins_token,
+        },
+    )
+    unit.add(
+        tables.delivery_content,
+        {
+            "delivery_id": number,
+            "sealed_content": prepared.sealed_content,
+            "sealed_detail": prepared.sealed_detail,
+        },
+    )
+    if prepared.mail is not None:
+        keep_mail(unit, prepared.mail, now, delivery_id=number)
+    return Queued(number, prepared.destination, lane, prepared)
 
 
 @dataclass(slots=True)

@@ -39,6 +39,7 @@ from router.journal.tables_dossier import (
     dossier_history as dossier_history,
     dossier_member as dossier_member,
     dossier_member_token as dossier_member_token,
+    dossier_reading as dossier_reading,
     dossier_restriction as dossier_restriction,
     habilitation as habilitation,
     habilitation_matrix as habilitation_matrix,

@@ -173,6 +173,19 @@ dossier_access = Table(
 )
 """Who asked for what in which dossier, what was decided and by which rule: every allow and every deny."""
 
+dossier_reading = Table(
+    "dossier_reading",
+    metadata,
+    Column("thing", BigInteger, primary_key=True, autoincrement=False),
+    Column("member_id", Id, ForeignKey("dossier_member.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("fetched_at", BigInteger, nullable=False),
+    Column("read_at", BigInteger),
+    Index("ix_dossier_reading_member", "member_id"),
+    sqlite_with_rowid=False,
+)
+"""Which members have a thing, in whichever version: since when their tool has it, and since when they opened it or said
+that they read it (None: not that we know)."""
+
 habilitation = Table(
     "habilitation",
     metadata,
@@ -213,12 +226,21 @@ alert = Table(
     Column("fact", BigInteger),
     Column("at", BigInteger, nullable=False),
     Column("annulled_at", BigInteger),
+    Column("resource_id", Id),
     Index("ix_alert_dossier", "dossier_id", "id"),
     Index("ix_alert_same", "same"),
+    Index("ix_alert_at", "at"),
+    Index(
+        "ix_alert_resource",
+        "resource_id",
+        sqlite_where=text("resource_id IS NOT NULL"),
+        postgresql_where=text("resource_id IS NOT NULL"),
+    ),
 )
 """Something that people of a circle are told.
 
-`same` recognises that the same was told already (a stay's admission), `fact` what was said of it (a date)."""
+`same` recognises that the same was told already (a stay's admission), `fact` what was said of it (a date).
+`resource_id` is the CommunicationRequest that tools are given of it: only those who were told see that one."""
 
 alert_notice = Table(
     "alert_notice",
@@ -233,6 +255,8 @@ alert_notice = Table(
     Column("changed_at", BigInteger, nullable=False),
     Column("read_at", BigInteger),
     Column("detail", String(200), nullable=False, server_default=""),
+    Column("delivery_id", Id),
+    Column("left_at", BigInteger),
     Index("ix_alert_notice_alert", "alert_id"),
     Index(
         "ix_alert_notice_open",
@@ -242,5 +266,15 @@ alert_notice = Table(
         postgresql_where=text("state = 'queued'"),
     ),
     Index("ix_alert_notice_member", "member_id", "id"),
+    Index(
+        "ix_alert_notice_leaving",
+        "delivery_id",
+        sqlite_where=text("state IN ('leaving', 'sent')"),
+        postgresql_where=text("state IN ('leaving', 'sent')"),
+    ),
 )
-"""One member to be told of one alert by one channel: queued, sent, delivered, read, failed or cancelled."""
+"""One member to be told of one alert by one channel: queued, leaving, sent, delivered, read, failed or cancelled.
+
+`leaving` is handed over, durably, to what sends it: the Delivery `delivery_id`, or events of subscriptions that name
+the notice; `left_at` is when it was taken. `channel` is the one that it goes by now: where that one cannot reach the
+member, the next is tried."""

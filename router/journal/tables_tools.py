@@ -94,6 +94,13 @@ subscription_event = Table(
     Column("next_attempt_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("detail", String(200), nullable=False, server_default=""),
+    Column("notice_id", Id),
+    Index(
+        "ix_subscription_event_notice",
+        "notice_id",
+        sqlite_where=text("notice_id IS NOT NULL"),
+        postgresql_where=text("notice_id IS NOT NULL"),
+    ),
     Index(
         "ix_subscription_event_open",
         "subscription_id",
@@ -103,4 +110,5 @@ subscription_event = Table(
     ),
     sqlite_with_rowid=False,
 )
-"""Deliveries of notifications: `pending`, `delivered`, `dropped` (no longer to be seen by who asked) or `dead`."""
+"""Deliveries of notifications: `pending`, `delivered`, `dropped` (no longer to be seen by who asked) or `dead`.
+`notice_id`: the notice to a member of a circle that it carries, None for what the subscription's own search found."""

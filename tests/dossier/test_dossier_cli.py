@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dossier_scene import Scene, document
+from dossier_scene import Scene, doctor, document, stay
 
 from router.cli.base import run
+from router.dossier.queue import settle
 from router.journal import tables
 
 
@@ -98,3 +99,34 @@ def test_an_emergency_from_the_terminal(told, dossier: Scene) -> None:  # type: 
     assert told(*opened)[0] == 0
     assert "Dr TESTGARDE" in told("show", "1")[1]
     assert dossier.rows(tables.dossier_emergency)
+
+
+def test_how_notices_ended_is_told_with_the_reason(told, dossier: Scene) -> None:  # type: ignore[no-untyped-def]
+    assert told("notices", "1") == (0, "Nobody was told of anything.\n")
+    dossier.add(doctor())
+    dossier.receive(stay("a" * 32))
+    dossier.journal.apply(settle(1, "failed", now=dossier.now, detail="no_mailbox"))
+    status, said = told("notices", "1", "--state", "failed")
+    assert status == 0
+    for expected in ("ADM", "TESTMEDECIN", "webhook", "failed", "MSSanté"):
+        assert expected in said
+    assert "ADM" not in told("notices", "1", "--state", "read")[1]
+    assert told("notices", "99")[0] == 2
+
+
+def test_indicators_are_printed_and_written(told, dossier: Scene, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    dossier.receive(document("a" * 32))
+    status, said = told("indicators", "--month", "2027-01")
+    assert status == 0
+    assert "DAC FICTIF" in said
+    assert "< 5" in said
+    files = ("--csv", str(tmp_path / "i.csv"), "--pdf", str(tmp_path / "i.pdf"))
+    assert told("indicators", "--month", "2027-01", *files) == (0, "")
+    assert (tmp_path / "i.pdf").read_bytes().startswith(b"%PDF-")
+    assert told("indicators", "--month", "janvier")[0] == 2
+
+
+def test_a_structure_without_a_dossier_extracts_nothing(told, dossier: Scene, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    status, said = told("extract", "--structure", "670000002", "--out", str(tmp_path / "out"))
+    assert (status, "may read nothing" in said) == (2, True)
+    assert told("extract", "--structure", "../x", "--out", str(tmp_path / "out2"))[0] == 2

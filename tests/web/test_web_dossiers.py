@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from dossier_scene import DAC, INFORMED, Scene, daughter, doctor, document, home_help
+from dossier_scene import DAC, INFORMED, Scene, daughter, doctor, document, home_help, stay
 
+from router.dossier.queue import settle
+from router.engine.clock import moment
 from router.journal import tables
 from router.web.accounts import Role
 
@@ -170,3 +172,36 @@ async def test_roles_hold_by_the_api_too(site: Any, dossier: Scene, role: Role) 
     matrix = await browser.call("PUT", f"{API}/matrix", b'{"matrix": "x"}', {"Content-Type": "application/json"})
     assert matrix.status == 403
     assert (await browser.get(f"{API}/dossiers/1")).status == 200
+
+
+async def test_the_page_says_how_each_notice_ended(site: Any, dossier: Scene) -> None:
+    dossier.receive(stay("a" * 32))
+    dossier.journal.apply(settle(1, "failed", now=dossier.now, detail="no_tool"))
+    page = await (await site.signed_in_as(Role.AUDITOR)).get("/dossiers/1")
+    assert "Test TESTMEDECIN · outil · échec" in page.plain
+    assert "aucun de ses outils n’y est abonné" in page.plain
+
+
+async def test_the_agenda_is_a_calendar_for_who_has_a_session(site: Any, dossier: Scene) -> None:
+    browser = await site.signed_in_as(Role.AUDITOR)
+    assert 'href="/dossiers/1/agenda.ics"' in (await browser.get("/dossiers/1")).text
+    found = await browser.get("/dossiers/1/agenda.ics")
+    assert found.headers["content-type"].startswith("text/calendar")
+    assert found.text.startswith("BEGIN:VCALENDAR\r\n")
+    assert site.audited("read dossier agenda") == [("quelqu.un", "patient 1", "")]
+    assert (await browser.get("/dossiers/99/agenda.ics")).status == 404
+    assert (await site.browser().get("/dossiers/1/agenda.ics")).status in {303, 401}
+
+
+async def test_indicators_by_page_and_as_files(site: Any, dossier: Scene) -> None:
+    dossier.receive(stay("a" * 32))
+    month = f"{moment(dossier.now):%Y-%m}"
+    browser = await site.signed_in_as(Role.AUDITOR)
+    page = await browser.get(f"/indicators?month={month}")
+    assert "Alertes : Admission" in page.plain
+    assert "< 5" in page.plain
+    assert (await browser.get(f"/indicators/{month}.csv")).text.startswith("\ufeffmonth;structure")
+    assert (await browser.get(f"/indicators/{month}.pdf")).body.startswith(b"%PDF-")
+    assert "Un mois s’écrit" in (await browser.get("/indicators?month=x%3Cb%3E")).plain
+    assert (await browser.get("/indicators/x.csv")).status == 404
+    assert (await browser.get("/indicators")).status == 200

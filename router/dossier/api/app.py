@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from router.dossier.api import reading, subscriptions, writing
+from router.dossier.api import calendars, reading, receipts, subscriptions, writing
 from router.dossier.api.authentication import Unknown, authenticated
 from router.dossier.api.bundles import instant
 from router.dossier.api.calls import LARGEST_BODY, Answer, Call, accepts_fhir, parameters_of
@@ -63,7 +63,7 @@ class FhirApp:
         headers: Mapping[str, str] = {name.lower(): value for name, value in request.headers.items()}
         method = "GET" if request.method == "HEAD" else request.method
         call = Call(method, path, pairs, headers, body, base, now, may)
-        if path[:1] != ("Binary",):
+        if path[:1] != ("Binary",) and path[-1:] != ("$agenda",):
             accepts_fhir(headers, pairs)
         return await self._dispatched(call)
 
@@ -106,6 +106,12 @@ class FhirApp:
                 return await reading.changes(service, call, kind)
             case "GET", (logical_id,) if _ID.fullmatch(logical_id):
                 return await reading.read(service, call, kind, logical_id)
+            case "GET", (logical_id, "$agenda") if kind == "Patient" and _ID.fullmatch(logical_id):
+                return await calendars.give_agenda(service, call, logical_id)
+            case "POST", (logical_id, "$mark-read") if _ID.fullmatch(logical_id):
+                return await receipts.mark_read(service, call, kind, logical_id)
+            case "GET", (logical_id, "$read-by") if _ID.fullmatch(logical_id):
+                return await receipts.read_by(service, call, kind, logical_id)
             case "GET", (logical_id, "_history") if kind != "Binary":
                 return await reading.versions(service, call, kind, logical_id)
             case "GET", (logical_id, "_history", version) if kind != "Binary":

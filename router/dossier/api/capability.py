@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from router.dossier.api.having import THINGS
 from router.dossier.store.elements import Json, Resource
 from router.dossier.store.parameters import OF_NOBODY, TYPES, Kind, is_hidden, parameters
 
@@ -45,6 +46,9 @@ PROFILES = {
     "Subscription": ("http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-subscription",),
 }
 """Profiles that are understood, by type."""
+
+
+ALERTS = "CommunicationRequest"
 
 
 def capability(base: str, version: str, date: str) -> Resource:
@@ -117,4 +121,9 @@ def _resource(kind: str) -> Resource:
     if kind == "Subscription":
         base = "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-"
         found["operation"] = [{"name": name, "definition": base + name} for name in ("status", "events")]
+    operations = [*(["mark-read", "read-by"] if kind in THINGS else []), *(["mark-read"] if kind == ALERTS else [])]
+    operations += ["agenda"] if kind == "Patient" else []
+    if operations:
+        own_base = "https://passerelle.example/fhir/OperationDefinition/"
+        found["operation"] = [{"name": name, "definition": own_base + name} for name in operations]
     return found

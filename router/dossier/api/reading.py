@@ -11,6 +11,7 @@ from router.dossier.accesses import Access as Decided
 from router.dossier.api import cursors
 from router.dossier.api.bundles import history, http_date, searchset, shown
 from router.dossier.api.calls import FHIR_JSON, Answer, Call, media_type
+from router.dossier.api.having import fetched_by
 from router.dossier.api.outcomes import Refused, not_found
 from router.dossier.api.queries import Asked, Include, understood
 from router.dossier.api.service import Service
@@ -35,23 +36,24 @@ async def read(service: Service, call: Call, kind: str, logical_id: str, version
     """Read a resource, or one version of it."""
     call.require("read", kind)
 
-    def find(view: View) -> tuple[Found | None, list[Decided], bytes]:
+    def find(view: View) -> tuple[Found | None, list[Decided], bytes, list[tuple[int, int]]]:
         access = service.access(view, call)
         runner = Search(access)
         found = runner.one(kind, logical_id)
         if found is None:
-            return None, _refused(access, runner, kind, logical_id), b""
+            return None, _refused(access, runner, kind, logical_id), b"", []
+        fetched = fetched_by(access, [found])
         decided = decided_of(access, [found], Action.READ)
         if version is not None:
             those = runner.versions(found, before=_number(version) + 1, count=1)
             found = next((one for one in those if str(one.version) == version), None)
         content = b""
         if found is not None and kind == "Binary" and found.state == LIVE:
-            content = _content(view, found)
-        return found, decided, content
+            content = content_of(view, found)
+        return found, decided, content, fetched
 
-    found, decided, content = await service.journal.look(find)
-    await service.noted(call, f"{kind}/{logical_id}", decided)
+    found, decided, content, fetched = await service.journal.look(find)
+    await service.noted(call, f"{kind}/{logical_id}", decided, fetched)
     if found is None:
         raise not_found(kind)
     if found.state == DELETED:
@@ -68,7 +70,8 @@ def _number(version: str) -> int:
     return int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
 
 
-def _content(view: View, found: Found) -> bytes:
+def content_of(view: View, found: Found) -> bytes:
+    """Give the bytes of a Binary that may be seen."""
     if found.blobs:
         return view.blobs.get(found.blobs)
     try:
@@ -108,7 +111,7 @@ async def search(service: Service, call: Call, kind: str) -> Answer:
     posted = call.method == "POST"
     sent = next((value for name, value in call.pairs if name == "_cursor"), "")
 
-    def find(view: View) -> tuple[Resource, list[Decided]]:
+    def find(view: View) -> tuple[Resource, list[Decided], list[tuple[int, int]]]:
         reader = call.may.reader.name
         if sent:
             cursor = cursors.read(view.sealer, sent, kind, reader, call.now)
@@ -121,7 +124,8 @@ async def search(service: Service, call: Call, kind: str) -> Answer:
         try:
             if asked.only_count:
                 total = runner.count(asked.query)
-                return searchset(call.base, [], [], total=total, links=[]), _of_patients(access, runner, asked, [])
+                empty = searchset(call.base, [], [], total=total, links=[])
+                return empty, _of_patients(access, runner, asked, []), []
             page = runner.page(asked.query, after, counted=False if after is not None else asked.counted)
         except TooWide:
             raise Refused(400, "A chain of this search goes through too many resources; narrow it.") from None
@@ -132,10 +136,12 @@ async def search(service: Service, call: Call, kind: str) -> Answer:
         if page.more:
             links.append(("next", _next(view, call, kind, pairs, page)))
         bundle = searchset(call.base, page.matches, included, total=page.total, links=links, elements=asked.elements)
-        return bundle, _of_patients(access, runner, asked, [*page.matches, *included])
+        shown_ones = [*page.matches, *included]
+        decided = _of_patients(access, runner, asked, shown_ones)
+        return bundle, decided, fetched_by(access, shown_ones)
 
-    bundle, decided = await service.journal.look(find)
-    await service.noted(call, f"search {kind}", decided)
+    bundle, decided, fetched = await service.journal.look(find)
+    await service.noted(call, f"search {kind}", decided, fetched)
     return Answer(resource=bundle)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from router.dossier.accesses import Access as Decided, keep_accesses
 from router.dossier.api.calls import Call
 from router.dossier.door import Door
+from router.dossier.readings import keep_readings
 from router.dossier.store.access import Access
 from router.dossier.subscriptions.addresses import AddressPolicy
 from router.journal.actions import record_audit
@@ -74,16 +75,22 @@ class Service:
         """Open a reader's eyes."""
         return Access(view, self.door, call.may.reader, call.now)
 
-    async def noted(self, call: Call, what: str, decided: list[Decided]) -> None:
-        """Keep who looked at what, and by which rule, before it is answered. What cannot be noted is not shown."""
-        await self.journal.submit(noting(call, what, decided))
+    async def noted(
+        self, call: Call, what: str, decided: list[Decided], fetched: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """Keep who looked at what, and by which rule, before it is answered. What cannot be noted is not shown.
+
+        `fetched` are the things that a list gave, with the member who has them by it.
+        """
+        await self.journal.submit(noting(call, what, decided, fetched))
 
 
-def noting(call: Call, what: str, decided: list[Decided]) -> Change[None]:
+def noting(call: Call, what: str, decided: list[Decided], fetched: Sequence[tuple[int, int]] = ()) -> Change[None]:
     """Give the change that keeps a request in the audit trail, and the decisions about each dossier."""
 
     def change(unit: Unit) -> None:
         keep_note(unit, call, what, decided)
+        keep_readings(unit.connection, fetched, call.now, read=False)
 
     return Change(change, note="dossier api")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, or_
+from sqlalchemy import ColumnElement, and_, bindparam, exists, false, or_
 
 from router.dossier.accesses import Access as Decided
+from router.dossier.circle import party_token
 from router.dossier.context import Reader, Thing
 from router.dossier.door import Door, Sight
 from router.dossier.may import Verdict
@@ -46,7 +47,22 @@ class Access:
         key = None if patients is None else frozenset(patients)
         if key not in self._conditions:
             self._conditions[key] = self._condition(self.everybody() if key is None else tuple(sorted(key)))
+        if kind == "CommunicationRequest":
+            return and_(self._conditions[key], self._told())
         return self._conditions[key]
+
+    def _told(self) -> ColumnElement[bool]:
+        """Give the condition that leaves out alerts that others were told: whom to tell is more than who may read."""
+        alert, notice, token = tables.alert.c, tables.alert_notice.c, tables.dossier_member_token.c
+        keys = sorted(self.reader.keys | self.reader.structures)
+        mine = (
+            exists()
+            .where(alert.resource_id == _R.id)
+            .where(notice.alert_id == alert.id, notice.state != "cancelled")
+            .where(token.member_id == notice.member_id)
+            .where(token.token.in_([party_token(self.view.sealer, key) for key in keys]))
+        )
+        return or_(~exists().where(alert.resource_id == _R.id), mine)
 
     def _condition(self, wanted: Sequence[int]) -> ColumnElement[bool]:
         groups: dict[Sight, list[int]] = {}
@@ -73,6 +89,21 @@ class Access:
         """Give what is to be kept of a request, for each patient whom it is about."""
         found = (self._door.decision(self.view, self.reader, action, one, thing, self._now) for one in set(patients))
         return [one for one in found if one is not None]
+
+
+class ToldAccess(Access):
+    """The eyes of somebody who is told of one alert: they see its resource, and the patient's own only to match it."""
+
+    def __init__(self, view: View, door: Door, reader: Reader, now: int, patient: int, resource_id: int) -> None:
+        super().__init__(view, door, reader, now)
+        self._patient = patient
+        self._resource = resource_id
+
+    def condition(self, kind: str, patients: Iterable[int] | None) -> ColumnElement[bool]:
+        """Give the condition of that one resource; who is told knows whom it is about."""
+        if kind == "CommunicationRequest":
+            return _R.id == self._resource
+        return _R.patient_id == self._patient
 
 
 def _among(column: Any, numbers: Sequence[int]) -> ColumnElement[bool]:

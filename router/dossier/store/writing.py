@@ -7,7 +7,7 @@ commits, so that whoever asks for what changed since a moment misses nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -30,7 +30,11 @@ _FOUND: Select[Any] = select(
     _R.state,
     _R.item_id,
     _R.owner,
+    _R.category,
+    _R.marks,
+    _R.at,
     _R.author,
+    _R.thing,
     _R.digest,
     _R.tokens,
 )
@@ -192,11 +196,18 @@ class Keeper:
             resource = body_of(self._connection, self._unit, row.id, row.version)
             if resource.get("status") == "current":
                 # Told apart by what its author sent: the same document sent again is not a new version.
-                self.change(row, {**resource, "status": "superseded"}, digest=bytes(row.digest))
+                self.change(row, {**resource, "status": "superseded"}, digest=bytes(row.digest), same=True)
 
-    def change(self, row: Row[Any], fresh: Resource, *, digest: bytes | None = None) -> Kept:
-        """Make a new version of a resource from its edited content."""
+    def change(self, row: Row[Any], fresh: Resource, *, digest: bytes | None = None, same: bool = False) -> Kept:
+        """Make a new version of a resource from its edited content; it stays a version of the same thing.
+
+        `same`: nothing changes of what the door looks at, which its Item may have said better than its content does.
+        """
         made = draft(self._unit.sealer, fresh, row.patient_id)
+        seen = {"thing": row.thing}
+        if same:
+            seen |= {"category": row.category, "marks": row.marks, "at": row.at, "author": row.author}
+        made = replace(made, indexed=replace(made.indexed, **seen))
         version, at = row.version + 1, self._next()
         blobs = select(tables.resource_body.c.blobs).where(
             tables.resource_body.c.resource_id == row.id, tables.resource_body.c.version == row.version

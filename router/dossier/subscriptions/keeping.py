@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, func, insert, select, update
+from sqlalchemy import Row, Select, exists, func, insert, or_, select, update
 
+from router.dossier.leaving.ends import events_ended
 from router.dossier.store.drafts import LIVE, draft
 from router.dossier.store.elements import Resource
 from router.dossier.store.writing import Keeper, body_of
@@ -150,6 +151,8 @@ def changes_since(view: View, moment: int, count: int) -> list[Changed]:
         select(_R.id, _R.type, _R.logical_id, _R.patient_id, _R.category, body.version, body.at)
         .join(tables.resource_body, body.resource_id == _R.id)
         .where(body.at > moment)
+        # Alerts go to those who are told, by their own way (`router.dossier.leaving`).
+        .where(or_(_R.type != "CommunicationRequest", ~exists().where(tables.alert.c.resource_id == _R.id)))
         .order_by(body.at)
         .limit(count)
     )
@@ -161,34 +164,39 @@ def changes_since(view: View, moment: int, count: int) -> list[Changed]:
 
 def keep_events(unit: Unit, matched: Mapping[int, Sequence[Changed]], upto: int) -> int:
     """Give numbers to what each subscription is to be told, and note up to which moment all were looked at."""
-    rows = []
+    kept = 0
     for number, changes in matched.items():
         found = unit.connection.execute(
-            select(_S.events, _S.cursor).where(_S.resource_id == number, _S.state == "active")
+            select(_S.cursor).where(_S.resource_id == number, _S.state == "active")
         ).one_or_none()
-        if found is None:
-            continue
-        fresh = [one for one in changes if one.at > found.cursor]
-        rows += [
-            {
-                "subscription_id": number,
-                "number": found.events + rank,
-                "resource_id": one.resource_id,
-                "version": one.version,
-                "patient_id": one.patient,
-                "at": one.at,
-                "state": "pending",
-                "next_attempt_at": 0,
-            }
-            for rank, one in enumerate(fresh, start=1)
-        ]
-        unit.connection.execute(
-            update(tables.subscription).where(_S.resource_id == number).values(events=found.events + len(fresh))
-        )
-    if rows:
-        unit.connection.execute(insert(tables.subscription_event), rows)
+        if found is not None:
+            kept += number_events(unit, number, [one for one in changes if one.at > found.cursor])
     behind = update(tables.subscription).where(_S.state.in_(ON), _S.cursor < upto)
     unit.connection.execute(behind.values(cursor=upto))
+    return kept
+
+
+def number_events(unit: Unit, number: int, changes: Sequence[Changed], notice: int | None = None) -> int:
+    """Give the next numbers of a subscription to what it is to be told; gives how many. `notice` is what they carry."""
+    events = unit.connection.execute(select(_S.events).where(_S.resource_id == number)).scalar_one()
+    rows = [
+        {
+            "subscription_id": number,
+            "number": events + rank,
+            "resource_id": one.resource_id,
+            "version": one.version,
+            "patient_id": one.patient,
+            "at": one.at,
+            "state": "pending",
+            "next_attempt_at": 0,
+            "notice_id": notice,
+        }
+        for rank, one in enumerate(changes, start=1)
+    ]
+    if rows:
+        unit.connection.execute(insert(tables.subscription_event), rows)
+        counted = update(tables.subscription).where(_S.resource_id == number)
+        unit.connection.execute(counted.values(events=events + len(rows)))
     return len(rows)
 
 
@@ -205,6 +213,8 @@ class Pending:
     at: int
     attempts: int
     next_attempt_at: int
+    notice: int | None = None
+    """The notice to a member that it carries."""
 
 
 def pending(view: View, count: int) -> list[Pending]:
@@ -235,6 +245,7 @@ def pending(view: View, count: int) -> list[Pending]:
             row.at,
             row.attempts,
             row.next_attempt_at,
+            row.notice_id,
         )
         for row in view.connection.execute(statement)
     ]
@@ -249,4 +260,5 @@ def settle(unit: Unit, one: Pending, state: str, detail: str, now: int, next_at:
     statement = update(tables.subscription_event).where(
         _E.subscription_id == one.subscription, _E.number == one.number, _E.state == "pending"
     )
-    unit.connection.execute(statement.values(**values))
+    if unit.connection.execute(statement.values(**values)).rowcount and one.notice is not None:
+        events_ended(unit, one.notice, now)

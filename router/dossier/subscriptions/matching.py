@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from router.dossier.context import Reader
 from router.dossier.door import Door
-from router.dossier.store.access import Access
+from router.dossier.queue import still_told
+from router.dossier.store.access import Access, ToldAccess
 from router.dossier.store.searching import Found, Search, TooWide
-from router.dossier.subscriptions.keeping import Changed, Line
+from router.dossier.subscriptions.keeping import Changed, Line, Pending
 from router.dossier.tools.registry import find_tool
 from router.dossier.tools.tokens import reader_for
 from router.journal.view import View
@@ -74,6 +75,33 @@ class Matcher:
         """Give a resource as its subscriber may see it at this moment, None when not."""
         search = self.search(line)
         return None if search is None else search.one(kind, logical_id)
+
+    def told(self, line: Line, one: Pending) -> Found | None:
+        """Give the resource of a notice that a subscription carries, None when it may not be told any more.
+
+        Being told is less than reading: what is given is what the alert itself says.
+        """
+        reader = self.reader(line)
+        if reader is None or one.patient is None or one.notice is None:
+            return None
+        if not still_told(self._view, one.notice, reader, now=self._now):
+            return None
+        eyes = ToldAccess(self._view, self._door, reader, self._now, one.patient, one.resource_id)
+        return Search(eyes).one(one.type, one.logical_id)
+
+    def accepts(self, line: Line, change: Changed) -> bool:
+        """Say whether the resource of an alert is what a subscription asked for."""
+        reader, query = self.reader(line), line.wanted.queries().get(change.type)
+        if reader is None or query is None or change.patient is None:
+            return False
+        if line.wanted.categories is not None and change.category not in line.wanted.categories:
+            return False
+        eyes = ToldAccess(self._view, self._door, reader, self._now, change.patient, change.resource_id)
+        try:
+            page = Search(eyes).page(replace(query, ids=(change.logical_id,), count=1), counted=False)
+        except TooWide:
+            return False
+        return bool(page.matches)
 
     def is_shut(self, line: Line) -> bool:
         """Say whether nothing of whom a subscription is about is open to its reader any more."""

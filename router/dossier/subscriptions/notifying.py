@@ -216,7 +216,8 @@ class Notifier:
             line = on.get(one.subscription)
             if line is None or one.next_attempt_at > now:
                 continue
-            focus = matcher.focus(line, one.type, one.logical_id)
+            alerts = one.notice is not None and one.type == "CommunicationRequest"
+            focus = matcher.told(line, one) if alerts else matcher.focus(line, one.type, one.logical_id)
             due.append((one, None if focus is None else Event(one.number, one.at, focus)))
         return _Look(on, due)
 

@@ -9,10 +9,15 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 
 from router.dossier.accesses import AccessLine, accesses
+from router.dossier.agenda import MEDIA_TYPE, agenda, written
 from router.dossier.circle import end_member
+from router.dossier.circle_door import CircleDoor
 from router.dossier.consents import record_consent, withdraw_consent
+from router.dossier.context import Reader, ReaderKind
 from router.dossier.dossiers import HistoryLine, change_state, history, open_dossiers
-from router.dossier.keeping import By, Done, DossierLine, Refusal
+from router.dossier.keeping import By, Done, DossierLine, Refusal, dossier_of
+from router.dossier.leaving.channels import WHY
+from router.dossier.may import Rule
 from router.dossier.overview import MemberAccess, Overview, overview
 from router.dossier.restrictions import lift_restriction
 from router.engine.clock import moment
@@ -85,6 +90,8 @@ async def dossier(patient_id: int, request: Request, desk: Office, visit: Signed
             "rows": [(one, _why_not(one)) for one in shown.members],
             "names": {one.line.seat.id: one.line.seat.member.label for one in shown.members},
             "categories": [one.value for one in DataCategory],
+            "rules": {one.value for one in Rule},
+            "whys": WHY,
             "kinds": [one.value for one in ConsentKind],
             "channels": [one.value for one in ConsentChannel],
             "states": _states(shown.line.state),
@@ -94,6 +101,25 @@ async def dossier(patient_id: int, request: Request, desk: Office, visit: Signed
         }
 
     return await page(desk, visit, "dossier.html", ask)
+
+
+@router.get(PATH + "/{patient_id}/agenda.ics")
+async def calendar(patient_id: int, request: Request, desk: Office, visit: Signed) -> Response:
+    """Give the appointments of a dossier as a calendar; noted in the audit first."""
+    reader = Reader(ReaderKind.AUDITOR, visit.account)
+
+    def find(view: View) -> bytes | None:
+        line = dossier_of(view.connection, view.sealer, patient_id)
+        if line is None:
+            return None
+        found = agenda(view, CircleDoor(), reader, patient_id, now=desk.now())
+        return written(found, line.id, request.url.hostname or "passerelle.invalid", now=desk.now())
+
+    await desk.audit(visit.account, "read dossier agenda", f"patient {patient_id}")
+    content = await desk.look(find)
+    if content is None:
+        raise NotThere
+    return Response(content, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
 def _states(state: DossierState) -> list[str]:
