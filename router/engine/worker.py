@@ -19,6 +19,7 @@ from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
 from router.desk.leaving import BY_PERSON, attached_by_person
+from router.dossier.answering import BY_ANSWER, answered
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected, project
 from router.dossier.store.projection import Means
 from router.dossier.telling import Telling, telling_of
@@ -48,7 +49,7 @@ from router.journal.store import Store, open_store
 from router.journal.tables import WORST, ItemState, MessageState
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
-from schemas.item import ITEM, Item, ReceiptItem, dump_item
+from schemas.item import ITEM, Item, NoteItem, ReceiptItem, dump_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class Worker:
         self._codes.begin(self._store, surely=any(raw.replays for raw in raws))
         drafts = [self._read(raw) for raw in raws]
         decisions = self._identify(draft for draft in drafts if draft.reading.items)
+        decisions |= self._answers(drafts, decisions, now)
         return [self._prepare(draft, decisions, now) for draft in drafts]
 
     def reconsider(self, held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
@@ -213,6 +215,24 @@ class Worker:
         with self._store.reading() as connection:
             decisions = self._matcher.decide(connection, [(asked(item), authority_of(item)) for item in items])
         return {id(item): decision for item, decision in zip(items, decisions, strict=True)}
+
+    def _answers(self, drafts: Sequence[_Draft], decisions: dict[int, Decision], now: datetime) -> dict[int, Decision]:
+        """Take answers to our own mails into the dossiers that they belong to; gives whose they are."""
+        found: dict[int, Decision] = {}
+        for draft in drafts:
+            notes = [one for one in draft.reading.items if isinstance(one, NoteItem) and one.content.in_reply_to]
+            for note in notes:
+                if decisions[id(note)].patient is not None:
+                    continue
+                with self._store.reading() as connection:
+                    answer = answered(connection, self._sealer, note, now)
+                    if answer is None:
+                        continue
+                    patients = load_patients(connection, self._sealer, [answer.patient_id], self._patients)
+                items = tuple(answer.item if one is note else one for one in draft.reading.items)
+                draft.reading = replace(draft.reading, items=items)
+                found[id(answer.item)] = Decision(patients.get(answer.patient_id), None, BY_ANSWER)
+        return found
 
     # --- route and write ----------------------------------------------------------------------------------------
 

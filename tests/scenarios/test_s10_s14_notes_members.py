@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import struct
 from email import message_from_bytes, policy
+from typing import Any
 
+import pytest
 from mails import mail, text
 from rose_messages import adt
 from rose_scene import DAUGHTER, GP, HELPER, NURSE, STRUCTURE, RoseScene
 
 from connectors.sandbox.mail_operator import MailOperator
-from connectors.sandbox.mail_people import DOCTOR, ROUTER
+from connectors.sandbox.mail_people import DOCTOR, HOSPITAL, ROUTER
+from connectors.sandbox.tools import Tool
 from router.dossier.circle import end_member
 from router.journal import tables
 
@@ -66,6 +69,64 @@ async def test_s13_a_gp_without_a_tool_gets_a_mail(mailed: RoseScene, operator: 
     [delivery] = await scene.until(lambda: scene.rows(tables.delivery, tables.delivery.c.state == "acknowledged"))
     assert "read" in delivery.detail
     assert {row.stage for row in scene.rows(tables.delivery_receipt)} == {"delivered", "read"}
+
+
+@pytest.mark.xfail(
+    raises=AssertionError, reason="a note leaves as text: it is not written as CDA or PDF in an IHE_XDM.ZIP"
+)
+async def test_s13_the_mail_holds_an_archive(mailed: RoseScene, operator: MailOperator) -> None:
+    nurse = await mailed.tool("spico", NURSE, as_profile="spico")
+    await nurse.post_note(mailed.patient, "observation", "Plaie", "Fièvre ce matin.", urgent=True)
+    [sent] = await mailed.until(lambda: operator.received)
+    files = [one.get_filename() for one in message_from_bytes(sent, policy=policy.default).walk()]
+    assert "IHE_XDM.ZIP" in files
+
+
+def reply(to: bytes, sender: str, words: str) -> bytes:
+    """The answer to a mail, as a mail program makes it."""
+    asked = message_from_bytes(to, policy=policy.default)["Message-ID"]
+    return mail(
+        text(words),
+        From=f"Dr Testmedecin <{sender}>",
+        To=ROUTER,
+        Subject="Re: Nouveau message dans un dossier",
+        In_Reply_To=asked,
+        References=asked,
+        Message_ID=f"<reponse-{sender}>",
+    )
+
+
+async def test_s11_an_opinion_asked_from_the_gp_by_mail(mailed: RoseScene, operator: MailOperator) -> None:
+    scene = mailed
+    nurse = await scene.tool("spico", NURSE, as_profile="spico")
+    photos = [("image/jpeg", PHOTO[:2_000])]
+    asked = await nurse.post_note(scene.patient, "demande d'avis", "Plaie", "Que pensez-vous ?", photos=photos)
+    [sent] = await scene.until(lambda: operator.received)
+    await scene.until(lambda: scene.rows(tables.delivery_reference))
+    operator.deliver(ROUTER, reply(sent, DOCTOR, "Continuez le même pansement."))
+    [answer] = await scene.until_found(lambda: answers(nurse, scene, asked["id"]))
+    assert answer["relatesTo"][0]["code"] == "appends"
+    assert answer["relatesTo"][0]["target"]["identifier"] == asked["masterIdentifier"]
+    author = await nurse.client.expect("GET", answer["author"][0]["reference"])
+    if author["resourceType"] == "PractitionerRole":
+        author = await nurse.client.expect("GET", author["practitioner"]["reference"])
+    assert author["identifier"][0]["value"] == "89900000001"
+
+
+async def answers(tool: Tool, scene: RoseScene, parent: str) -> list[dict[str, Any]]:
+    found = await tool.client.search("DocumentReference", patient=scene.patient)
+    return [one for one in found if one["id"] != parent]
+
+
+async def test_s11_an_answer_of_somebody_else_goes_to_triage(mailed: RoseScene, operator: MailOperator) -> None:
+    scene = mailed
+    nurse = await scene.tool("spico", NURSE, as_profile="spico")
+    await nurse.post_note(scene.patient, "demande d'avis", "Plaie", "Que pensez-vous ?")
+    [sent] = await scene.until(lambda: operator.received)
+    await scene.until(lambda: scene.rows(tables.delivery_reference))
+    operator.deliver(ROUTER, reply(sent, HOSPITAL, "Je réponds à la place du médecin."))
+    await scene.until(lambda: scene.rows(tables.message, tables.message.c.state == "held"))
+    assert scene.rows(tables.item)[-1].patient_id is None
 
 
 async def test_s12_a_new_subject_goes_to_triage(mailed: RoseScene, operator: MailOperator) -> None:
