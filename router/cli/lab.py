@@ -43,6 +43,7 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--mail", default=0, help="Measure this many mails of 300 kB instead, in and out of a real Dovecot.")
 @click.option("--dmp", is_flag=True, help="Measure submissions to the sandbox DMP instead.")
 @click.option("--dossier", "documents", default=0, help="Search a dossier store of this many documents instead.")
+@click.option("--alerts", is_flag=True, help="Measure from an admission to the webhook of every member instead.")
 @click.option("--dossiers", default=0, help="Dossiers of that store.  [default: one for 20 documents]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command_bench(
@@ -60,6 +61,7 @@ def command_bench(
     mail: int,
     dmp: bool,
     documents: int,
+    alerts: bool,
     dossiers: int,
     as_json: bool,
 ) -> int:
@@ -78,6 +80,7 @@ def command_bench(
       passerelle bench --mail 1000
       passerelle bench --dmp
       passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60
+      passerelle bench --alerts --rate 50 --seconds 30
     """
     import orjson
     from rich.console import Console
@@ -92,6 +95,8 @@ def command_bench(
         return _bench_directory(directory, as_json=as_json)
     if mail:
         return _bench_mail(mail, as_json=as_json)
+    if alerts:
+        return _bench_alerts(rate, seconds, as_json=as_json)
     if documents:
         return _bench_dossier(documents, dossiers or max(1, documents // 20), rate, seconds, as_json=as_json)
     from router.bench.bench import BenchOptions, run_bench
@@ -138,6 +143,27 @@ def _bench_dossier(documents: int, dossiers: int, rate: float, seconds: float, *
             f"p99 {figures.p99_ms} ms, longest {figures.longest_ms} ms, {figures.failed} failed"
         )
     return 1 if figures.failed else 0
+
+
+def _bench_alerts(rate: float, seconds: float, *, as_json: bool) -> int:
+    import orjson
+
+    from router.bench.alerts import measure_alerts
+    from router.trial.process import TrialFault
+
+    try:
+        figures = measure_alerts(min(rate, 200.0), seconds, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    if as_json:
+        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(
+            f"{figures.admissions} admissions, circles of {figures.members}, {figures.reports} reports meanwhile: "
+            f"p50 {figures.p50_ms} ms, p99 {figures.p99_ms} ms, longest {figures.longest_ms} ms; "
+            f"{figures.missed} not told to everybody, {figures.doubled} told twice"
+        )
+    return 1 if figures.missed or figures.doubled else 0
 
 
 def _bench_mappings(*, as_json: bool) -> int:
