@@ -13,6 +13,13 @@ from router.dossier.circle import prefer
 from router.journal import tables
 from schemas.circle import Preferences
 
+R254 = "https://mos.esante.gouv.fr/NOS/TRE_R254-TypeEvenement/FHIR/TRE-R254-TypeEvenement"
+
+
+def alerts(tool: Tool) -> set[str]:
+    """The alerts (NdE) among what a tool was told of."""
+    return {focus for focus in events(tool) if focus.startswith("CommunicationRequest/")}
+
 
 def events(tool: Tool) -> list[str]:
     """What a tool was told of, once each."""
@@ -35,6 +42,7 @@ async def test_s01_an_admission_reaches_everyone(scene: RoseScene) -> None:
     former = await scene.tool("ancienne", FORMER)
     for tool in (*tools, former):
         await tool.subscribe()
+        await tool.subscribe([f"CommunicationRequest?event-type={R254}|ADM"])
     assert (await scene.send(adt())).code == "AA"
     await scene.until(lambda: len(scene.told()) == 4, 5)
     assert scene.told() == [("ADM", "gp"), ("ADM", "nurse"), ("ADM", "saad"), ("ADM", "daughter")]
@@ -47,6 +55,13 @@ async def test_s01_an_admission_reaches_everyone(scene: RoseScene) -> None:
         assert not tool.refused
         await tool.pull()
         assert tool.profile.word("Encounter") in {line.word for line in tool.feed}
+        await scene.until(lambda tool=tool: alerts(tool), 5)
+        [alert] = alerts(tool)
+        notice = await tool.client.expect("GET", alert)
+        kinds = [one["valueCodeableConcept"]["coding"][0] for one in notice["extension"] if "event-type" in one["url"]]
+        assert [(one["system"], one["code"]) for one in kinds] == [(R254, "ADM")]
+        assert "CH_FICTIF" in str(notice)
+    assert {row.state for row in scene.rows(tables.alert_notice)} <= {"sent", "delivered", "read"}
     assert events(former) == []
     assert await stays(former, scene) == []
 
