@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from dossier_scene import SOURCE, coordinator, daughter, document, home_help, nurse, professional, stay
 from fhir_rig import DOCTOR, NURSE
-from fhir_subscriber import Subscriber, event, subscription
+from fhir_subscriber import ADMISSIONS, Alerted, alerted_over, event
 from web_journal import person
 
-from router.config.model import AlertsSection
-from router.dossier.circle_door import CircleDoor
-from router.dossier.leaving.ordinary import Ordinary
-from router.dossier.leaving.senders import NoticeSenders
-from router.dossier.leaving.subscribed import ToTools
-from router.dossier.subscriptions.notifying import Notifier
 from router.journal import tables
 from schemas.circle import Channel, Preferences
+from schemas.coding import Coding
 from schemas.consent import ConsentKind
 from schemas.item import NoteItem
 from schemas.note import LiaisonNote
@@ -27,62 +21,15 @@ Rig = Any
 SAAD = "http://finess.esante.gouv.fr|670000002"
 AVS = "urn:oid:2.999.67.7|AVS-1"
 DAUGHTER = "urn:oid:2.999.67.8|FILLE-1"
-ADMISSIONS = "CommunicationRequest?event-type=ADM"
 HOUR = 3_600_000_000
-
-
-@dataclass
-class Alerted:
-    """The rig with senders and a notifier, each taken a step at a time."""
-
-    rig: Rig
-    subscriber: Subscriber
-    notifier: Notifier
-    senders: NoticeSenders
-
-    async def run(self) -> None:
-        """Do what there is to do."""
-        await self.rig.follow()
-        for _ in range(20):
-            busy = await self.senders.once()
-            if not await self.notifier.once() and not busy:
-                break
-
-    async def subscribe(self, name: str, criteria: str, user: str, **more: Any) -> str:
-        """Subscribe with a tool of that name on behalf of somebody; gives the subscription's id."""
-        tool = self.rig.tool(name, user=user, **more)
-        answer = await tool.call("POST", "Subscription", subscription(criteria))
-        assert answer.status == 201, answer.text
-        await self.run()
-        return str(answer.json()["id"])
-
-    @property
-    def told(self) -> list[tuple[str, str]]:
-        """The notices' subscriptions and resources, in the order in which they came."""
-        found = []
-        for _, bundle in self.subscriber.got:
-            parts = bundle["entry"][0]["resource"]["parameter"]
-            if any(one.get("valueCode") == "event-notification" for one in parts):
-                whose = parts[0]["valueReference"]["reference"].rpartition("/")[2]
-                found.append((whose, event(bundle)["focus"]["reference"].removeprefix("https://hub.example/fhir/")))
-        return found
-
-    def ends(self) -> dict[int, tuple[str, str]]:
-        """The state and detail of each notice, by its member."""
-        return {row.member_id: (row.state, row.detail) for row in self.rig.rows(tables.alert_notice)}
 
 
 @pytest.fixture
 async def alerted(rig: Rig) -> Any:
     await rig.follow()
-    subscriber, store, door = Subscriber(), rig.scene.journal.store, CircleDoor()
-    journal = rig.scene.journal
-    notifier = Notifier(store, journal, door, subscriber, rig.moment, lambda _: None, base="https://hub.example/fhir")
-    senders = NoticeSenders(
-        store, journal, ToTools(door, store.blobs, on=True), Ordinary(AlertsSection()), rig.moment, lambda _: None
-    )
-    yield Alerted(rig, subscriber, notifier, senders)
-    await notifier.close()
+    found = alerted_over(rig)
+    yield found
+    await found.notifier.close()
 
 
 async def test_an_admission_reaches_every_member_by_their_own_tool(alerted: Alerted) -> None:
@@ -195,3 +142,14 @@ async def test_an_urgent_note_is_told_to_all_but_its_author(alerted: Alerted) ->
     await alerted.run()
     assert [whose for whose, _ in alerted.told] == [mine]
     assert alerted.ends() == {1: ("delivered", "by_tool")}
+
+
+async def test_a_request_for_an_opinion_is_told_to_who_may_read_it(alerted: Alerted) -> None:
+    scene = alerted.rig.scene
+    helper, other = scene.add(home_help()), scene.add(nurse())
+    for code, told in (("DEM-AVIS", {1, other}), ("OBS", {1, other, helper})):
+        before = len(scene.rows(tables.alert))
+        content = LiaisonNote(note_id=code, text="Avis demandé.", type=Coding(code=code))
+        scene.receive(NoteItem(id=code.ljust(32, "0"), patient=person(1), source=SOURCE, content=content))
+        assert {one[1] for one in scene.notices(since=before)} == told
+        assert scene.rows(tables.dossier_entry)[-1].category == "notes"

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dossier_scene import Scene, doctor
-from fhir_rig import Rig
+from dossier_scene import Scene, doctor, stay
+from fhir_rig import DOCTOR, Rig
 from fhir_samples import letter
+from fhir_subscriber import ADMISSIONS, alerted_over
 from web_journal import open_journal
+
+from router.journal import tables
 
 pytestmark = pytest.mark.postgres
 
@@ -29,5 +32,24 @@ async def test_the_same_answers_come_from_postgresql(tmp_path: Path, postgres_jo
     assert report["meta"]["versionId"] == "1"
     assert len(await tool.found("DocumentReference?date=2026-03-06&_sort=_lastUpdated&_count=1")) == 1
     assert (await tool.get(f"DocumentReference/{made.json()['id']}/_history")).json()["total"] == 1
+    await _notices_leave(rig)
     rig.app.state.desk.close()
     scene.journal.store.close()
+
+
+async def _notices_leave(rig: Any) -> None:
+    """Tell of an admission and of its annulment by the tool of a member."""
+    alerted, scene = alerted_over(rig), rig.scene
+    since = scene.rows(tables.alert)[-1].id
+    await alerted.subscribe("gp", ADMISSIONS, DOCTOR)
+    for one in (stay("b" * 32), stay("c" * 32, "stay.cancelled", "A11")):
+        scene.receive(one)
+        await alerted.run()
+    assert [(event, state) for event, _, _, state in scene.notices(since=since)] == [
+        ("ADM", "delivered"),
+        ("ANN", "delivered"),
+    ]
+    (found,) = await rig.tool("gp").found(f"CommunicationRequest?patient={rig.patient}&status=revoked")
+    assert (await rig.tool("gp").call("POST", f"CommunicationRequest/{found['id']}/$mark-read")).status == 204
+    assert [state for *_, state in scene.notices(since=since)] == ["read", "read"]
+    await alerted.notifier.close()
