@@ -99,6 +99,7 @@ class Store:
 
     @contextlib.contextmanager
     def _lent(self) -> Iterator[Connection]:
+        pool = self.engine.pool
         with self.engine.connect() as connection:
             try:
                 yield connection
@@ -106,6 +107,9 @@ class Store:
                 if self._closed:
                     # A thread was still reading when the store was closed: its pool is gone, and nobody would close it.
                     connection.invalidate()
+        if self._closed:
+            # It was closed between the look above and now: what was given back lies in a pool that nobody has.
+            pool.dispose()
 
     def translated(self) -> contextlib.AbstractContextManager[None]:
         """Translate a driver's errors, as `writing` does."""
