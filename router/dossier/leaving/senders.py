@@ -6,11 +6,10 @@ Whatever was committed is looked at again after a stop: nothing is held in memor
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import select
 
@@ -18,23 +17,17 @@ from router.dossier.leaving.ends import deliveries_changed, settle_deliveries
 from router.dossier.leaving.mailing import ByMail, without_mail
 from router.dossier.leaving.ordinary import Ordinary
 from router.dossier.leaving.subscribed import BY_TOOL, ToTools
+from router.dossier.rounds import Writes, go_round
 from router.engine.clock import micros
 from router.journal import tables
-from router.journal.operations import Change, Operation, Queued
-from router.journal.store import JournalFault, Store
+from router.journal.operations import Change, Queued
+from router.journal.store import Store
 from schemas.circle import Channel
 
 R = TypeVar("R")
 
 IDLE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-
-
-class Writes(Protocol):
-    """The journal's writer."""
-
-    def submit(self, operation: Operation[R]) -> Awaitable[R]:
-        """Submit an operation."""
 
 
 class NoticeSenders:
@@ -73,18 +66,7 @@ class NoticeSenders:
     async def run(self) -> None:
         """Send until cancelled."""
         try:
-            while True:
-                self._changed.clear()
-                try:
-                    busy = await self.once()
-                except JournalFault as fault:
-                    self._trouble(str(fault))
-                    await asyncio.sleep(RETRY_SECONDS)
-                    continue
-                if not busy:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(IDLE_SECONDS):
-                            await self._changed.wait()
+            await go_round(self.once, self._changed, self._trouble, idle=IDLE_SECONDS, retry=RETRY_SECONDS)
         finally:
             self._thread.shutdown(wait=False)
 

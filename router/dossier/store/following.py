@@ -9,8 +9,7 @@ happened to an Item, only on how the Item stands when it is looked at.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +21,7 @@ from mappings.contracts import PARIS
 from router.dossier.circle import lines_of
 from router.dossier.consents import consents_of
 from router.dossier.keeping import dossier_line
+from router.dossier.rounds import Writes, go_round
 from router.dossier.store.circles import project_circle
 from router.dossier.store.drafts import LIVE, Draft, patient_id
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
@@ -29,8 +29,8 @@ from router.dossier.store.projection import Means
 from router.dossier.store.writing import Keeper
 from router.engine.clock import micros
 from router.journal import tables
-from router.journal.operations import BODY_PLACE, IDENTITY_PLACE, Change, Notice, Operation
-from router.journal.store import JournalFault, Store
+from router.journal.operations import BODY_PLACE, IDENTITY_PLACE, Change, Notice
+from router.journal.store import Store
 from router.journal.tables import ItemState
 from router.journal.unit import Unit
 
@@ -72,13 +72,6 @@ class Look:
     """Patients who were merged, separated, included or let go: what is about them is looked at again."""
 
 
-class Writes(Protocol):
-    """The journal's writer."""
-
-    def submit(self, operation: Operation[R]) -> Awaitable[R]:
-        """Submit an operation."""
-
-
 class Projects(Protocol):
     """Worker processes."""
 
@@ -118,18 +111,7 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        while True:
-            self._changed.clear()
-            try:
-                busy = await self.once()
-            except JournalFault as fault:
-                self._trouble(str(fault))
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            if not busy:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(IDLE_SECONDS):
-                        await self._changed.wait()
+        await go_round(self.once, self._changed, self._trouble, idle=IDLE_SECONDS, retry=RETRY_SECONDS)
 
     async def once(self) -> bool:
         """Follow some changes; False when there were none."""

@@ -7,14 +7,14 @@ at any moment, what was not noted as delivered is sent again, under the same ide
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from router.dossier.door import Door
+from router.dossier.rounds import Writes, go_round
 from router.dossier.subscriptions.keeping import (
     Changed,
     Line,
@@ -32,8 +32,8 @@ from router.dossier.subscriptions.notices import Event, Standing, identity, noti
 from router.dossier.subscriptions.sending import Sender, Sent
 from router.dossier.subscriptions.wanted import Wanted
 from router.engine.clock import micros
-from router.journal.operations import Change, Operation
-from router.journal.store import JournalFault, Store
+from router.journal.operations import Change
+from router.journal.store import Store
 from router.journal.unit import Unit
 from router.journal.view import View, viewing
 
@@ -55,13 +55,6 @@ WAITS = (1, 5, 30, 120)
 GIVE_UP_SECONDS = 24 * 3600
 HANDSHAKES = 5
 SECOND = 1_000_000
-
-
-class Writes(Protocol):
-    """The journal's writer."""
-
-    def submit(self, operation: Operation[R]) -> Awaitable[R]:
-        """Submit an operation."""
 
 
 @dataclass(slots=True)
@@ -107,17 +100,7 @@ class Notifier:
     async def run(self) -> None:
         """Tell until cancelled."""
         try:
-            while True:
-                self._changed.clear()
-                try:
-                    busy = await self.once()
-                except JournalFault as fault:
-                    self._trouble(str(fault))
-                    busy = False
-                if not busy:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(IDLE_SECONDS):
-                            await self._changed.wait()
+            await go_round(self.once, self._changed, self._trouble, idle=IDLE_SECONDS)
         finally:
             await self.close()
 
