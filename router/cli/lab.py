@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
 from router.cli.base import Failed
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @click.command("demo")
@@ -82,9 +87,6 @@ def command_bench(
       passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60
       passerelle bench --alerts --rate 50 --seconds 30
     """
-    import orjson
-    from rich.console import Console
-
     if mappings:
         return _bench_mappings(as_json=as_json)
     if dmp:
@@ -117,10 +119,7 @@ def command_bench(
         figures = run_bench(options, lambda said: click.echo(said, err=True))
     except TrialFault as problem:
         raise Failed(str(problem)) from None
-    if as_json:
-        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
-    else:
-        print_figures(figures, Console())
+    _show(figures, print_figures, as_json=as_json)
     return 0 if figures.sound else 1
 
 
@@ -166,6 +165,27 @@ def _bench_alerts(rate: float, seconds: float, *, as_json: bool) -> int:
     return 1 if figures.missed or figures.doubled else 0
 
 
+class _Figures(Protocol):
+    """Figures of a bench."""
+
+    def as_json(self) -> object:
+        """Give what `--json` prints."""
+
+
+F = TypeVar("F", bound=_Figures)
+
+
+def _show(figures: F, draw: Callable[[F, Console], None], *, as_json: bool) -> None:
+    """Print figures as JSON, or drawn."""
+    import orjson
+    from rich.console import Console
+
+    if as_json:
+        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        draw(figures, Console())
+
+
 def _bench_mappings(*, as_json: bool) -> int:
     import orjson
     from rich.console import Console
@@ -181,51 +201,30 @@ def _bench_mappings(*, as_json: bool) -> int:
 
 
 def _bench_dmp(*, as_json: bool) -> int:
-    import orjson
-    from rich.console import Console
-
     from router.bench.dmp import measure_dmp, print_dmp
 
     figures = measure_dmp(say=lambda said: click.echo(said, err=True))
-    if as_json:
-        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
-    else:
-        print_dmp(figures, Console())
+    _show(figures, print_dmp, as_json=as_json)
     return 0 if figures.delivered == figures.submissions else 1
 
 
 def _bench_index(patients: int, *, as_json: bool) -> int:
-    import orjson
-    from rich.console import Console
-
     from router.bench.patients import measure_index, print_index
 
     figures = measure_index(patients, say=lambda said: click.echo(said, err=True))
-    if as_json:
-        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
-    else:
-        print_index(figures, Console())
+    _show(figures, print_index, as_json=as_json)
     return 0
 
 
 def _bench_directory(lines: int, *, as_json: bool) -> int:
-    import orjson
-    from rich.console import Console
-
     from router.bench.directory import measure_directory, print_directory
 
     figures = measure_directory(lines, say=lambda said: click.echo(said, err=True))
-    if as_json:
-        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
-    else:
-        print_directory(figures, Console())
+    _show(figures, print_directory, as_json=as_json)
     return 0
 
 
 def _bench_mail(mails: int, *, as_json: bool) -> int:
-    import orjson
-    from rich.console import Console
-
     from router.bench.mail import print_mail, run_mail_bench
     from router.trial.process import TrialFault
 
@@ -233,10 +232,7 @@ def _bench_mail(mails: int, *, as_json: bool) -> int:
         figures = run_mail_bench(mails, lambda said: click.echo(said, err=True))
     except TrialFault as problem:
         raise Failed(str(problem)) from None
-    if as_json:
-        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
-    else:
-        print_mail(figures, Console())
+    _show(figures, print_mail, as_json=as_json)
     return 0 if figures.sound else 1
 
 
@@ -257,9 +253,6 @@ def command_prove_no_loss(kills: int, connections: int, seed: int, url: str, fol
       passerelle prove-no-loss
       passerelle prove-no-loss --kills 50 --seed 7
     """
-    import orjson
-    from rich.console import Console
-
     from router.prove.proof import ProofOptions, prove
     from router.prove.verdict import print_verdict
     from router.trial.process import TrialFault
@@ -269,8 +262,5 @@ def command_prove_no_loss(kills: int, connections: int, seed: int, url: str, fol
         verdict = prove(options, lambda said: click.echo(said, err=True))
     except TrialFault as problem:
         raise Failed(str(problem)) from None
-    if as_json:
-        click.echo(orjson.dumps(verdict.as_json(), option=orjson.OPT_INDENT_2).decode())
-    else:
-        print_verdict(verdict, Console())
+    _show(verdict, print_verdict, as_json=as_json)
     return 0 if verdict.holds else 1
