@@ -12,6 +12,7 @@ from router.journal import tables
 from router.journal.operations import SUMMARY_PLACE
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.view import Json, View
+from schemas.identity import PatientIdentity
 
 HELD_ITEMS = text("item.state = 'held'")
 """The partial index's own condition: SQLite takes it only when the statement has it, without parameters."""
@@ -25,6 +26,16 @@ class PatientLine:
     given: str = ""
     birth_date: str = ""
     sex: str = ""
+
+    @classmethod
+    def of(cls, identity: PatientIdentity) -> PatientLine:
+        """Give that of an identity: the names in use, else those of birth."""
+        return cls(
+            identity.used_name or identity.birth_name or identity.family_name or "",
+            identity.used_given_name or identity.first_given_name or identity.given_name or "",
+            identity.birth_date or "",
+            identity.sex.value if identity.sex is not None else "",
+        )
 
     def __bool__(self) -> bool:
         return bool(self.family or self.given or self.birth_date)

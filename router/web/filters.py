@@ -136,6 +136,11 @@ def _micros(moment: datetime) -> int:
     return int(moment.timestamp()) * MICROS
 
 
+def row_number(text: str) -> int | None:
+    """Read the number of a row as an address gives it; None for anything else, and for what no row can have."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
 def enum_of(kind: type[E], value: str) -> E | None:
     """Give the member of an enumeration, or None for what is none."""
     try:

@@ -17,6 +17,7 @@ from router.web.access import Office, Posted, Signed
 from router.web.answers import Values, go, page
 from router.web.boards import HOUR
 from router.web.faults import NotThere
+from router.web.filters import row_number
 from router.web.formatting import Formats
 
 router = APIRouter()
@@ -39,7 +40,7 @@ class AlarmLine:
 @router.get(PATH)
 async def alarms(request: Request, desk: Office, visit: Signed) -> Response:
     """Show the alarms that go on, then those that are over."""
-    before = _number(request.query_params.get("before", ""))
+    before = row_number(request.query_params.get("before", ""))
 
     def ask(view: View) -> Values:
         formats = Formats(visit.texts, visit.zone, visit.now)
@@ -79,7 +80,3 @@ async def decide(number: int, action: str, desk: Office, visit: Posted) -> Respo
 def alarm_lines(found: Sequence[Alarm], formats: Formats) -> list[AlarmLine]:
     """Put alarms into words."""
     return [AlarmLine(alarm, sentence(alarm, formats), alarm.quiet(formats.now)) for alarm in found]
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

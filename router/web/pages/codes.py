@@ -26,7 +26,7 @@ from router.web.access import Office, Posted, Signed
 from router.web.answers import Values, download, go, page
 from router.web.bulk import MOST, BulkAction
 from router.web.faults import NotThere
-from router.web.filters import Chip, Option, Query, query_of
+from router.web.filters import Chip, Option, Query, query_of, row_number
 from router.web.texts import Texts
 from router.web.visits import Visit
 
@@ -47,7 +47,7 @@ ROW_CAP = 100
 async def codes(request: Request, desk: Office, visit: Signed) -> Response:
     """Show the worklist, or the mappings that persons made; `done` is the mapping just made."""
     query = query_of(PATH, request.query_params, WISHES)
-    start, before, done = (_number(request.query_params.get(name, "")) for name in ("start", "before", "done"))
+    start, before, done = (row_number(request.query_params.get(name, "")) for name in ("start", "before", "done"))
     wrong = request.query_params.get("wrong", "")
 
     def ask(view: View) -> Values:
@@ -122,7 +122,7 @@ def _entry(visit: Visit) -> MapEntry | None:
 @router.post(PATH + "/unmap")
 async def unmap_code(desk: Office, visit: Posted) -> Response:
     """Take a mapping back."""
-    number = _number(visit.posted("number"))
+    number = row_number(visit.posted("number"))
     if number is None or not await desk.submit(unmap_term(number, actor=visit.account, now=desk.now())):
         raise NotThere
     return go(query_of(PATH, {"view": "mapped", "sender": visit.posted("only")}, WISHES).with_())
@@ -131,7 +131,7 @@ async def unmap_code(desk: Office, visit: Posted) -> Response:
 @router.post(PATH + "/replay")
 async def replay(desk: Office, visit: Posted) -> Response:
     """Preview the replay of the messages that were read before a code had its mapping."""
-    number = _number(visit.posted("number"))
+    number = row_number(visit.posted("number"))
 
     def find(view: View) -> Affected | None:
         made = find_decided(view, number) if number is not None else None
@@ -153,7 +153,3 @@ async def export(desk: Office, _visit: Signed) -> Response:
     """Give the mappings that persons made, as CSV."""
     text = await desk.look(lambda view: write_maps(entry for _, entry in load_entries(view.connection)))
     return download(text.encode(), "codes.csv", "text/csv")
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -19,7 +19,7 @@ from router.web.access import Office, Posted, Signed
 from router.web.answers import Values, go, local, page
 from router.web.bulk import MOST, BulkAction
 from router.web.faults import NotThere
-from router.web.filters import Query, delivery_chips, enum_of, query_of
+from router.web.filters import Query, delivery_chips, enum_of, query_of, row_number
 from router.web.formatting import Formats
 from router.web.troubles import cause_href
 
@@ -34,7 +34,7 @@ _ACTIONS = {"replay": BulkAction.REPLAY_DELIVERIES, "cancel": BulkAction.CANCEL_
 async def deliveries(request: Request, desk: Office, visit: Signed) -> Response:
     """Show the failures by cause, and a page of Deliveries."""
     query = query_of(PATH, request.query_params, WISHES)
-    before = _number(request.query_params.get("before", ""))
+    before = row_number(request.query_params.get("before", ""))
     filters = _filters(query)
 
     def ask(view: View) -> Values:
@@ -90,7 +90,7 @@ async def plan(desk: Office, visit: Posted) -> Response:
         filters = _filters(query)
         ids, more = await desk.look(lambda view: find_delivery_ids(view, filters, limit=MOST))
     else:
-        chosen = {number for value in visit.form.get("id", ()) if (number := _number(value)) is not None}
+        chosen = {number for value in visit.form.get("id", ()) if (number := row_number(value)) is not None}
         ids, more = sorted(chosen)[:MOST], False
     if not ids:
         return go(query.with_())
@@ -101,7 +101,3 @@ async def plan(desk: Office, visit: Posted) -> Response:
 def _filters(query: Query) -> DeliveryFilters:
     state = enum_of(DeliveryState, query.get("state"))
     return DeliveryFilters(state, query.get("destination") or None, (query.get("cause") or None) if state else None)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

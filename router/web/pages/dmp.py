@@ -27,7 +27,7 @@ from router.web.answers import Values, page
 from router.web.context import SUBMITTING, FlowStatus
 from router.web.desk import Desk
 from router.web.faults import NotThere
-from router.web.filters import delivery_chips, enum_of, query_of
+from router.web.filters import delivery_chips, enum_of, query_of, row_number
 from router.web.formatting import Formats
 from router.web.submissions import may_insist
 
@@ -72,7 +72,7 @@ class EndLine:
 async def submissions(request: Request, desk: Office, visit: Signed) -> Response:
     """Show a page of submissions; `before` is the cursor."""
     query = query_of(PATH, request.query_params, WISHES)
-    before = _number(request.query_params.get("before", ""))
+    before = row_number(request.query_params.get("before", ""))
     filters = SubmissionFilters(query.get("destination") or None, enum_of(DeliveryState, query.get("state")))
 
     def ask(view: View) -> Values:
@@ -118,7 +118,3 @@ def pulls_of(desk: Desk, view: View, now: int) -> Iterator[PullLine]:
             count, oldest, newest = cursors(view, flow.name)
             figures = tuple((name, value) for name, value in flow.figures.items() if isinstance(value, int))
             yield PullLine(flow, count, oldest, newest, last.get(flow.name), figures)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -29,11 +29,11 @@ from router.web.access import Coordinated, Office, Signed
 from router.web.answers import Values, go, page
 from router.web.desk import Desk
 from router.web.faults import NotThere
+from router.web.filters import row_number
 from router.web.masking import masked
 from schemas.consent import Consent, ConsentChannel, ConsentKind
 from schemas.dossier import DossierState
 from schemas.habilitation import DataCategory
-from schemas.identity import PatientIdentity
 
 router = APIRouter()
 
@@ -54,12 +54,12 @@ class Row:
 @router.get(PATH)
 async def dossiers(request: Request, desk: Office, visit: Signed) -> Response:
     """Show the open dossiers."""
-    after = _number(request.query_params.get("after", "")) or 0
+    after = row_number(request.query_params.get("after", "")) or 0
 
     def ask(view: View) -> Values:
         found = open_dossiers(view, after=after, limit=PAGE + 1)
         patients = load_patients(view.connection, view.sealer, [line.patient_id for line in found])
-        rows = [Row(line, masked(_patient_line(patients[line.patient_id].identity))) for line in found[:PAGE]]
+        rows = [Row(line, masked(PatientLine.of(patients[line.patient_id].identity))) for line in found[:PAGE]]
         return {"rows": rows, "following": found[PAGE - 1].id if len(found) > PAGE else None}
 
     return await page(desk, visit, "dossiers.html", ask)
@@ -86,7 +86,7 @@ async def dossier(patient_id: int, request: Request, desk: Office, visit: Signed
     def ask(_view: View) -> Values:
         return {
             "dossier": shown,
-            "patient": masked(_patient_line(shown.patient.identity)),
+            "patient": masked(PatientLine.of(shown.patient.identity)),
             "rows": [(one, _why_not(one)) for one in shown.members],
             "names": {one.line.seat.id: one.line.seat.member.label for one in shown.members},
             "categories": [one.value for one in DataCategory],
@@ -172,7 +172,7 @@ async def consent(patient_id: int, desk: Office, visit: Coordinated) -> Response
             collected_by=visit.posted("collected_by").strip()[:120] or visit.account,
             channel=ConsentChannel(visit.posted("channel")),
             proof=visit.posted("proof").strip()[:400] or None,
-            members=tuple(int(one) for one in visit.form.get("member", ()) if _number(one) is not None),
+            members=tuple(int(one) for one in visit.form.get("member", ()) if row_number(one) is not None),
             categories=tuple(DataCategory(one) for one in visit.form.get("category", ()) if one),
         )
     except (ValueError, ValidationError):
@@ -200,16 +200,3 @@ async def _done(desk: Desk, patient_id: int, change: Change[Done]) -> Response:
         raise NotThere
     desk.changed()
     return go(f"{PATH}/{patient_id}" + (f"?refused={found.refusal.value}" if found.refusal is not None else ""))
-
-
-def _patient_line(identity: PatientIdentity) -> PatientLine:
-    return PatientLine(
-        identity.used_name or identity.birth_name or identity.family_name or "",
-        identity.used_given_name or identity.first_given_name or identity.given_name or "",
-        identity.birth_date or "",
-        identity.sex.value if identity.sex is not None else "",
-    )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -25,7 +25,7 @@ from router.web.boards import HOUR
 from router.web.comparisons import hints, rows
 from router.web.desk import Desk
 from router.web.faults import NotThere
-from router.web.filters import Query, enum_of, query_of
+from router.web.filters import Query, enum_of, query_of, row_number
 from router.web.formatting import Formats
 from router.web.pages.identities_insi import Told, accepted_of, insi_of, told
 from router.web.visits import Visit
@@ -63,7 +63,7 @@ class Shown:
 async def next_one(request: Request, desk: Office, visit: Signed) -> Response:
     """Show the next Item to decide: after the one just decided, or the oldest."""
     query = query_of(PATH, request.query_params, WISHES)
-    after = _number(request.query_params.get("after", "")) or 0
+    after = row_number(request.query_params.get("after", "")) or 0
     pile = _pile(query)
 
     def find(view: View) -> int | None:
@@ -76,7 +76,7 @@ async def next_one(request: Request, desk: Office, visit: Signed) -> Response:
 async def history(request: Request, desk: Office, visit: Signed) -> Response:
     """Show what was decided, newest first."""
     query = query_of(PATH + "/decisions", request.query_params, ("actor",))
-    before = _number(request.query_params.get("before", ""))
+    before = row_number(request.query_params.get("before", ""))
 
     def ask(view: View) -> Values:
         found = decisions(view, actor=query.get("actor") or None, before=before, limit=PAGE + 1)
@@ -133,12 +133,12 @@ async def decide(number: int, desk: Office, visit: Decided) -> Response:
         raise NotThere
     why = reason_of(action, visit.posted("why"))
     note = visit.posted("note").strip()
-    patient = _number(visit.posted("patient"))
+    patient = row_number(visit.posted("patient"))
     if why is None or (why is Why.OTHER and not note) or (action is DeskAction.ATTACH and patient is None):
         return go(Query(f"{PATH}/{number}", query.values).with_(refused="incomplete"))
     items = [number]
     if visit.posted("together"):
-        items += [other for text in visit.form.get("also", ()) if (other := _number(text)) is not None]
+        items += [other for text in visit.form.get("also", ()) if (other := row_number(text)) is not None]
     about_patient = action is DeskAction.ATTACH or (action is DeskAction.DOUBTFUL and visit.posted("patient_too"))
     if not about_patient:
         patient = None
@@ -152,7 +152,7 @@ async def decide(number: int, desk: Office, visit: Decided) -> Response:
 async def _show(request: Request, desk: Desk, visit: Visit, query: Query, number: int | None) -> Response:
     text = desk.searches.recall(visit.key, request.query_params.get("search", ""))
     answer = desk.answers.recall(visit.key, request.query_params.get("insi", ""))
-    wanted = _number(request.query_params.get("candidate", "")) or 1
+    wanted = row_number(request.query_params.get("candidate", "")) or 1
 
     def find(view: View) -> Shown:
         held = held_item(view, number) if number is not None else None
@@ -233,9 +233,5 @@ def _refused(request: Request) -> str:
 def _undone(request: Request) -> tuple[int, int] | None:
     """Read how many Deliveries an undoing cancelled, and how many had left."""
     cancelled, _, left = request.query_params.get("undone", "").partition("-")
-    one, other = _number(cancelled), _number(left)
+    one, other = row_number(cancelled), row_number(left)
     return (one, other) if one is not None and other is not None else None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

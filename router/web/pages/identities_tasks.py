@@ -17,8 +17,8 @@ from router.journal.view import View
 from router.web.access import Asked, Decided, Office, Signed
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
+from router.web.filters import row_number
 from router.web.masking import masked
-from schemas.identity import PatientIdentity
 
 router = APIRouter()
 
@@ -39,7 +39,7 @@ class TaskLine:
 @router.get(PATH)
 async def tasks(request: Request, desk: Office, visit: Signed) -> Response:
     """Show the open tasks, the oldest first."""
-    after = _number(request.query_params.get("after", "")) or 0
+    after = row_number(request.query_params.get("after", "")) or 0
 
     def ask(view: View) -> Values:
         found = open_tasks(view, after=after, limit=PAGE + 1)
@@ -70,7 +70,7 @@ async def reveal(number: int, desk: Office, visit: Asked) -> Response:
     if found is None:
         raise NotThere
     await desk.audit(visit.account, "reveal patient", f"patient {number}")
-    line = _patient_line(found.identity)
+    line = PatientLine.of(found.identity)
     names = " ".join(part for part in (line.family, line.given) if part)
     html = await desk.work(lambda: desk.pages.draw(visit, "revealed.html", {"patient": line, "names": names}))
     return Response(html, media_type="text/html")
@@ -85,19 +85,6 @@ def _lines(view: View, found: list[Task]) -> list[TaskLine]:
     lines = []
     for task in found:
         patient = patients.get(task.patient_id)
-        shown = masked(_patient_line(patient.identity)) if patient is not None else ""
+        shown = masked(PatientLine.of(patient.identity)) if patient is not None else ""
         lines.append(TaskLine(task, shown, told.get(task.item_id or 0), sent.get(task.delivery_id or 0)))
     return lines
-
-
-def _patient_line(identity: PatientIdentity) -> PatientLine:
-    return PatientLine(
-        identity.used_name or identity.birth_name or identity.family_name or "",
-        identity.used_given_name or identity.first_given_name or identity.given_name or "",
-        identity.birth_date or "",
-        identity.sex.value if identity.sex is not None else "",
-    )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

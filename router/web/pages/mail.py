@@ -22,7 +22,7 @@ from router.web.answers import Values, go, page
 from router.web.boards import late_at
 from router.web.context import is_mail
 from router.web.faults import NotThere
-from router.web.filters import enum_of, mail_chips, query_of
+from router.web.filters import enum_of, mail_chips, query_of, row_number
 from router.web.formatting import Formats
 
 router = APIRouter()
@@ -35,7 +35,7 @@ WISHES = ("search", "state", "box")
 async def mail(request: Request, desk: Office, visit: Signed) -> Response:
     """Show a page of conversations; `before` is the cursor."""
     query = query_of(PATH, request.query_params, WISHES)
-    before = _number(request.query_params.get("before", ""))
+    before = row_number(request.query_params.get("before", ""))
     key = query.get("search")
     text = desk.searches.recall(visit.key, key) if key else None
     late = late_at(desk.context, visit.now)
@@ -90,7 +90,3 @@ async def subject(number: int, desk: Office, visit: Asked) -> Response:
         raise NotThere
     await desk.audit(visit.account, "reveal subject", f"mail {number}")
     return HTMLResponse(await desk.work(lambda: desk.pages.draw(visit, "revealed_text.html", {"text": head.subject})))
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

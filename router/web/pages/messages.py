@@ -11,7 +11,7 @@ from router.web.access import Asked, Office, Posted, Signed
 from router.web.answers import Values, go, page
 from router.web.bulk import MOST, BulkAction
 from router.web.desk import Desk
-from router.web.filters import MESSAGE_WISHES, Query, message_chips, message_filters, query_of, search_of
+from router.web.filters import MESSAGE_WISHES, Query, message_chips, message_filters, query_of, row_number, search_of
 from router.web.formatting import Formats
 from router.web.visits import Visit
 
@@ -24,7 +24,7 @@ PATH = "/messages"
 async def messages(request: Request, desk: Office, visit: Signed) -> Response:
     """Show a page of messages; `before` is the cursor, `top` and `end` the part that is on the screen already."""
     query = query_of(PATH, request.query_params, MESSAGE_WISHES)
-    before, top, end = (_number(request.query_params.get(name, "")) for name in ("before", "top", "end"))
+    before, top, end = (row_number(request.query_params.get(name, "")) for name in ("before", "top", "end"))
     text = _searched(desk, visit, query)
 
     def ask(view: View) -> Values:
@@ -75,7 +75,7 @@ async def plan_replay(request: Request, desk: Office, visit: Posted) -> Response
     if visit.posted("all"):
         ids, more = await desk.look(lambda view: find_message_ids(view, _filters(view, visit, query, text), limit=MOST))
     else:
-        chosen = {number for value in visit.form.get("id", ()) if (number := _number(value)) is not None}
+        chosen = {number for value in visit.form.get("id", ()) if (number := row_number(value)) is not None}
         ids, more = sorted(chosen)[:MOST], False
     if not ids:
         return go(query.with_())
@@ -96,7 +96,3 @@ def _searched(desk: Desk, visit: Visit, query: Query) -> str | None:
 def _refresh(query: Query, before: int | None, top: int, end: int) -> str:
     cursor = {"before": str(before)} if before is not None else {}
     return query.with_(**cursor, top=str(top), end=str(end))
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

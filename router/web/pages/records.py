@@ -12,7 +12,7 @@ from router.journal.view import View
 from router.web.access import Asked, Office, Signed
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
-from router.web.filters import Query, query_of
+from router.web.filters import Query, query_of, row_number
 from router.web.masking import unmasked
 
 router = APIRouter()
@@ -46,7 +46,7 @@ async def reveal(number: int, desk: Office, visit: Asked) -> Response:
 async def notices_page(request: Request, desk: Office, visit: Signed) -> Response:
     """Show what the router noticed beside messages, and how the journal is."""
     query = query_of("/notices", request.query_params, ("severity",))
-    before = _number(request.query_params.get("before", ""))
+    before = row_number(request.query_params.get("before", ""))
     severity = query.get("severity") if query.get("severity") in SEVERITIES else None
 
     def ask(view: View) -> Values:
@@ -66,7 +66,7 @@ async def notices_page(request: Request, desk: Office, visit: Signed) -> Respons
 async def audit(request: Request, desk: Office, visit: Signed) -> Response:
     """Show who did and saw what."""
     query = query_of("/audit", request.query_params, ("actor",))
-    before = _number(request.query_params.get("before", ""))
+    before = row_number(request.query_params.get("before", ""))
 
     def ask(view: View) -> Values:
         rows = audit_lines(view, actor=query.get("actor") or None, before=before, limit=PAGE + 1)
@@ -90,7 +90,3 @@ def _page(query: Query, rows: object, following: int | None, before: int | None)
         "before": before,
         "refresh": query.with_(before=str(before) if before is not None else None),
     }
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
