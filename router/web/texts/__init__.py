@@ -1,4 +1,4 @@
-"""Every text of the dashboard, in French and in English, from two files with the same keys.
+"""Every text of the dashboard, in French and in English: one folder a language, one file a family, the same keys.
 
 A text may hold named places (`{count}`); a table with `one` and `many` is chosen by its `count`. What fills a place is
 escaped unless it is markup already, so that a text can be put into a page, or into an attribute, as it is.
@@ -22,8 +22,15 @@ Catalogue = dict[str, str | dict[str, str]]
 @cache
 def catalogue(language: str) -> Catalogue:
     """Load a language's texts, with dotted keys."""
-    with (files(__name__) / f"{language}.toml").open("rb") as handle:
-        return dict(_flat("", tomllib.load(handle)))
+    found: Catalogue = {}
+    for file in sorted((files(__name__) / language).iterdir(), key=lambda file: file.name):
+        with file.open("rb") as handle:
+            texts = _flat("", tomllib.load(handle))
+        repeated = [key for key, _ in texts if key in found]
+        if repeated:
+            raise ValueError(f"the text {repeated[0]} stands twice in {language}, the second time in {file.name}")
+        found.update(texts)
+    return found
 
 
 def _flat(prefix: str, table: dict[str, object]) -> list[tuple[str, str | dict[str, str]]]:
