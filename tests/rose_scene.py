@@ -100,9 +100,9 @@ def identity(**more: Any) -> PatientIdentity:
     return PatientIdentity(**values | more)
 
 
-def mailed_doctor() -> Member:
+def mailed_doctor(mailbox: str = DOCTOR_MAILBOX) -> Member:
     """The general practitioner, who reads MSSanté and has no tool."""
-    box = Telecom(kind="mssante", value=DOCTOR_MAILBOX)
+    box = Telecom(kind="mssante", value=mailbox)
     return doctor(
         professional=professional("89900000001", "TESTMEDECIN", telecoms=(box,)),
         organization=None,
@@ -345,13 +345,8 @@ login = {{ password = "bac-a-sable" }}
 allowed_domains = ["sandbox.mssante.invalid"]
 options = {{ from = "{account}", mdn = "yes", note_subject = "Nouveau message dans un dossier" }}
 
-[destinations.mailboxes.recipients]
-to = ["circle"]
-
-[[routes]]
-name = "what tools write, to members with a mailbox"
-when = "source == 'dossier' && item.kind in ['note', 'document']"
-to = ["mailboxes"]
+[dossier.alerts]
+mssante = "mailboxes"
 """
 
 
