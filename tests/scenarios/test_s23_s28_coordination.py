@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from dossier_scene import G15, coordinator, nurse, professional
 from rose_messages import adt
 from rose_scene import COORDINATOR, GP, HELPER, NURSE, RPPS, STRUCTURE, RoseScene
 
-from connectors.sandbox.tools import ServerRefused, resources
+from connectors.sandbox.tools import ServerRefused, Tool, resources
 from mappings.contracts import PARIS
 from schemas.circle import RoleFamily
 from schemas.coding import Coding
+from schemas.consent import ConsentKind
+from schemas.habilitation import DataCategory
 
 SSIAD = f"{RPPS}|89900000006"
 AGGIR = "urn:oid:1.2.250.1.213.1.1.5.322"
+Resource = dict[str, Any]
 GIR = "urn:oid:1.2.250.1.213.1.1.4.322"
 
 
@@ -120,33 +124,71 @@ async def test_s27_a_new_version_of_the_plan(scene: RoseScene) -> None:
     assert found[second["id"]]["category"][0]["coding"][0]["code"] == "44"
 
 
-async def test_s28_visits_stay_booked_when_she_is_admitted(scene: RoseScene) -> None:
-    saad = await scene.tool("saad", HELPER, structure=STRUCTURE)
-    nurse_tool = await scene.tool("spico", NURSE, as_profile="spico")
-    start = datetime(2026, 3, 6, 8, 30, tzinfo=PARIS)
-    visit = resources.appointment(
-        scene.patient, start, start + timedelta(hours=1), number=saad.number(), words="Aide à la toilette"
-    )
-    made = await saad.client.expect("POST", "Appointment", visit)
-    await scene.send(adt())
-    await scene.until(lambda: ("ADM", "saad") in scene.told(), 5)
-    await scene.processed()
-    [kept] = await nurse_tool.client.search("Appointment", patient=scene.patient)
-    assert (kept["id"], kept["status"]) == (made["id"], "booked")
+def visit(scene: RoseScene, tool: Tool, start: datetime, words: str = "Aide à la toilette") -> Resource:
+    made = resources.appointment(scene.patient, start, start + timedelta(hours=1), number=tool.number(), words=words)
+    return dict(made)
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="visits are not flagged while their patient is in hospital: no timeline yet"
-)
+def flags(appointment: Resource) -> list[str]:
+    """What an appointment is marked with."""
+    return [one["display"] for one in appointment.get("meta", {}).get("tag", [])]
+
+
 async def test_s28_visits_of_the_next_two_days_are_flagged(scene: RoseScene) -> None:
     saad = await scene.tool("saad", HELPER, structure=STRUCTURE)
-    start = datetime(2026, 3, 6, 8, 30, tzinfo=PARIS)
-    visit = resources.appointment(
-        scene.patient, start, start + timedelta(hours=1), number=saad.number(), words="Aide à la toilette"
-    )
-    await saad.client.expect("POST", "Appointment", visit)
-    await scene.send(adt())
+    nurse_tool = await scene.tool("spico", NURSE, as_profile="spico")
+    monday = datetime(2026, 3, 6, 8, 30, tzinfo=PARIS)
+    made = await saad.client.expect("POST", "Appointment", visit(scene, saad, monday))
+    await saad.client.expect("POST", "Appointment", visit(scene, saad, monday + timedelta(days=3), "Dans trois jours"))
+    await nurse_tool.subscribe([f"Appointment?patient={scene.patient}"])
+    await scene.until(lambda: [one for one in nurse_tool.notices if one.kind == "handshake"])
+    assert (await scene.send(adt())).code == "AA"
     await scene.until(lambda: ("ADM", "saad") in scene.told(), 5)
     await scene.processed()
-    [kept] = await saad.client.search("Appointment", patient=scene.patient)
-    assert "hospitalisé" in str(kept)
+    found = {one["description"]: one for one in await saad.client.search("Appointment", patient=scene.patient)}
+    kept = found["Aide à la toilette"]
+    # Not cancelled: who planned it decides what becomes of it.
+    assert (kept["id"], kept["status"], flags(kept)) == (made["id"], "booked", ["patient hospitalisé"])
+    assert flags(found["Dans trois jours"]) == []
+    # The change is in the feed of whoever follows the agenda, and in their calendar.
+    await scene.until(lambda: [one for one in nurse_tool.notices if f"Appointment/{made['id']}" in one.focus], 5)
+    seen = await nurse_tool.client.expect("GET", f"Appointment/{made['id']}")
+    assert (flags(seen), version(seen)) == (["patient hospitalisé"], "2")
+    calendar = await saad.client.call("GET", f"{scene.patient}/$agenda")
+    assert "SUMMARY:[Patient hospitalisé] Aide à la toilette" in calendar.content.decode()
+    # One that is booked while she is away is marked at once, and what a tool sends back of a mark says nothing.
+    later = await saad.client.expect("POST", "Appointment", visit(scene, saad, monday + timedelta(hours=4), "Repas"))
+    assert flags(later) == ["patient hospitalisé"]
+    moved = {**later, "start": "2026-03-20T12:30:00+01:00", "end": "2026-03-20T13:30:00+01:00"}
+    changed = await saad.client.expect("PUT", f"Appointment/{later['id']}", moved, If_Match=f'W/"{version(later)}"')
+    assert (flags(changed), version(changed)) == ([], "2")
+    left = "20260305171000+0100"
+    await scene.send(adt("A03", "MSG0000002", at=left, movement="MVT-0002", left=left))
+    await scene.until_found(lambda: unmarked(saad, scene))
+
+
+def version(resource: Resource) -> str:
+    return str(resource["meta"]["versionId"])
+
+
+async def unmarked(tool: Tool, scene: RoseScene) -> bool:
+    """Whether no visit is marked any more."""
+    return not any(flags(one) for one in await tool.client.search("Appointment", patient=scene.patient))
+
+
+async def test_s28_who_may_not_know_of_stays_sees_no_flag(scene: RoseScene) -> None:
+    saad, gp = await scene.tool("saad", HELPER, structure=STRUCTURE), await scene.tool("globule", GP)
+    start = datetime(2026, 3, 6, 8, 30, tzinfo=PARIS)
+    await saad.client.expect("POST", "Appointment", visit(scene, saad, start))
+    await scene.consent(
+        ConsentKind.OPPOSITION_CATEGORY, members=(scene.members["saad"],), categories=(DataCategory.EVENTS,)
+    )
+    await scene.send(adt())
+    await scene.processed()
+    [seen] = await scene.until_found(lambda: gp.client.search("Appointment", patient=scene.patient))
+    assert flags(seen) == ["patient hospitalisé"]
+    [seen] = await saad.client.search("Appointment", patient=scene.patient)
+    assert (seen["status"], flags(seen)) == ("booked", [])
+    assert "hospitalisé" not in str(await saad.client.expect("GET", f"Appointment/{seen['id']}/_history"))
+    for name in ("_tag", "away.tag"):
+        assert (await saad.client.call("GET", f"Appointment?{name}=hospitalised")).status == 400

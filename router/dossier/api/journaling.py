@@ -1,6 +1,6 @@
 """What tools write becomes a Message of the journal: kept as it was sent, read by the pipeline, routed to the others.
 
-What no kind of Item carries yet (an appointment, a measure) is kept as a Message as well, and said to go no further.
+What no kind of Item carries yet (a measure, a calendar) is kept as a Message as well, and said to go no further.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ SOURCE = "dossier"
 """The source of these messages, as conditions of routes name it."""
 
 _READ = frozenset(
-    {"DocumentReference", "DiagnosticReport", "Encounter", "Communication", "CarePlan", "QuestionnaireResponse"}
+    {
+        "DocumentReference",
+        "DiagnosticReport",
+        "Encounter",
+        "Communication",
+        "CarePlan",
+        "QuestionnaireResponse",
+        "Appointment",
+        "Task",
+    }
 )
 
 

@@ -23,6 +23,7 @@ from router.dossier.api.steps import SHARED, Step, Verb
 from router.dossier.classifying import author_token
 from router.dossier.context import Thing
 from router.dossier.store.access import Access
+from router.dossier.store.away import marked_by_stays
 from router.dossier.store.drafts import LIVE, Draft, Files, draft
 from router.dossier.store.elements import Json, Resource, child, children, said
 from router.dossier.store.indexing import Indexed, index
@@ -340,6 +341,8 @@ class Writing:
             whose = None if one.patient is None else one.patient.patient
             if whose is not None:
                 one.resource = _copy(one.resource)
+                if one.step.kind == "Appointment":
+                    self._mark(one, whose)
                 files.detach(one.resource, whose, one.indexed)
             drafts.append(draft(self._unit.sealer, one.resource, whose, indexed=one.indexed))
         owner = self._call.may.reader.tool
@@ -350,6 +353,12 @@ class Writing:
         for one in fresh:
             each = kept[one.key]
             one.version, one.at = each.version, each.at
+
+    def _mark(self, planned: Planned, patient: int) -> None:
+        """Mark a visit to somebody who is in hospital; a mark that the tool read and sends back says nothing."""
+        assert planned.resource is not None  # noqa: S101 - the caller looked
+        planned.resource = marked_by_stays(self._unit, planned.resource, patient, self._call.now)
+        planned.indexed = index(self._unit.sealer, planned.resource)
 
     def _edit(self, keeper: Keeper, planned: Planned) -> None:
         """Patch or delete what is there; whose it is, and that a resend of it is no news, stays as it was."""

@@ -1,7 +1,8 @@
 """Notices by MSSanté: each is a Delivery of the Item that it is about, so that it is journaled, retried and receipted.
 
-What a mail can carry (a document, a laboratory report, a note) is sent itself, as an IHE_XDM.ZIP, to who may be sent it;
-of anything else, and to who may only be told, a short text. The identity is that of the notice: told twice, it is recognised.
+What a mail can carry (a document, a laboratory report, a note) is sent itself, as an IHE_XDM.ZIP, to who may be sent
+it; of anything else, and to who may only be told, a short text. The identity is that of the notice: told twice, it is
+recognised.
 """
 
 from __future__ import annotations

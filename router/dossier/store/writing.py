@@ -20,7 +20,7 @@ from router.journal import tables
 from router.journal.unit import Unit
 
 _R = tables.resource.c
-_FOUND: Select[Any] = select(
+FOUND: Select[Any] = select(
     _R.id,
     _R.type,
     _R.logical_id,
@@ -38,6 +38,7 @@ _FOUND: Select[Any] = select(
     _R.digest,
     _R.tokens,
 )
+"""What is known of a resource without opening it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Keeper:
         found: list[Row[Any]] = []
         for start in range(0, len(keys), 200):
             wanted = tuple_(_R.type, _R.logical_id).in_(keys[start : start + 200])
-            found += self._connection.execute(_FOUND.where(wanted)).all()
+            found += self._connection.execute(FOUND.where(wanted)).all()
         return found
 
     def _one(
@@ -189,7 +190,7 @@ class Keeper:
             self._supersede(one.patient, _R.id == kept.id)
 
     def _supersede(self, patient: int | None, wanted: Any, *, but: int = 0) -> None:
-        found = _FOUND.where(
+        found = FOUND.where(
             _R.type == "DocumentReference", _R.patient_id == patient, _R.state == LIVE, _R.id != but, wanted
         )
         for row in self._connection.execute(found).all():
@@ -232,7 +233,7 @@ class Keeper:
         gone = delete(tables.resource_item).where(column.item_id == item_id, column.resource_id.in_(numbers))
         self._connection.execute(gone)
         rows = self._connection.execute(
-            _FOUND.where(_R.id.in_(numbers), _R.item_id == item_id, _R.state == LIVE, _R.patient_id.is_not(None))
+            FOUND.where(_R.id.in_(numbers), _R.item_id == item_id, _R.state == LIVE, _R.patient_id.is_not(None))
         ).all()
         for row in rows:
             self.withdraw(row)
@@ -272,7 +273,7 @@ class Keeper:
 
     def row(self, kind: str, logical_id: str) -> Row[Any] | None:
         """Give the row of a resource."""
-        found = _FOUND.where(_R.type == kind, _R.logical_id == logical_id)
+        found = FOUND.where(_R.type == kind, _R.logical_id == logical_id)
         return self._connection.execute(found).one_or_none()
 
 
