@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, Select, Table, delete, exists, func, ins
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE, WITHDRAWN, Draft, draft, shell
 from router.dossier.store.elements import Resource, kept
 from router.dossier.store.indexing import Indexed, index, system_key, unpacked
+from router.dossier.store.requests import KIND
 from router.journal import tables
 from router.journal.unit import Unit
 
@@ -134,8 +135,8 @@ class Keeper:
             rows["token"] += [{"token": token, "resource_id": number} for token in one.indexed.tokens]
             rows["date"] += _dates(number, one.indexed)
             return Kept(number, one.type, one.logical_id, 1, at, created=True, changed=True)
-        if row.patient_id != one.patient:
-            raise AnothersResource
+        if row.patient_id != one.patient and (row.patient_id is not None or one.type != KIND):
+            raise AnothersResource  # only a request that was about nobody here becomes somebody's
         same = row.state == LIVE and bytes(row.digest) == one.digest
         older = item_id is not None and row.item_id is not None and row.item_id > item_id and row.state == LIVE
         if same or older or (one.once and row.state == LIVE):
