@@ -244,6 +244,10 @@ class Writing:
         planned.patient = self._whose(resource, planned)
         planned.indexed = index(self._unit.sealer, resource)
         self._ask(planned)
+        deposits = self._service.settings.deposits
+        if deposits is not None and step.verb in {Verb.CREATE, Verb.UPDATE} and step.kind == "DocumentReference":
+            sent_as = f"{self._call.method} {step.kind}"[:32]
+            deposits.check(self._unit.connection, self._unit.sealer, resource, planned.patient, sent_as)
 
     def _content(self, planned: Planned, names: dict[str, str]) -> Resource:
         step, found = planned.step, planned.found
