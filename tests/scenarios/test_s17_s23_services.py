@@ -92,7 +92,7 @@ async def test_s17_insi_qualifies_an_identity(template: Path, tmp_path: Path, dm
             scene.engine.wake()
             known = await scene.until_found(lambda: with_ins(gp, scene))
             assert known == {"system": f"urn:oid:{TEST_NIR}", "value": INS}
-            # Validated, with an INS that INSi gave: qualified, as FR Core says it since 2.2 (VALI before, and in PID-32).
+            # Validated, with an INS that INSi gave: qualified, as FR Core says it now (VALI before, and in PID-32).
             assert await status_of(gp, scene) == "QUAL"
             [(kind, closed)] = tasks(scene)
             assert (kind, closed is not None) == ("ins_not_single", True)

@@ -9,6 +9,7 @@ from router.dossier.store.parameters import OF_NOBODY, TYPES, Kind, is_hidden, p
 WRITABLE = frozenset(
     {
         "RelatedPerson",
+        "CareTeam",
         "Practitioner",
         "PractitionerRole",
         "Organization",
@@ -28,7 +29,7 @@ WRITABLE = frozenset(
         "Subscription",
     }
 )
-"""Types that tools write. Patients, circles and consents are decided by people: in the dashboard, by the referent."""
+"""Types that tools write. Patients and consents are decided by people: in the dashboard, by the referent."""
 
 PROFILES = {
     "DocumentReference": (
