@@ -89,7 +89,8 @@ async def write(service: Service, call: Call, prepare: Callable[[Call], Sequence
     """Do the steps of a request, all or none. Raises Refused."""
     steps = await service.journal.look(lambda _: list(prepare(call)))
     for step in steps:
-        call.require("read" if step.verb is Verb.FIND else "write", step.kind)
+        if step.verb is not Verb.ENCLOSE:
+            call.require("read" if step.verb is Verb.FIND else "write", step.kind)
     written = await service.journal.submit(Change(lambda unit: Writing(unit, service, call).run(steps), note="dossier"))
     if written.refused is not None:
         raise written.refused
@@ -119,6 +120,9 @@ async def transaction(service: Service, call: Call, prepare: Callable[[Call], Se
             "etag": f'W/"{planned.version}"',
             "lastModified": instant(planned.at),
         }
+        if planned.step.verb is Verb.ENCLOSE:  # it is where the document says
+            entries.append({"response": {"status": "201 Created"}})
+            continue
         entries.append({"fullUrl": f"{call.base}/{planned.key}", "response": response})
     return Answer(resource={"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
 
@@ -152,7 +156,7 @@ class Writing:
             self._note(f"refused {steps[0].kind}")
             return Written(refused=refused)
         self._keep(planned)
-        self._note(", ".join(one.key for one in planned if one.step.verb is not Verb.FIND))
+        self._note(", ".join(one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.ENCLOSE}))
         return Written(planned)
 
     def _note(self, what: str) -> None:
@@ -162,11 +166,11 @@ class Writing:
 
     def _planned(self, steps: Sequence[Step]) -> list[Planned]:
         planned = [self._resolved(step) for step in steps]
-        keys = [one.key for one in planned if one.step.verb is not Verb.FIND and one.found is None]
+        keys = [one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.ENCLOSE} and one.found is None]
         keys += [one.key for one in planned if one.found is not None and one.step.verb in {Verb.UPDATE, Verb.PATCH}]
         if len(keys) != len(set(keys)):
             raise Refused(422, "Two entries change the same resource.", where=("Bundle.entry",))
-        names = {one.step.url: one.key for one in planned if one.step.url}
+        names = {one.step.url: one.key for one in planned if one.step.url and one.key}
         for one in planned:
             try:
                 self._allowed(one, names)
@@ -176,6 +180,8 @@ class Writing:
                 places = tuple(f"{one.step.where}.resource.{place}" for place in refused.where) or (one.step.where,)
                 raise Refused(refused.status, refused.sentence, where=places, code=refused.code) from None
         for one in planned:
+            if one.step.kind == "List" and one.indexed is not None:
+                self._ask_submission(one, planned)
             if one.step.kind == TEAM and one.resource is not None and one.patient is not None:
                 self._understand_team(one, planned)
         return planned
@@ -196,6 +202,8 @@ class Writing:
             one.absorbed = one.step.kind == "RelatedPerson" and one.step.verb is Verb.CREATE and one.key in people
 
     def _resolved(self, step: Step) -> Planned:
+        if step.verb is Verb.ENCLOSE:
+            return Planned(step, "", status=201)
         if step.verb is Verb.FIND:
             found = self._patient_like(step)
             return Planned(step, found.key, found, version=found.version, at=found.at)
@@ -259,7 +267,7 @@ class Writing:
 
     def _allowed(self, planned: Planned, names: dict[str, str]) -> None:
         step = planned.step
-        if step.verb is Verb.FIND or (step.verb is Verb.CREATE and planned.found is not None):
+        if step.verb in {Verb.FIND, Verb.ENCLOSE} or (step.verb is Verb.CREATE and planned.found is not None):
             return
         if step.verb is Verb.UPDATE and planned.found is not None and step.kind in SHARED:
             raise Refused(403, f"A {step.kind} of the directory is not changed by a tool.")
@@ -278,6 +286,8 @@ class Writing:
         planned.indexed = index(self._unit.sealer, resource)
         if step.kind == TEAM:
             self._ask_team(planned.patient)
+            return
+        if step.kind == "List":  # seen as what it submits, which is known once everything is
             return
         self._ask(planned)
         deposits = self._service.settings.deposits
@@ -358,6 +368,21 @@ class Writing:
             self._decided += self._access.decisions(Action.WRITE, [patient.patient], one)
             if not self._access.may(Action.WRITE, patient.patient, one).allowed:
                 raise Refused(403, f"This reader may not write this {step.kind} in this dossier.")
+
+    def _ask_submission(self, planned: Planned, others: Sequence[Planned]) -> None:
+        """Let a submission set be seen by who may see what it submits, and be written by who may write that."""
+        assert planned.resource is not None and planned.indexed is not None  # noqa: S101, PT018
+        items = {said(child(one, "item"), "reference") for one in children(planned.resource, "entry")}
+        known = [(one.indexed.category, one.indexed.marks) for one in others if one.key in items and one.indexed]
+        there = [one.thing for one in self._search.by_keys(sorted(items)) if one.thing is not None]
+        known += [(thing.category.value, int(thing.marks)) for thing in there]
+        if not known:
+            raise Refused(422, "A submission set names a document of its own transaction.", where=("List.entry",))
+        marks = planned.indexed.marks
+        for _, more in known:
+            marks |= more
+        planned.indexed = replace(planned.indexed, category=known[0][0], marks=marks)
+        self._ask(planned)
 
     def _ask_team(self, patient: Found) -> None:
         """Let who may write identities and contacts change a circle. Raises Refused."""
