@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -185,16 +187,58 @@ async def test_s26_an_evaluation(scene: RoseScene) -> None:
         scene.patient, AGGIR, [("GIR", "Groupe iso-ressources", answer)], author=parcours.author, at=scene.now()
     )
     kept = await parcours.client.expect("POST", "QuestionnaireResponse", grid)
-    await parcours.post_document(scene.patient, "BIL_AUTO", "52", "Bilan d'autonomie", b"%PDF-1.4 GIR 4 fictif")
     gp, health = await scene.tool("globule", GP), await scene.tool("spico", NURSE, as_profile="spico")
     family = await scene.tool("famille", "urn:oid:2.999.67.8|FILLE-1", as_profile="mespatients")
-    for tool, seen in ((gp, 1), (health, 1), (parcours, 1), (family, 0)):
+    saad = await scene.tool("saad", HELPER, structure=STRUCTURE)
+    by_type = {"patient": scene.patient, "type": "BIL_AUTO"}
+    # What the grid says is also a document that people read: it is made, and nobody has to send it.
+    [readable] = await scene.until_found(lambda: gp.client.search("DocumentReference", **by_type))
+    file = await gp.file_of(readable)
+    assert file.headers["Content-Type"] == "application/pdf"
+    assert "Groupe iso-ressources : GIR 4 (MED-342)" in written_in(file.content)
+    for tool, seen in ((gp, 1), (health, 1), (parcours, 1), (saad, 1), (family, 0)):
         found = await tool.client.search("QuestionnaireResponse", patient=scene.patient)
         assert len(found) == seen, tool.name
-        assert len(await tool.client.search("DocumentReference", patient=scene.patient, type="BIL_AUTO")) == seen
+        assert len(await tool.client.search("DocumentReference", **by_type)) == seen
         if seen:
             assert found[0]["item"][0]["answer"][0]["valueCoding"]["code"] == "MED-342"
             assert found[0]["id"] == kept["id"]
+    # A new version of the grid supersedes what people read of the former.
+    grid["item"][0]["answer"][0]["valueCoding"] = {"system": GIR, "code": "MED-341", "display": "GIR 3"}
+    await parcours.client.expect("PUT", f"QuestionnaireResponse/{kept['id']}", {**grid, "id": kept["id"]})
+    await scene.until_found(lambda: superseded(gp, by_type, readable["id"]))
+
+
+async def superseded(tool: Tool, asked: dict[str, str], former: str) -> bool:
+    """Whether there is a current document beside the former one, which is superseded."""
+    found = {one["id"]: one["status"] for one in await tool.client.search("DocumentReference", **asked)}
+    return sorted(found.values()) == ["current", "superseded"] and found[former] == "superseded"
+
+
+def written_in(pdf: bytes) -> str:
+    """What a PDF of ours says."""
+    streams = re.findall(rb"FlateDecode>>\nstream\n(.*?)\nendstream", pdf, re.DOTALL)
+    return re.sub(r"\\([()\\])", r"\1", b"".join(map(zlib.decompress, streams)).decode("cp1252"))
+
+
+async def test_s27_a_new_version_of_a_plan_written_as_data(scene: RoseScene) -> None:
+    gp, health = await scene.tool("globule", GP), await scene.tool("spico", NURSE, as_profile="spico")
+    number = gp.number()
+    made = resources.plan(scene.patient, "PPCS", ["Kinésithérapie"], number=number, start="2026-03-05")
+    plan = await gp.client.expect("POST", "CarePlan", made)
+    asked = {"patient": scene.patient, "type": "18776-5"}
+    [first] = await scene.until_found(lambda: health.client.search("DocumentReference", **asked))
+    await scene.until(lambda: len(scene.told("DOC")) == 3)
+    fresh = resources.plan(scene.patient, "PPCS", ["Kinésithérapie", "Orthophonie"], number=number, start="2026-03-05")
+    await gp.client.expect("PUT", f"CarePlan/{plan['id']}", {**fresh, "id": plan["id"]}, If_Match='W/"1"')
+    await scene.until_found(lambda: superseded(health, asked, first["id"]))
+    await scene.processed()
+    # Every member who may see plans, once for each version.
+    assert scene.told("DOC") == [("DOC", "gp"), ("DOC", "nurse"), ("DOC", "saad")] * 2
+    [current] = await health.client.search("DocumentReference", **asked, status="current")
+    assert current["category"][0]["coding"][0]["code"] == "44"
+    assert current["relatesTo"][0]["code"] == "replaces"
+    assert "Orthophonie" in written_in((await health.file_of(current)).content)
 
 
 async def test_s27_a_new_version_of_the_plan(scene: RoseScene) -> None:

@@ -1,14 +1,16 @@
 """Plans (CarePlan) and evaluations (QuestionnaireResponse) as documents that people read: a PDF of what they say.
 
-They have no national structured form (PPCS, PPS, PSI): what travels is the document, of type 18776-5 (plan) or 34842-5
-(evaluation grid). All versions of one plan have one `set_id`; each reading of a version is a document of its own. What
-is not in the document is told as unread.
+They have no national structured form (PPCS, PPS, PSI): what travels is the document, of type 18776-5 (plan), BIL_AUTO
+(evaluation of the loss of autonomy, AGGIR) or 34842-5 (any other grid). All versions of one plan have one `set_id`; one
+that says which version it is (`meta.versionId`) is a document of its own that replaces the one before. What is not in
+the document is told as unread.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from uuid import NAMESPACE_URL, uuid5
 
 from mappings.cda.writing.pdf_made import pdf_of
 from mappings.fhir.reading.actors import read_professional, read_sender
@@ -35,6 +37,14 @@ from schemas.item import DocumentItem, Provenance
 LOINC = "urn:oid:2.16.840.1.113883.6.1"
 PLAN = Coding(system=LOINC, code="18776-5", display="Plan personnalisé de soins")
 GRID = Coding(system=LOINC, code="34842-5", display="Grille d'évaluation médico-sociale")
+
+AUTONOMY = Coding(
+    system="urn:oid:1.2.250.1.213.1.1.4.12",
+    code="BIL_AUTO",
+    display="CR de bilan d'évaluation de la perte d'autonomie",
+)
+_AGGIR = ("1.2.250.1.213.1.1.5.322", "1.2.250.1.213.1.1.4.322", "AGGIR")
+"""What a grid of AGGIR names: its value set (JDV_EvaluationAGGIRPA), its codes, or itself."""
 
 _STATUSES = {
     "draft": "projet",
@@ -78,14 +88,42 @@ def read_answers(entry: Entry, source: Source) -> DocumentItem:
     node = entry.resource
     entry.read = True
     status = said(node, "status")
+    is_aggir = _names_aggir(node)
     asked = take_text(node, "questionnaire")
     authored = take_moment(node, "authored")
     lines = [f"Questionnaire : {asked}"] if asked else []
     lines += [line for one in children(node, "item") for line in _answered(one, source, 0)]
     forget(node, "status")
     author = read_professional(child(node, "author"), node, source)
-    document = _document(node, GRID, GRID.display or "", status, authored, lines)
+    kind = AUTONOMY if is_aggir else GRID
+    document = _document(node, kind, kind.display or "", status, authored, lines)
     return _item(entry, source, document.model_copy(update={"author": author}))
+
+
+def _names_aggir(node: Node) -> bool:
+    """Say whether a grid is AGGIR's: by its questionnaire, else by the system of an answer."""
+    asked = said(node, "questionnaire")
+    if any(name in asked.upper() for name in _AGGIR):
+        return True
+    answers = (one for item in children(node, "item") for one in children(item, "answer"))
+    return any(name in said(child(one, "valueCoding") or {}, "system") for one in answers for name in _AGGIR)
+
+
+def _version(node: Node, set_id: str | None) -> dict[str, object]:
+    """Give the identity of this version and of the one that it replaces, where it says which one it is."""
+    said_as = said(child(node, "meta") or {}, "versionId")
+    if set_id is None or not (said_as.isascii() and said_as.isdigit()) or len(said_as) > 6:
+        return {}
+    number = int(said_as)
+    found: dict[str, object] = {"document_id": _numbered(set_id, number), "version": number}
+    if number > 1:
+        found |= {"replaces_id": _numbered(set_id, number - 1), "operation": DocumentOperation.REPLACE}
+    return found
+
+
+def _numbered(set_id: str, version: int) -> str:
+    """Name a version of a plan: an OID made of its name, the same whoever reads it."""
+    return f"2.25.{uuid5(NAMESPACE_URL, f'https://passerelle.example/plan/{set_id}/{version}').int}"
 
 
 def _document(node: Node, kind: Coding, title: str, status: str, at: str | None, lines: list[str]) -> Document:
@@ -99,16 +137,18 @@ def _document(node: Node, kind: Coding, title: str, status: str, at: str | None,
     pdf = Attachment(
         media_type="application/pdf", title=title, size=len(content), data=base64.b64encode(content).decode()
     )
+    version: dict[str, object] = {"operation": DocumentOperation.CREATE, **_version(node, set_id)}
+    if status == _WITHDRAWN:
+        version["operation"] = DocumentOperation.DELETE
     return Document(
         set_id=set_id,
-        operation=DocumentOperation.DELETE if status == _WITHDRAWN else DocumentOperation.CREATE,
         type=kind,
         category=coding_of(category) if category is not None else None,
         title=title,
         language="fr-FR",
         created_at=at,
         attachments=(pdf,),
-    )
+    ).model_copy(update=version)
 
 
 def _item(entry: Entry, source: Source, document: Document) -> DocumentItem:

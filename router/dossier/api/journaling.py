@@ -12,7 +12,8 @@ import orjson
 
 from router.dossier.api.calls import Call
 from router.dossier.store.categories import category_of
-from router.dossier.store.elements import Json, Resource, said
+from router.dossier.store.elements import Json, Resource, child, said
+from router.dossier.store.following import DERIVED
 from router.dossier.store.searching import Found
 from router.journal import tables
 from router.journal.blobs import LARGE, BlobStore
@@ -87,6 +88,13 @@ def journaled(
         unit.change(PROCESS_MESSAGE, {**row, "worst": 1, "unread": 0})
         unit.add(tables.reading, {"message_id": number, "sealed_report": report})
     return number
+
+
+def numbered(resource: Resource, version: int) -> Resource:
+    """Give a plan or grid with the version that it is, so that the document read of it replaces the one before."""
+    if said(resource, "resourceType") not in DERIVED:
+        return resource
+    return {**resource, "meta": {**(child(resource, "meta") or {}), "versionId": str(version)}}
 
 
 def _known(one: Found) -> Resource:

@@ -22,7 +22,7 @@ from router.dossier.api.care_teams import (
     lines_for,
     understood_team,
 )
-from router.dossier.api.journaling import journaled
+from router.dossier.api.journaling import journaled, numbered
 from router.dossier.api.mentions import ask_party, mentioned, name_parties
 from router.dossier.api.numbers import identifiers_of, numbers_of, unresolved
 from router.dossier.api.outcomes import Refused, not_found
@@ -414,7 +414,11 @@ class Writing:
         if not fresh:
             return
         people = {one.patient.key: one.patient for one in fresh if one.patient is not None}
-        whole = [one.resource for one in fresh if one.resource is not None]
+        whole = [
+            numbered(one.resource, 1 if one.found is None else one.found.version + 1)
+            for one in fresh
+            if one.resource is not None
+        ]
         final = any(one.step.verb in {Verb.PATCH, Verb.DELETE} for one in fresh)
         known = [*people.values(), *mentioned(self._search, whole, self._call.base)]
         message_id = journaled(self._unit, self._blobs, self._call, whole, known, final=final)

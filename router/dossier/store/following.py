@@ -34,6 +34,7 @@ from router.journal.operations import BODY_PLACE, IDENTITY_PLACE, Change, Notice
 from router.journal.store import Store
 from router.journal.tables import ItemState
 from router.journal.unit import Unit
+from schemas.item import ItemKind
 
 R = TypeVar("R")
 
@@ -64,6 +65,9 @@ MAIN = frozenset(
     }
 )
 """Types that an Item is about, beside what it mentions."""
+
+DERIVED = frozenset({"CarePlan", "QuestionnaireResponse"})
+"""Types that a tool writes as data, and of which people read a document: both are in the dossier."""
 
 LONGEST_MERGE = 32
 
@@ -218,22 +222,26 @@ class Follower:
         if not wanted:
             return
         found = connection.execute(
-            select(item.id, item.message_id, item.state, item.patient_id, item.sealed_body, item.created_at)
+            select(item.id, item.message_id, item.kind, item.state, item.patient_id, item.sealed_body, item.created_at)
             .where(item.id.in_(wanted))
             .order_by(item.id)
         ).all()
-        written = set(
-            connection.execute(
-                select(body.message_id).where(body.message_id.in_([row.message_id for row in found]))
-            ).scalars()
-        )
+        kinds: dict[int, set[str]] = {}
+        for message_id, kind in connection.execute(
+            select(body.message_id, tables.resource.c.type)
+            .join(tables.resource, tables.resource.c.id == body.resource_id)
+            .where(body.message_id.in_([row.message_id for row in found]))
+        ):
+            kinds.setdefault(message_id, set()).add(kind)
         patients: dict[int, int | None] = {}
         look.out += [number for number in wanted if number not in {row.id for row in found}]
         for row in found:
-            if row.message_id in written:
+            wrote = kinds.get(row.message_id)
+            if wrote is not None:
                 # A tool wrote it into the dossier itself: the Item is how the others hear of it.
                 look.linked.append((row.id, row.message_id))
-                continue
+                if row.kind != ItemKind.DOCUMENT.value or not wrote & DERIVED or "DocumentReference" in wrote:
+                    continue
             if row.patient_id is not None and row.patient_id not in patients:
                 patients[row.patient_id] = whose(connection, row.patient_id)
             patient = patients.get(row.patient_id) if row.patient_id is not None else None
