@@ -109,6 +109,11 @@ def type_label(code: str) -> str | None:
     return row["label"] if row else None
 
 
+def type_codes() -> tuple[str, ...]:
+    """Give every typeCode (JDV_J07)."""
+    return tuple(_types())
+
+
 def known_type(code: str) -> Code | None:
     """Give a typeCode (JDV_J07) with its label; None for one that the table does not have."""
     row = _types().get(code)

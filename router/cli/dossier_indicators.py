@@ -38,7 +38,7 @@ def command_indicators(month: str, csv_file: Path | None, pdf_file: Path | None,
     except NotAMonth as wrong:
         raise Failed(str(wrong)) from None
     with opened_journal(config) as store:
-        found = lines(ask(store, lambda view: activities(view, wanted)))
+        found = lines(ask(store, lambda view: activities(view, wanted)), wanted)
     if csv_file is not None:
         csv_file.write_bytes(as_csv(wanted, found))
     if pdf_file is not None:

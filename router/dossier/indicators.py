@@ -18,7 +18,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, select
 
 from mappings.cda.writing.pdf_made import pdf_of
+from mappings.xds.vocabulary import type_codes
 from router.dossier.keeping import DossierLine, dossier_line
+from router.dossier.store.drafts import LIVE
 from router.engine.clock import micros
 from router.faults import Fault
 from router.journal import tables
@@ -27,6 +29,9 @@ from schemas.circle import party_keys
 
 FEW = 5
 """The least number that is shown as it is."""
+
+DOCUMENTS_OF = "documents_"
+"""What the indicators of documents by type begin with; the code of the type follows."""
 
 LEFT = ("sent", "delivered", "read")
 _COUNTED = ("routed", "unrouted")
@@ -43,6 +48,11 @@ class Month:
     name: str
     start: int
     end: int
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return round((self.end - self.start) / 86_400_000_000)
 
 
 @dataclass(slots=True)
@@ -108,6 +118,7 @@ def activities(view: View, month: Month) -> list[Activity]:
         stands = line.opened_at < month.end and (line.closed_at is None or line.closed_at >= month.end)
         activity.counts["dossiers_active"] += stands
     _entries(view, month, of_patient)
+    _documents(view, month, of_patient)
     _alerts(view, month, of_dossier)
     return sorted(found.values(), key=lambda one: (one.structure, one.finess))
 
@@ -138,6 +149,24 @@ def _entries(view: View, month: Month, of_patient: Mapping[int, Activity]) -> No
             activity.counts["dossiers_with_activity"] += 1
 
 
+def _documents(view: View, month: Month, of_patient: Mapping[int, Activity]) -> None:
+    """Count documents by type (JDV_J07), as the dossier's store has them: by their blind tokens, unopened."""
+    tokens = {view.sealer.token("fhir", "DocumentReference", "type", "c", code): code for code in type_codes()}
+    resource, body, token = tables.resource.c, tables.resource_body.c, tables.resource_token.c
+    statement = (
+        select(resource.patient_id, token.token, func.count().label("documents"))
+        .join(tables.resource_token, token.resource_id == resource.id)
+        .join(tables.resource_body, body.resource_id == resource.id)
+        .where(resource.type == "DocumentReference", resource.state == LIVE, token.token.in_(tokens))
+        .where(body.version == 1, body.at >= month.start, body.at < month.end)
+        .group_by(resource.patient_id, token.token)
+    )
+    for row in view.connection.execute(statement):
+        activity = of_patient.get(row.patient_id)
+        if activity is not None:
+            activity.counts[f"{DOCUMENTS_OF}{tokens[row.token]}"] += row.documents
+
+
 def _alerts(view: View, month: Month, of_dossier: Mapping[int, Activity]) -> None:
     alert, notice = tables.alert.c, tables.alert_notice.c
     within = (alert.at >= month.start, alert.at < month.end)
@@ -161,15 +190,18 @@ def _alerts(view: View, month: Month, of_dossier: Mapping[int, Activity]) -> Non
             activity.delays.append((row.left_at - row.at) / 1_000_000)
 
 
-def lines(found: Sequence[Activity]) -> list[Line]:
-    """Give the indicators as they are shown."""
-    return [Line(one.structure, one.finess, name, value) for one in found for name, value in _values(one)]
+def lines(found: Sequence[Activity], month: Month) -> list[Line]:
+    """Give the indicators as they are shown; means are over the days of the whole month."""
+    return [Line(one.structure, one.finess, name, value) for one in found for name, value in _values(one, month.days)]
 
 
-def _values(one: Activity) -> Iterator[tuple[str, str]]:
+def _values(one: Activity, days: float) -> Iterator[tuple[str, str]]:
     more = sorted(name for name in one.counts if name not in ORDER)
     for name in (*ORDER, *more):
         yield name, shown(one.counts.get(name, 0))
+    notes = one.counts.get("notes", 0)
+    if notes >= FEW:
+        yield "notes_per_day", f"{notes / days:.1f}"
     if len(one.delays) >= FEW:
         ordered = sorted(one.delays)
         yield "delay_median_seconds", f"{median(ordered):.1f}"

@@ -52,7 +52,21 @@ class Telling:
         thing = Thing(kept.category, kept.marks, kept.at, kept.author, kept.thing)
         context = context_for(unit.connection, unit.sealer, line, now=now)
         for happening, rules in self.found:
-            tell(unit, line, happening, thing, rules, context, item_id=item_id, zone=self.zone)
+            number = tell(unit, line, happening, thing, rules, context, item_id=item_id, zone=self.zone)
+            if number is not None and _prescriber_is_outside(happening, context):
+                asked = unit.sealer.token("prescriber outside", str(number))
+                open_task(unit, patient_id, TaskKind.PRESCRIBER, now=now, item_id=item_id, subject=asked)
+
+
+def _prescriber_is_outside(happening: Happening, context: Context) -> bool:
+    """Say whether critical results press somebody whom the circle does not know.
+
+    Sharing what a dossier holds outside of the circle needs the person's prior consent (L.1110-4 CSP); that the result
+    exists is the laboratory's to tell who ordered it. So nothing is sent: whoever keeps the dossier is asked to call.
+    """
+    if happening.event is not Event.CRITICAL or not happening.prescribers:
+        return False
+    return not any(seat.keys & happening.prescribers for seat in context.seats)
 
 
 def telling_of(

@@ -47,6 +47,8 @@ class TaskKind(StrEnum):
     """Somebody who has a dossier of their own was merged: its circle is not united with another by itself."""
     NO_DOSSIER = "item_without_dossier"
     """Something came about a patient who has no open dossier: a message opens none."""
+    PRESCRIBER = "critical_prescriber_outside"
+    """Critical results whose prescriber is not in the circle: nothing of the dossier may tell them, a person calls."""
     MERGE_REFUSED = "merge_refused"
     """A person attached a merge that the rules refuse: the register keeps two patients."""
     UNMERGED = "merge_undone"

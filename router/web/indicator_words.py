@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from router.dossier.indicators import Line
+from mappings.xds.vocabulary import type_label
+from router.dossier.indicators import DOCUMENTS_OF, Line
 from router.web.texts import Texts
 
 _ALERTS = "alerts_"
@@ -19,4 +20,7 @@ def _word(texts: Texts, name: str) -> str:
     if name.startswith(_ALERTS):
         event = texts.word("happening", name.removeprefix(_ALERTS))
         return str(texts.say("indicators.of", event=event).unescape())
+    if name.startswith(DOCUMENTS_OF):
+        code = name.removeprefix(DOCUMENTS_OF)
+        return str(texts.say("indicators.documents_of", type=type_label(code) or code).unescape())
     return str(texts.word("indicator", name).unescape())

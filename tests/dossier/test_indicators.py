@@ -20,7 +20,8 @@ SECOND = 1_000_000
 
 def told(scene: Scene, month: str = "2027-01") -> dict[str, str]:
     with viewing(scene.journal.store) as view:
-        return {one.indicator: one.value for one in lines(activities(view, month_of(month, PARIS)))}
+        wanted = month_of(month, PARIS)
+        return {one.indicator: one.value for one in lines(activities(view, wanted), wanted)}
 
 
 def test_what_happened_in_a_month_is_counted_for_the_owner(dossier: Scene) -> None:
@@ -58,7 +59,7 @@ def test_months_are_those_of_the_zone() -> None:
 def test_they_are_written_as_csv_and_pdf(dossier: Scene) -> None:
     month = month_of("2027-01", PARIS)
     with viewing(dossier.journal.store) as view:
-        found = lines(activities(view, month))
+        found = lines(activities(view, month), month)
     rows = list(csv.reader(io.StringIO(as_csv(month, found).decode("utf-8-sig")), delimiter=";"))
     assert rows[0] == ["month", "structure", "finess", "indicator", "value"]
     assert ["2027-01", "DAC FICTIF", "670000001", "dossiers_opened", "< 5"] in rows

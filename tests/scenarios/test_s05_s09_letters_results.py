@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 from mails import attached, mail, text
+from rose_letters import mailed_letter
 from rose_messages import adt, medecin, oru
 from rose_scene import DAUGHTER, GP, HELPER, NURSE, STRUCTURE, RoseScene
-from xdm_archives import CONFIDENTIALITY, cda, classification, entry, xdm
 
 from connectors.sandbox.mail_operator import MailOperator
 from connectors.sandbox.mail_people import HOSPITAL, ROUTER
+from connectors.sandbox.tools import Tool
 from router.journal import tables
 
 POTASSIUM = "NM|2823-3^Potassium^LN||{value}|mmol/L|3.5-5.1|{flag}|||{status}|||20260305080000+0100"
 PRESCRIBER = "89900000002^TESTINFIRMIERE^Test^^^^^^ASIP-SANTE-PS&1.2.250.1.71.4.2.1&ISO^^^^RPPS"
 
 
-def mailed_letter(*labels: str, number: str = "1.2.250.1.999.67.1") -> bytes:
-    """The hospital's mail with the letter of discharge, under further confidentiality codes."""
-    content = cda(number)
-    marks = "".join(classification(CONFIDENTIALITY, one, "1.2.250.1.213.1.1.4.13", one) for one in labels)
-    archive = xdm(document=content, listed=entry(content, unique_id=number, inside=marks))
-    return mail(
-        text("Veuillez trouver ci-joint la lettre."),
-        attached(archive, "IHE_XDM.ZIP", "application/zip"),
-        From=f"Hopital fictif <{HOSPITAL}>",
-        To=ROUTER,
-        Subject="XDM/1.0/DDM+Lettre de liaison",
-        Message_ID=f"<{number}@sandbox.mssante.invalid>",
-    )
-
-
 async def test_s05_a_discharge_and_its_letter(mailed: RoseScene, operator: MailOperator) -> None:
     scene = mailed
     gp, nurse = await scene.tool("globule", GP), await scene.tool("spico", NURSE, as_profile="spico")
     family, saad = await scene.tool("famille", DAUGHTER), await scene.tool("saad", HELPER, structure=STRUCTURE)
+    for tool in (nurse, family, saad):
+        await tool.subscribe([f"CommunicationRequest?patient={scene.patient}"])
     await scene.send(adt())
     await scene.send(
         adt("A03", "MSG0000002", at="20260305171000+0100", movement="MVT-0002", left="20260305171000+0100")
@@ -43,6 +31,10 @@ async def test_s05_a_discharge_and_its_letter(mailed: RoseScene, operator: MailO
     await scene.processed()
     assert scene.told("SOR") == [("SOR", name) for name in ("gp", "nurse", "saad", "daughter")]
     assert scene.told("DOC") == [("DOC", "gp"), ("DOC", "nurse")]
+    # Whoever has a tool that listens is told of the discharge by an alert of the type SOR (NdE).
+    for tool in (nurse, family, saad):
+        await scene.until_found(lambda tool=tool: told_of(tool, "SOR"), 5)
+    assert await told_of(family, "DOC") == []
     [stay] = [one for one in await gp.client.search("Encounter", patient=scene.patient) if "partOf" not in one]
     assert stay["period"]["end"] == "2026-03-05T17:10:00+01:00"
     [letter] = await gp.client.search("DocumentReference", patient=scene.patient, type="11490-0")
@@ -55,6 +47,18 @@ async def test_s05_a_discharge_and_its_letter(mailed: RoseScene, operator: MailO
     for tool in (family, saad):
         assert await tool.client.search("DocumentReference", patient=scene.patient) == []
         assert (await tool.client.call("GET", f"DocumentReference/{letter['id']}")).status == 403
+
+
+async def told_of(tool: Tool, event: str) -> list[str]:
+    """The alerts of a type (TRE_R254) that a tool was told of."""
+    told = {focus for one in tool.notices for focus in one.focus if focus.startswith("CommunicationRequest/")}
+    found = [await tool.client.expect("GET", one) for one in sorted(told)]
+    return [
+        one["id"]
+        for one in found
+        for each in one["extension"]
+        if "event-type" in each["url"] and each["valueCodeableConcept"]["coding"][0]["code"] == event
+    ]
 
 
 async def test_s06_a_letter_that_the_person_is_not_to_read(mailed: RoseScene, operator: MailOperator) -> None:
@@ -124,6 +128,18 @@ async def test_s08_a_critical_result_presses_the_gp_and_the_prescriber(scene: Ro
     assert (result["valueQuantity"]["value"], result["valueQuantity"]["code"]) == (7.1, "mmol/L")
     assert result["interpretation"][0]["coding"][0]["code"] == "HH"
     assert await saad.client.search("DiagnosticReport", patient=scene.patient) == []
+
+
+async def test_s08_a_prescriber_outside_the_circle_is_called_by_a_person(scene: RoseScene) -> None:
+    outsider = PRESCRIBER.replace("89900000002", "89900000077").replace("TESTINFIRMIERE", "TESTDEHORS")
+    critical = POTASSIUM.format(value="7.1", flag="HH", status="F")
+    await scene.send(oru("LAB0000001", critical, prescriber=outsider))
+    await scene.until(lambda: scene.told("CRITICAL"), 5)
+    await scene.processed()
+    # Nothing of the dossier may go outside of the circle without her consent: whoever keeps it is asked to call.
+    assert scene.told("CRITICAL") == [("CRITICAL", "gp")]
+    assert [row.kind for row in scene.rows(tables.identity_task)] == ["critical_prescriber_outside"]
+    assert scene.rows(tables.delivery) == []
 
 
 async def test_s09_a_corrected_result_is_told_to_who_saw_the_former(scene: RoseScene) -> None:

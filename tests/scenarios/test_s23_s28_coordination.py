@@ -331,3 +331,34 @@ async def test_s28_who_may_not_know_of_stays_sees_no_flag(scene: RoseScene) -> N
     assert "hospitalisé" not in str(await saad.client.expect("GET", f"Appointment/{seen['id']}/_history"))
     for name in ("_tag", "away.tag"):
         assert (await saad.client.call("GET", f"Appointment?{name}=hospitalised")).status == 400
+
+
+ROUTED = """
+[destinations.partner]
+connector = "directory"
+folder = "partner"
+format = "fhir"
+
+[[routes]]
+name = "what tools write, to a partner"
+when = "source == 'dossier' && item.kind in ['appointment', 'task', 'document']"
+to = ["partner"]
+"""
+
+
+async def test_what_tools_post_travels_on_by_the_routes(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "router" / "partner").mkdir(parents=True)
+    async with rose_scene(template, tmp_path / "router", ROUTED) as scene:
+        await scene.open(*whole_circle(), ("coordinator", coordinator()))
+        gp = await scene.tool("globule", GP)
+        await gp.client.expect("POST", "Appointment", visit(scene, gp, datetime(2026, 3, 6, 8, 30, tzinfo=PARIS)))
+        made = resources.task(scene.patient, "Orientation", number=gp.number(), at=scene.now())
+        await gp.client.expect("POST", "Task", made)
+        plan = resources.plan(scene.patient, "PPCS", ["Kinésithérapie"], number=gp.number(), start="2026-03-05")
+        await gp.client.expect("POST", "CarePlan", plan)
+        await scene.until(lambda: len(list((tmp_path / "router" / "partner").glob("*.json"))) == 3)
+        sent = [path.read_text(encoding="utf-8") for path in (tmp_path / "router" / "partner").glob("*.json")]
+        for kind, words in (("Appointment", "toilette"), ("Task", "Orientation"), ("DocumentReference", "PPCS")):
+            [one] = [text for text in sent if f'"resourceType":"{kind}"' in text and words in text]
+            assert "FICTIVE-ROSE" in one
+        assert {row.kind for row in scene.rows(tables.item)} == {"appointment", "task", "document"}

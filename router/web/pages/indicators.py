@@ -30,7 +30,7 @@ async def indicators(request: Request, desk: Office, visit: Signed) -> Response:
         month = None
 
     def ask(view: View) -> Values:
-        found = lines(activities(view, month)) if month is not None else []
+        found = lines(activities(view, month), month) if month is not None else []
         return {
             "month": month.name if month is not None else given[:20],
             "rows": found,
@@ -53,7 +53,7 @@ async def file(name: str, desk: Office, visit: Signed) -> Response:
         raise NotThere
 
     def make(view: View) -> bytes:
-        found: list[Line] = lines(activities(view, month))
+        found: list[Line] = lines(activities(view, month), month)
         if kind == "csv":
             return as_csv(month, found)
         title = f"{visit.texts.say('indicators.title').unescape()} {month.name}"
