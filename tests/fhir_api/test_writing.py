@@ -89,11 +89,11 @@ async def test_s10_a_note_that_a_tool_wrote_is_read_as_a_note_for_the_others(rea
 
 
 async def test_what_no_item_carries_is_kept_and_said_to_go_no_further(ready: Rig) -> None:
-    made = await ready.tool().call("POST", "Appointment", appointment(ready.patient))
+    made = await ready.tool().call("POST", "Observation", weight(ready.patient))
     assert made.status == 201, made.text
     row = ready.rows(tables.message)[-1]
     assert (row.source, row.state, row.worst) == ("dossier", "processed", 1)
-    found = await ready.tool().found(f"Appointment?patient={ready.patient}&date=2026-11-20&status=booked")
+    found = await ready.tool().found(f"Observation?patient={ready.patient}&code=29463-7")
     assert len(found) == 1
 
 
@@ -268,9 +268,9 @@ async def test_scopes_bind_a_tool(ready: Rig) -> None:
     assert (await narrow.get(f"DocumentReference?patient={ready.patient}")).status == 403
 
 
-async def test_people_decide_about_patients_circles_and_consents(ready: Rig) -> None:
+async def test_people_decide_about_patients_and_consents(ready: Rig) -> None:
     tool = ready.tool()
-    for kind in ("Patient", "CareTeam", "Consent"):
+    for kind in ("Patient", "Consent"):
         assert (await tool.call("POST", kind, {"resourceType": kind})).status == 405
 
 
