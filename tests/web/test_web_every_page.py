@@ -78,7 +78,8 @@ def _fill(folder: Path) -> Store:
         )
         journal.read(number, NOW - MINUTE + rank + 1, [made])
         journal.notice(NOW - MINUTE, "error", name[:120], name)
-    return journal.store
+    store: Store = journal.store
+    return store
 
 
 @pytest.fixture(scope="module")
