@@ -47,6 +47,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "router.cli.auditing",
         "Who did or saw what: list, verify that nothing was altered, export for one patient.",
     ),
+    "backup": ("router.cli.keeping", "Back the journal up, beside a router that goes on."),
+    "restore": ("router.cli.keeping", "Restore a back-up into an empty place, or verify it."),
     "bench": ("router.cli.lab", "Measure: acknowledged, delivered, latencies, memory, journal."),
     "prove-no-loss": ("router.cli.lab", "Kill a router under load, again and again, and account for every message."),
     "reference": ("router.cli.setting_up", "Print the configuration reference (Markdown)."),
