@@ -21,6 +21,8 @@ from router.codes.maps import MapFiles
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
 from router.directory.service import DirectoryService
+from router.dossier.api.deposits import Deposits
+from router.dossier.api.journaling import SOURCE as DOSSIER_SOURCE
 from router.dossier.leaving.mailing import ByMail
 from router.dossier.serving import DossierRuntime
 from router.engine.clock import utc_now
@@ -63,6 +65,10 @@ DAY_SECONDS = 86_400.0
 
 RESTART_SECONDS = 5.0
 """Wait before a source that failed is started again."""
+
+
+DMP = "dmp"
+"""The connector of destinations to which nothing goes under an identity that is not qualified."""
 
 
 class Engine:
@@ -111,6 +117,7 @@ class Engine:
             now,
             partial(self.notices.trouble, "dossier"),
             base=f"http://{loaded.configuration.web.listen}/fhir",
+            deposits=self._deposits(),
             mail=self._notice_mail(),
             queued=self._queued,
         )
@@ -367,6 +374,13 @@ class Engine:
         if not name:
             return None
         return partial(ByMail, plan_of(self._loaded, self.store.sealer.master), self.store, name)
+
+    def _deposits(self) -> Deposits | None:
+        """Give what knows which documents of tools would go to the DMP, None where they are kept whoever it is."""
+        dmp = frozenset(one.name for one in self._loaded.destinations if one.section.connector == DMP)
+        if not dmp or not self._loaded.configuration.dossier.refuse_unqualified:
+            return None
+        return Deposits(plan_of(self._loaded, self.store.sealer.master), dmp, DOSSIER_SOURCE)
 
     def _queued(self, queued: Sequence[Queued]) -> None:
         by_destination: dict[str, list[Queued]] = {}

