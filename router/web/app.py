@@ -96,6 +96,7 @@ def create_app(context: WebContext) -> FastAPI:
         (NotSignedIn, _not_signed_in),
         (NotAllowed, _not_allowed),
         (NotThere, _not_there),
+        (OverflowError, _not_there),  # SQLite's driver: a number that no row can have
         (Refused, _refused),
         (HTTPException, _http),
         (RequestValidationError, _invalid),
