@@ -140,7 +140,8 @@ class Search:
         rows = self._view.connection.execute(statement.order_by(*order).limit(query.count + 1)).all()
         page = Page([self._open(row) for row in rows[: query.count]], len(rows) > query.count)
         if counted or (counted is None and patients is not None):
-            page.total = self.total(where)
+            whole = after is None and not page.more
+            page.total = len(page.matches) if whole else self.total(where)
         return page
 
     def patients_of(self, query: Query) -> frozenset[int] | None:

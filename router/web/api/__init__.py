@@ -17,6 +17,7 @@ from router.web.api import (
     patients,
     submissions,
 )
+from router.web.api.declared import declare_problems
 
 PREFIX = "/api/v1"
 
@@ -37,3 +38,4 @@ def mount_api(app: FastAPI) -> None:
         flows,
     ):
         app.include_router(module.router, prefix=PREFIX)
+    declare_problems(app)
