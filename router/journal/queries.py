@@ -20,7 +20,7 @@ from router.journal.tables import ItemState, MessageState
 from router.journal.view import View
 
 PAGE = 50
-BUDGET = 0.12
+BUDGET = 0.08
 """Seconds that a list may walk before it says how far it came."""
 
 FIRST_SLICE, LAST_SLICE = 2_000, 64_000

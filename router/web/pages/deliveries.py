@@ -12,7 +12,6 @@ from router.journal.actions import cancel_deliveries, replay_deliveries
 from router.journal.queries_deliveries import (
     DeliveryFilters,
     FailureGroup,
-    failure_groups,
     find_deliveries,
     find_delivery_ids,
 )
@@ -46,7 +45,7 @@ async def deliveries(request: Request, desk: Office, visit: Signed) -> Response:
     filters = _filters(query)
 
     def ask(view: View) -> Values:
-        groups = failure_groups(view)
+        groups = desk.boards.situation(view, visit.now).failures
         chosen = next((group for group in groups.groups if group.cause == filters.cause), None)
         found = find_deliveries(view, filters, before=before)
         names = [status.name for status in desk.context.flows() if status.side == "destination"]

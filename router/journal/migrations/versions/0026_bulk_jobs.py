@@ -14,6 +14,9 @@ branch_labels = None
 depends_on = None
 
 
+FAILED = sa.text("state IN ('retrying', 'held', 'dead', 'cancelled')")
+
+
 def upgrade() -> None:
     number = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
     op.create_table('bulk_job',
@@ -64,9 +67,14 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_saved_search'))
     )
     op.create_index('ix_saved_search_owner', 'saved_search', ['owner'])
+    op.drop_index('ix_delivery_failed', table_name='delivery')
+    columns = ['state', 'id', 'destination', 'detail', 'message_id', 'created_at', 'ended_at']
+    op.create_index('ix_delivery_failed', 'delivery', columns, sqlite_where=FAILED, postgresql_where=FAILED)
 
 
 def downgrade() -> None:
+    op.drop_index('ix_delivery_failed', table_name='delivery')
+    op.create_index('ix_delivery_failed', 'delivery', ['state', 'id'], sqlite_where=FAILED, postgresql_where=FAILED)
     op.drop_index('ix_saved_search_owner', table_name='saved_search')
     op.drop_table('saved_search')
     op.drop_index('ix_bulk_row_open', table_name='bulk_row')
