@@ -31,7 +31,7 @@ from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.parcels import Leaving, Parcels
 from router.engine.plan import Plan, RoutePlan
-from router.engine.searchable import identity_tokens, searchable
+from router.engine.searchable import identity_tokens, searchable, sender_tokens
 from router.engine.summary import summarise
 from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
@@ -406,6 +406,7 @@ class Worker:
     def _tokens(self, item: Item, decision: Decision, draft: _Draft, codes: ItemCodes) -> tuple[int, ...]:
         values = searchable(item, draft.reading.correspondence)
         tokens = {self._sealer.token("value", loose(value)) for value in values if value}
+        tokens |= sender_tokens(self._sealer, item.sender)
         if codes.sightings:
             tokens |= self._codes.tokens(codes)
         if decision.patient is None:

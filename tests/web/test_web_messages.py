@@ -42,6 +42,11 @@ async def test_the_newest_come_first_with_what_they_are(site: Any) -> None:
         ("period=today", [9, 8, 7, 6, 5, 4, 3, 2, 1]),
         ("since=2026-11-22&until=2026-11-22", [9, 8, 7, 6, 5, 4, 3, 2, 1]),
         ("until=2026-11-21", []),
+        ("control=DEAD0", [4]),
+        ("control=DEAD*", [6, 5, 4]),
+        ("control=DEAD*&worst=warning", []),
+        ("control=D%25*", []),
+        ("sender=LABO+FICTIF", []),
     ],
 )
 async def test_filters(site: Any, wish: str, found: list[int]) -> None:
@@ -72,6 +77,11 @@ async def test_chips_say_what_is_chosen_and_let_it_go(site: Any) -> None:
         ("#3", [3]),
         ("3", [3]),
         ("nobody of that name", []),
+        ("TESTROSE Marie 05/03/1930", [7, 6, 5, 4, 1]),
+        ("TESTROSE 1930-03-05", [7, 6, 5, 4, 1]),
+        ("TESTROSE 06/03/1930", []),
+        ("DUPONTEST 05/03/1933", [2]),
+        ("DUPONTEST 05/03/1930", []),
     ],
 )
 async def test_search(site: Any, text: str, found: list[int]) -> None:
@@ -86,6 +96,27 @@ async def test_search(site: Any, text: str, found: list[int]) -> None:
         text not in address for address in re.findall(r'(?:href|hx-get|action)="([^"]*)"', page.text) if len(text) > 4
     )
     assert site.audited("search") == [("admin", "messages", "")]
+
+
+async def test_a_patient_is_searched_by_name_birth_date_and_number(site: Any) -> None:
+    browser = await site.signed_in()
+    page = await browser.get("/messages?kind=lab_report")
+    form = page.text[page.text.index('action="/messages/search"', page.text.index("Date de naissance") - 900) :]
+    assert 'name="born" type="date"' in form
+    fields = {"family": "TESTROSE", "born": "1930-03-05", "number": "", "kind": "lab_report"}
+    answer = await browser.post("/messages/search", fields)
+    assert "1930" not in answer.location
+    assert rows((await browser.get(answer.location)).text) == [7, 6, 5, 4, 1]
+    other = await browser.post("/messages/search", {**fields, "born": "1931-03-05"})
+    assert rows((await browser.get(other.location)).text) == []
+
+
+async def test_what_matches_is_counted(site: Any) -> None:
+    browser = await site.signed_in()
+    assert "6 messages" in (await browser.get("/messages?kind=lab_report")).plain
+    assert "1 message" in (await browser.get("/messages?state=held")).plain
+    dated = await browser.get("/messages?since=2026-11-22&until=2026-11-22")
+    assert "Période : du 22/11/2026 au 22/11/2026" in dated.plain.replace("\xa0", " ")
 
 
 async def test_search_goes_with_filters(site: Any) -> None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from router.bulk.jobs import MOST, BulkAction
-from router.journal.queries import MessageFilters, count_newer, find_message_ids, find_messages, window
+from router.journal.queries import MessageFilters, count_messages, count_newer, find_message_ids, find_messages, window
 from router.journal.view import View
 from router.web.access import Asked, Office, Posted, Signed
 from router.web.answers import Values, go, page
@@ -51,6 +51,7 @@ async def messages(request: Request, desk: Office, visit: Signed) -> Response:
             "walked_to": walked,
             "capped": capped,
             "newer": newer,
+            "count": count_messages(view, filters) if query.values and not visit.partial else None,
             "refresh": _refresh(query, before, rows[0].id, rows[-1].id) if rows else query.with_(),
             "most": MOST,
             "targets": targets(desk),
@@ -63,7 +64,8 @@ async def messages(request: Request, desk: Office, visit: Signed) -> Response:
 async def search(request: Request, desk: Office, visit: Asked) -> Response:
     """Remember what is searched for, and go to its page: the address holds a random word in its place."""
     query = query_of(PATH, {name: visit.posted(name) for name in MESSAGE_WISHES}, MESSAGE_WISHES)
-    text = " ".join(visit.posted("text").split())[:200]
+    typed = " ".join(visit.posted(name) for name in ("text", "family", "born", "number"))
+    text = " ".join(typed.split())[:200]
     if not text:
         return go(query.with_(search=None))
     await desk.audit(visit.account, "search", "messages")
@@ -109,7 +111,7 @@ async def chosen_messages(desk: Desk, visit: Visit, query: Query) -> tuple[list[
 def filters_of(view: View, visit: Visit, query: Query, text: str | None) -> MessageFilters:
     """Read the filters of an address, with what its search stands for."""
     search = search_of(view.sealer, text) if text else None
-    return message_filters(query, now=visit.now, zone=visit.zone, search=search)
+    return message_filters(query, now=visit.now, zone=visit.zone, search=search, sealer=view.sealer)
 
 
 def searched(desk: Desk, visit: Visit, query: Query) -> str | None:
