@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead-letters": ("router.cli.journal", "List what could not be delivered, by cause."),
     "replay": ("router.cli.journal", "Read messages again, or send deliveries again."),
     "cancel": ("router.cli.held", "Set deliveries aside: they will not be sent."),
+    "reroute": ("router.cli.bulk", "Send what messages said to another destination, or by another route."),
+    "bulk": ("router.cli.bulk", "Actions on many rows: how far they are, stopping one, taking one back."),
     "alarms": ("router.cli.alarms", "List the alarms that go on, or that are over."),
     "audit": (
         "router.cli.auditing",

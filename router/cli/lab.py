@@ -51,9 +51,18 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--alerts", is_flag=True, help="Measure from an admission to the webhook of every member instead.")
 @click.option("--dossiers", default=0, help="Dossiers of that store.  [default: one for 20 documents]")
 @click.option(
+    "--dashboard",
+    "pages",
+    is_flag=False,
+    flag_value=1_000_000,
+    default=0,
+    metavar="[MESSAGES]",
+    help="Time every page of the dashboard instead, on a journal of so many messages.  [1000000]",
+)
+@click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the filled dossier store in this folder, and take it again the next time.",
+    help="Keep the filled store or journal in this folder, and take it again the next time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command_bench(
@@ -73,13 +82,14 @@ def command_bench(
     documents: int,
     alerts: bool,
     dossiers: int,
+    pages: int,
     keep: Path | None,
     as_json: bool,
 ) -> int:
     """Load a real `passerelle serve` over MLLP and measure it, beside the floor of this machine in the same run.
 
     \b
-    Exit status: 0 measured, 1 measured but not everything arrived.
+    Exit status: 0 measured, 1 measured but not everything arrived (of pages: not all were quick).
     \b
     Examples:
       passerelle bench
@@ -92,7 +102,10 @@ def command_bench(
       passerelle bench --dmp
       passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60 --keep filled
       passerelle bench --alerts --rate 50 --seconds 30
+      passerelle bench --dashboard 1000000 --keep filled
     """
+    if pages:
+        return _bench_dashboard(pages, keep, as_json=as_json)
     if mappings:
         return _bench_mappings(as_json=as_json)
     if dmp:
@@ -231,6 +244,18 @@ def _bench_directory(lines: int, *, as_json: bool) -> int:
     figures = measure_directory(lines, say=lambda said: click.echo(said, err=True))
     _show(figures, print_directory, as_json=as_json)
     return 0
+
+
+def _bench_dashboard(messages: int, keep: Path | None, *, as_json: bool) -> int:
+    from router.bench.dashboard import measure_dashboard, print_dashboard
+    from router.trial.process import TrialFault
+
+    try:
+        figures = measure_dashboard(messages, keep=keep, say=lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    _show(figures, print_dashboard, as_json=as_json)
+    return 0 if figures.quick else 1
 
 
 def _bench_mail(mails: int, *, as_json: bool) -> int:

@@ -16,6 +16,9 @@ from sqlalchemy import func, select
 
 from connectors.contracts import Delivered, Health, Learner, Services, Source
 from connectors.registry import connectors
+from router.bulk.rerouting import REROUTED
+from router.bulk.running import BulkRunner
+from router.bulk.undoing import UNDO_ACTION
 from router.certificates import CertificateEnd, CertificateNote, certificate_ends, certificate_notes
 from router.codes.maps import MapFiles
 from router.config.load import Loaded
@@ -138,6 +141,18 @@ class Engine:
             trouble=partial(self.notices.trouble, "pipeline"),
         )
 
+        self.bulk = BulkRunner(
+            store,
+            self.submit,
+            now=now,
+            write=self.pool.reroute,
+            destinations=frozenset(one.name for one in loaded.destinations),
+            routes={route.name: route.to for route in loaded.configuration.routes},
+            queued=self._queued,
+            changed=self._nudged.set,
+            trouble=partial(self.notices.trouble, "bulk actions"),
+        )
+
     # --- life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -150,6 +165,7 @@ class Engine:
         self._start_destinations()
         self._spawn(self.pipeline.run(), "pipeline")
         self._spawn(self._sweep(), "sweep")
+        self._spawn(self.bulk.run(), "bulk actions")
         self._spawn(bring_index_up(self.store, self.submit), "patient index")
         housekeeping = Housekeeping(
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
@@ -248,6 +264,8 @@ class Engine:
         name = resolved.name
         asking = [route for route in self._loaded.configuration.routes if name in route.to]
         routes = frozenset(route.name for route in asking if route.validation == "strict")
+        if routes:  # what a person sends here passes no route: it is checked as the strictest would
+            routes |= {REROUTED}
         everything = resolved.section.validation == "strict"
         if not routes and not everything:
             return None
@@ -335,6 +353,7 @@ class Engine:
     def wake(self) -> None:
         """Look at the journal now: rows were changed by a person, or by a tool."""
         self._nudged.set()
+        self.bulk.nudge()
         self.dossier.changed()
 
     def address_of(self, source: str) -> str:
@@ -422,7 +441,7 @@ class Engine:
 
     def _action_number(self) -> int:
         column = tables.audit.c
-        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", WITHDRAW_INS)
+        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", UNDO_ACTION, WITHDRAW_INS)
         with self.store.reading() as connection:
             newest = select(func.max(column.id)).where(column.action.in_(actions))
             return connection.execute(newest).scalar() or 0

@@ -27,7 +27,7 @@ from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
 from router.web.app import create_app
-from router.web.context import DossierOffer, WebContext
+from router.web.context import DossierOffer, RouteStatus, WebContext
 from router.web.tls import CertifiedProtocol
 
 
@@ -79,6 +79,9 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             store=engine.store,
             submit=engine.submit,
             flows=engine.flows,
+            routes=lambda: [
+                RouteStatus(route.name, route.when, route.to, route.sources) for route in loaded.configuration.routes
+            ],
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
             insi=engine.insi,

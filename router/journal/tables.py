@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from router.journal.tables_base import Id, metadata as metadata
+from router.journal.tables_bulk import bulk_job as bulk_job, bulk_row as bulk_row, saved_search as saved_search
 from router.journal.tables_dossier import (
     alert as alert,
     alert_notice as alert_notice,
@@ -311,6 +312,11 @@ delivery = Table(
         "ix_delivery_failed",
         "state",
         "id",
+        "destination",
+        "detail",
+        "message_id",
+        "created_at",
+        "ended_at",
         sqlite_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
         postgresql_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
     ),
@@ -325,6 +331,7 @@ delivery = Table(
 )
 """`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry.
 `attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there.
+The index of what failed holds all that grouping failures by cause needs: they lie far apart in the table.
 `ins_token` is the blind token of the INS under which it was prepared, None when without: an INS that is withdrawn
 finds there what was published under it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from router.web.api import (
+    bulk,
     codes,
     deliveries,
     directory,
@@ -27,6 +28,7 @@ def mount_api(app: FastAPI) -> None:
     for module in (
         messages,
         deliveries,
+        bulk,
         patients,
         identities,
         dossiers,
