@@ -16,7 +16,7 @@ from router.dossier.api.service import Service
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
 from router.web import assets, metrics
-from router.web.access import Office, Signed
+from router.web.access import Looking, Office
 from router.web.answers import go, plain
 from router.web.api import mount_api
 from router.web.api.problems import Refused, problem
@@ -118,7 +118,7 @@ def mount_dossier(app: FastAPI, desk: Desk) -> None:
     app.mount("/oauth", TokenEndpoint(service))
 
 
-async def events(desk: Office, _visit: Signed) -> Response:
+async def events(desk: Office, _visit: Looking) -> Response:
     """Tell a page, as server-sent events, when something changed."""
     if desk.live.is_full:
         return PlainTextResponse("Too many live pages.", 503, headers={"Retry-After": "30"})

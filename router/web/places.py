@@ -34,14 +34,17 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ),
     (
         "patients",
-        (Place("identities", "/identities", "held", "i"), Place("dossiers", "/dossiers", "dossiers", "f")),
+        (
+            Place("identities", "/identities", "held", "i", right="read"),
+            Place("dossiers", "/dossiers", "dossiers", "f", right="read"),
+        ),
     ),
     (
         "settings",
         (
             Place("codes", "/codes", "codes", "c"),
             Place("directory", "/directory", "directory", "r", needs="directory"),
-            Place("whatif", "/whatif", "whatif", "w", right="operate"),
+            Place("whatif", "/whatif", "whatif", "w", right="configure"),
         ),
     ),
     (
@@ -49,7 +52,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("alarms", "/alarms", "alarm", "l"),
             Place("notices", "/notices", "health", "n"),
-            Place("audit", "/audit", "audit", "a"),
+            Place("audit", "/audit", "audit", "a", right="audit"),
         ),
     ),
 )

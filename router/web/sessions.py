@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from router.journal import tables
 from router.journal.operations import Change
 from router.journal.unit import Unit
-from router.web.accounts import Role, digest
+from router.web.accounts import digest
+from router.web.rights import Right, Rights, Role
 
 MICROS = 1_000_000
 TOUCH_SECONDS = 60
@@ -19,10 +20,12 @@ TOUCH_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class SessionRules:
-    """How long a session lives, in seconds: without an action of its user, and in all."""
+    """How long a session lives, in seconds: without an action of its user, and in all; what its role gives it."""
 
     idle: int
     longest: int
+    rights: Rights = field(default_factory=Rights)
+    require_totp: frozenset[Role] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Session:
     csrf: str
     created_at: int
     seen_at: int
+    rights: frozenset[Right] = frozenset()
 
     def is_stale(self, now: int) -> bool:
         """Whether its last use ought to be written."""
@@ -74,7 +78,8 @@ def find_session(connection: Connection, token: str, *, now: int, rules: Session
     ).one_or_none()
     if found is None or now - found.seen_at > rules.idle * MICROS or now - found.created_at > rules.longest * MICROS:
         return None
-    return Session(key, found.account, Role(found.role), found.csrf, found.created_at, found.seen_at)
+    role = Role(found.role)
+    return Session(key, found.account, role, found.csrf, found.created_at, found.seen_at, rules.rights.of(role))
 
 
 def touch_session(key: bytes, *, now: int) -> Change[None]:

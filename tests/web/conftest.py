@@ -16,10 +16,11 @@ from web_journal import ADMIN, PASSWORD, Journal, fill, hasten, open_journal
 from web_person import CHROMIUM, NOW, Person, Served
 
 from router.journal.store import JournalPlace, open_store
-from router.web.accounts import Role, create_account
+from router.web.accounts import create_account
 from router.web.app import create_app
 from router.web.context import FlowStatus, RouteStatus, WebContext
 from router.web.desk import Desk
+from router.web.rights import Role
 from router.web.sessions import start_session
 
 

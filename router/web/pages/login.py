@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from router.journal.view import View
-from router.web.access import Anybody, Asked, Office, comes_from_here, form_of
+from router.web.access import Anybody, Office, OwnAsked, comes_from_here, form_of
 from router.web.accounts import Account, find_account, note_failure, password_is_right
 from router.web.answers import go, local, plain
 from router.web.faults import NotAllowed
@@ -72,7 +72,7 @@ async def sign_in(request: Request, desk: Office, visit: Anybody) -> Response:
 
 
 @router.post("/logout")
-async def sign_out(request: Request, desk: Office, visit: Asked) -> Response:
+async def sign_out(request: Request, desk: Office, visit: OwnAsked) -> Response:
     """End the session."""
     await desk.submit(end_session(visit.key))
     await desk.audit(visit.account, "logout", "dashboard", _peer(request))
