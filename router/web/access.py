@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 
 from router.journal.view import View
 from router.web.desk import Desk, desk_of
-from router.web.faults import NotAllowed, NotEntitled, NotSignedIn
+from router.web.faults import NotAllowed, NotEnrolled, NotEntitled, NotSignedIn
 from router.web.keys import find_api_key, touch_api_key
 from router.web.rights import Right
 from router.web.sessions import Session, find_session, touch_session
@@ -76,6 +76,8 @@ def _form(right: Right) -> Callable[..., Any]:
 
 
 def _entitled(visit: Visit, right: Right) -> Visit:
+    if visit.session is not None and visit.session.limited:
+        raise NotEnrolled
     if not visit.may(right):
         raise NotEntitled
     return visit

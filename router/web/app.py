@@ -22,9 +22,10 @@ from router.web.api import mount_api
 from router.web.api.problems import Refused, problem
 from router.web.context import WebContext
 from router.web.desk import Desk, desk_of
-from router.web.faults import NotAllowed, NotEntitled, NotSignedIn, NotThere
+from router.web.faults import NotAllowed, NotEnrolled, NotEntitled, NotSignedIn, NotThere
 from router.web.guard import Guard
 from router.web.pages import (
+    account,
     alarms,
     bulk,
     codes,
@@ -43,6 +44,7 @@ from router.web.pages import (
     message,
     messages,
     overview,
+    people,
     records,
     views,
     whatif,
@@ -85,6 +87,8 @@ def create_app(context: WebContext) -> FastAPI:
         alarms,
         whatif,
         records,
+        account,
+        people,
         metrics,
     ):
         app.include_router(module.router, include_in_schema=False)
@@ -94,6 +98,7 @@ def create_app(context: WebContext) -> FastAPI:
     for kind, handler in (
         (NotSignedIn, _not_signed_in),
         (NotAllowed, _not_allowed),
+        (NotEnrolled, _not_enrolled),
         (NotThere, _not_there),
         (Refused, _refused),
         (HTTPException, _http),
@@ -151,6 +156,12 @@ async def _not_allowed(request: Request, fault: Exception) -> Response:
     if _is_api(request):
         return problem(403, "A session must send its CSRF token as `X-CSRF-Token`; use an API key instead.")
     return await _page(request, 403, "problem.forbidden")
+
+
+async def _not_enrolled(request: Request, _fault: Exception) -> Response:
+    if request.headers.get("HX-Request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": "/account"})
+    return go("/account")
 
 
 async def _not_there(request: Request, _fault: Exception) -> Response:

@@ -163,3 +163,19 @@ def _keep_an_administrator(unit: Unit, name: str) -> None:
 
 def _set(unit: Unit, name: str, **values: object) -> None:
     unit.connection.execute(update(tables.account).where(tables.account.c.name == name).values(values))
+
+
+def end_session_of(name: str, number: str, *, actor: str, now: int) -> Change[bool]:
+    """End one session of an account, by the number that lists it; True when there was one."""
+
+    def change(unit: Unit) -> bool:
+        row = tables.session.c
+        keys = unit.connection.execute(select(row.token_hash).where(row.account == name)).scalars()
+        key = next((bytes(one) for one in keys if bytes(one)[:8].hex() == number), None)
+        if key is None:
+            return False
+        unit.connection.execute(delete(tables.session).where(row.token_hash == key))
+        append_audit(unit, actor=actor, action="end sessions", target=f"account {name}", detail="1", now=now)
+        return True
+
+    return Change(change, note="account")
