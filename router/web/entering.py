@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from fastapi import Request
 from fastapi.responses import RedirectResponse
 
@@ -63,7 +61,7 @@ def peer_of(request: Request) -> str:
 
 def agent_of(header: str) -> str:
     """Name a browser and its system, as far as it says: `Firefox · Linux`."""
-    browser = next((name for mark, name in _BROWSERS if re.search(rf"\b{mark}", header)), "")
+    browser = next((name for mark, name in _BROWSERS if mark in header), "")
     system = next((name for name in _SYSTEMS if name in header), "")
     return " · ".join(part for part in (browser, system) if part)
 
