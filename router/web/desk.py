@@ -27,6 +27,7 @@ from router.web.context import WebContext
 from router.web.live import Live
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
+from router.web.rights import Rights
 from router.web.sessions import SessionRules
 from router.web.trials import Trials
 
@@ -42,7 +43,12 @@ class Desk:
 
     def __init__(self, context: WebContext) -> None:
         self.context = context
-        self.rules = SessionRules(context.idle_minutes * 60, context.session_hours * 3600)
+        self.rules = SessionRules(
+            context.idle_minutes * 60,
+            context.session_hours * 3600,
+            Rights(operators_configure=context.operators_configure),
+            context.require_totp,
+        )
         self.pages = Pages(context)
         self.boards = Boards(context)
         self.searches = Searches()

@@ -13,7 +13,7 @@ from rose_messages import adt
 from rose_scene import DAUGHTER, GP, INS, NURSE, RoseScene
 
 from router.cli.base import passerelle
-from router.web.accounts import make_api_key
+from router.web.keys import make_api_key
 
 
 async def test_s30_every_access_says_who_what_when_and_on_which_basis(scene: RoseScene) -> None:

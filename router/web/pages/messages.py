@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from router.bulk.jobs import MOST, BulkAction
 from router.journal.queries import MessageFilters, count_messages, count_newer, find_message_ids, find_messages, window
 from router.journal.view import View
-from router.web.access import Asked, Office, Posted, Signed
+from router.web.access import Asked, Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.bulk import known_target, plan, targets
 from router.web.desk import Desk
@@ -23,7 +23,7 @@ PATH = "/messages"
 
 
 @router.get(PATH)
-async def messages(request: Request, desk: Office, visit: Signed) -> Response:
+async def messages(request: Request, desk: Office, visit: Looking) -> Response:
     """Show a page of messages; `before` is the cursor, `top` and `end` the part that is on the screen already."""
     query = query_of(PATH, request.query_params, MESSAGE_WISHES)
     before, top, end = (row_number(request.query_params.get(name, "")) for name in ("before", "top", "end"))
