@@ -21,6 +21,7 @@ from router.dossier.api.service import DossierSettings
 from router.dossier.door import Door
 from router.identity.insi import Insi
 from router.journal.operations import Operation
+from router.journal.pauses import Pause
 from router.journal.store import Store
 from schemas.identity import PatientIdentity
 
@@ -39,7 +40,8 @@ class FlowStatus:
 
     `state` is the connector's own word (`starting`, `listening`, `watching`, `ready`, `failed`, `unreachable`,
     `stopped`…); a word that the dashboard does not know is shown as it is. `detail` is one sentence without health
-    data. `since` is when the state last changed, `in_flight` how many Parcels are being sent at this moment.
+    data. `pause` says who paused it and why; it is None where the configuration itself does. `since` is when the state
+    last changed, `in_flight` how many Parcels are being sent at this moment.
     """
 
     name: str
@@ -50,6 +52,7 @@ class FlowStatus:
     address: str = ""
     format: str = ""
     paused: bool = False
+    pause: Pause | None = None
     since: datetime | None = None
     in_flight: int = 0
     figures: Mapping[str, int | float | str] = field(default_factory=dict)
@@ -63,6 +66,9 @@ class RouteStatus:
     when: str
     to: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    unattached: bool = False
+    validation: str = "none"
+    pause: Pause | None = None
 
 
 class Submit(Protocol):
