@@ -23,6 +23,7 @@ from router.directory.service import DirectoryService
 from router.dossier.leaving.mailing import ByMail
 from router.dossier.serving import DossierRuntime
 from router.engine.applying import Applying
+from router.engine.attempting import Attempted
 from router.engine.clock import utc_now
 from router.engine.destinations import Destinations
 from router.engine.gate import Gate
@@ -39,6 +40,7 @@ from router.engine.pressure import Pressure
 from router.engine.reconfiguring import CannotApply, Reconfiguring
 from router.engine.reverification import Reverification
 from router.engine.sources import Sources
+from router.engine.worker import RawMessage
 from router.identity.flows_published import ACTION as WITHDRAW_INS
 from router.identity.insi import Insi
 from router.identity.reindexing import bring_index_up
@@ -314,6 +316,10 @@ class Engine:
             )
             for route in self._loaded.configuration.routes
         ]
+
+    async def attempt(self, raw: RawMessage, format_name: str | None, charset: str | None) -> Attempted:
+        """Say what would be made of a message, and keep nothing. Raises AttemptFailed."""
+        return await self.pool.attempt(raw, format_name, charset, self._now())
 
     @property
     def loaded(self) -> Loaded:

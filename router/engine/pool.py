@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
+from router.engine.attempting import Attempted, AttemptFailed, attempt
 from router.engine.plan import Plan
 from router.engine.worker import HeldItem, RawMessage, Worker
 from router.following import follow
@@ -76,6 +77,11 @@ def _reconsider(held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
 def _project(jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
     assert _worker is not None  # noqa: S101 - the same
     return _worker.project(jobs, now)
+
+
+def _attempt(raw: RawMessage, format_name: str | None, charset: str | None, now: datetime) -> Attempted:
+    assert _worker is not None  # noqa: S101 - the same
+    return attempt(_worker.plan, _worker.store, raw, format_name, charset, now)
 
 
 def _processes(plan: Plan, workers: int) -> ProcessPoolExecutor:
@@ -183,6 +189,15 @@ class WorkerPool:
     async def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
         """Make resources of the dossier. Raises BrokenProcessPool or TimeoutError when a worker did not survive it."""
         return await self._run(_project, jobs, now)
+
+    async def attempt(self, raw: RawMessage, format_name: str | None, charset: str | None, now: datetime) -> Attempted:
+        """Try a message and keep nothing of it. Raises AttemptFailed when no worker survives it."""
+        try:
+            return await self._run(_attempt, raw, format_name, charset, now)
+        except BrokenProcessPool:
+            raise AttemptFailed("reading this message stopped its worker process; please report it") from None
+        except TimeoutError:
+            raise AttemptFailed("reading this message took too long; please report it") from None
 
     async def _run(self, function: Callable[..., R], *arguments: Any) -> R:
         generation = self._generation

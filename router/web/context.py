@@ -16,9 +16,12 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS
 from router.certificates import CertificateEnd, CertificateNote
+from router.config.load import Loaded
 from router.directory.service import DirectoryService
 from router.dossier.api.service import DossierSettings
 from router.dossier.door import Door
+from router.engine.attempting import Attempted
+from router.engine.worker import RawMessage
 from router.identity.insi import Insi
 from router.journal.operations import Operation
 from router.journal.pauses import Pause
@@ -71,6 +74,14 @@ class RouteStatus:
     pause: Pause | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AppliedFile:
+    """How the configuration that runs and its file stand: sections that wait for a start, a file changed since."""
+
+    waits_for_start: tuple[str, ...] = ()
+    differs: bool = False
+
+
 class Submit(Protocol):
     """The journal's writer: apply an operation, and give its result once it is committed."""
 
@@ -80,6 +91,13 @@ class Submit(Protocol):
 
 class PatientsRefused(Exception):
     """The patients that were sent cannot be read: one sentence that quotes nobody's data."""
+
+
+class Attempt(Protocol):
+    """Reads and routes a message for nothing, in a worker."""
+
+    def __call__(self, raw: RawMessage, format_name: str | None, charset: str | None, /) -> Awaitable[Attempted]:
+        """Do it, by a named format and charset or the source's own. Raises AttemptFailed when no worker survives it."""
 
 
 ReadPatients = Callable[[bytes, str], Sequence[PatientIdentity]]
@@ -129,6 +147,13 @@ class WebContext:
     now: Callable[[], datetime] = _now_utc
     read_patients: ReadPatients | None = None
     routes: Callable[[], Sequence[RouteStatus]] = tuple
+    loaded: Callable[[], Loaded] | None = None
+    """The configuration that runs, None where a test has none."""
+
+    applied: Callable[[], AppliedFile] = AppliedFile
+    attempt: Attempt | None = None
+    """Makes of a message what would be made of it, and keeps nothing; None where a test has none."""
+
     stopping: asyncio.Event | None = None
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
