@@ -110,11 +110,13 @@ def test(side: str, name: str, config: Path) -> int:
     """
     from router.config.load import load
     from router.probing import probe
+    from router.web.texts import Texts
 
-    loaded = load(config_file(config))
+    loaded, texts = load(config_file(config)), Texts.of("en")
     found = asyncio.run(probe(loaded, side, name))
     for step in found.steps:
-        click.echo(f"{'✔' if step.ok else '✘'} {step.sentence}")
+        sentence = texts.say(f"probe.{step.code.value}", detail=step.detail)
+        click.echo(f"{'✔' if step.ok else '✘'} {sentence.striptags()}")
     return 0 if found.ok else 1
 
 

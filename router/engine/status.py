@@ -86,6 +86,8 @@ def destination_status(
         paused=dispatcher.paused,
         pause=pauses.get((FlowSide.DESTINATION, resolved.name)),
         in_flight=dispatcher.under_way,
+        last_failure=dispatcher.last_failure,
+        last_failure_at=dispatcher.last_failure_at,
         figures={**health.figures, "parked": dispatcher.parked},
     )
 

@@ -18,6 +18,8 @@ from router.web.sessions import Session, find_session, touch_session
 from router.web.visits import LIVE_HEADER, SESSION_COOKIE, Visit, visit_of
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
+LARGEST_PASTED = 16_000_000
+"""Bytes of a message that is pasted to be tried."""
 
 
 Office = Annotated[Desk, Depends(desk_of)]
@@ -51,6 +53,11 @@ async def posted(request: Request, desk: Office) -> Visit:
     return _entitled(await asked(request, desk), Right.OPERATE)
 
 
+async def configured(request: Request, desk: Office) -> Visit:
+    """Let pass a form that changes the configuration. Raises NotEntitled as well."""
+    return _entitled(await asked(request, desk), Right.CONFIGURE)
+
+
 async def decided(request: Request, desk: Office) -> Visit:
     """Let pass a form that decides about an identity. Raises NotEntitled as well."""
     return _entitled(await asked(request, desk), Right.DECIDE)
@@ -59,6 +66,32 @@ async def decided(request: Request, desk: Office) -> Visit:
 async def coordinated(request: Request, desk: Office) -> Visit:
     """Let pass a form that changes a coordination dossier. Raises NotEntitled as well."""
     return _entitled(await asked(request, desk), Right.COORDINATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A form that may bring a file: its bytes and name, empty when none was chosen."""
+
+    visit: Visit
+    content: bytes = b""
+    filename: str = ""
+
+
+async def tried(request: Request, desk: Office) -> Brought:
+    """Let pass a form of whoever runs the router, with one file. Raises NotSignedIn, NotAllowed or NotEntitled."""
+    visit = await signed_in(request, desk)
+    fields: dict[str, list[str]] = {}
+    content, filename = b"", ""
+    async with request.form(max_files=1, max_fields=20, max_part_size=LARGEST_PASTED) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                content, filename = await value.read(), (value.filename or "")[:160]
+            else:
+                fields.setdefault(name, []).append(value)
+    token = (fields.get(CSRF_FIELD) or [""])[0]
+    if not comes_from_here(request) or not hmac.compare_digest(token.encode(), visit.csrf.encode()):
+        raise NotAllowed
+    return Brought(_entitled(replace(visit, form=fields), Right.OPERATE), content, filename)
 
 
 def _entitled(visit: Visit, right: Right) -> Visit:
@@ -152,6 +185,8 @@ Anybody = Annotated[Visit, Depends(visitor)]
 Signed = Annotated[Visit, Depends(signed_in)]
 Asked = Annotated[Visit, Depends(asked)]
 Posted = Annotated[Visit, Depends(posted)]
+Tried = Annotated[Brought, Depends(tried)]
+Configured = Annotated[Visit, Depends(configured)]
 Decided = Annotated[Visit, Depends(decided)]
 Coordinated = Annotated[Visit, Depends(coordinated)]
 Called = Annotated[Caller, Depends(caller)]

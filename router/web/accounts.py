@@ -54,6 +54,8 @@ class Right(StrEnum):
     """Decide whose held Items are."""
     OPERATE = "operate"
     """Replay, send again, cancel, map codes, register patients, change the habilitation matrix."""
+    CONFIGURE = "configure"
+    """Change the configuration: what is received, where it goes, how it is kept."""
     COORDINATE = "coordinate"
     """Open and close dossiers, keep their circles, consents and restrictions."""
 

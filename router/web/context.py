@@ -44,7 +44,8 @@ class FlowStatus:
     `state` is the connector's own word (`starting`, `listening`, `watching`, `ready`, `failed`, `unreachable`,
     `stopped`…); a word that the dashboard does not know is shown as it is. `detail` is one sentence without health
     data. `pause` says who paused it and why; it is None where the configuration itself does. `since` is when the state
-    last changed, `in_flight` how many Parcels are being sent at this moment.
+    last changed, `in_flight` how many Parcels are being sent at this moment. `last_failure` is what
+    its last attempt that failed said, since the router was started.
     """
 
     name: str
@@ -58,6 +59,8 @@ class FlowStatus:
     pause: Pause | None = None
     since: datetime | None = None
     in_flight: int = 0
+    last_failure: str = ""
+    last_failure_at: int | None = None
     figures: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
