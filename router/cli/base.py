@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "presets": ("router.cli.presets", "Configurations to start from, for the coordination tools of French regions."),
     "check": ("router.cli.setting_up", "Check a configuration file."),
     "plan": ("router.cli.plan", "Show what a changed configuration would alter, on messages that were received."),
+    "config": ("router.cli.configuring", "Apply a configuration without losing a message; its history, the way back."),
+    "flow": ("router.cli.flow", "Pause, resume and test sources, destinations and routes."),
     "serve": ("router.cli.serving", "Run the router."),
     "convert": ("router.cli.files", "Translate files from one format to another."),
     "validate": ("router.cli.files", "List what is wrong with files."),

@@ -119,6 +119,16 @@ class Worker:
         self._parcels = Parcels(plan, self._store, self._sealer)
         self._needs_content = looks_into_content(plan.routes)
 
+    @property
+    def plan(self) -> Plan:
+        """What it works by."""
+        return self._plan
+
+    @property
+    def store(self) -> Store:
+        """The journal that it reads."""
+        return self._store
+
     def close(self) -> None:
         """Close the worker's own connections to the journal."""
         self._store.close()

@@ -45,6 +45,10 @@ from router.journal.tables_dossier import (
     habilitation as habilitation,
     habilitation_matrix as habilitation_matrix,
 )
+from router.journal.tables_flows import (
+    configuration_version as configuration_version,
+    flow_pause as flow_pause,
+)
 from router.journal.tables_identity import (
     identity_decision as identity_decision,
     identity_task as identity_task,

@@ -47,8 +47,9 @@ HEADERS = {
 }
 
 LARGEST_FORM = 1_000_000
+LARGEST_TRIED = 20_000_000
 LARGEST_UPLOAD = 64_000_000
-"""Bytes of a request's body: forms, and uploads to the API."""
+"""Bytes of a request's body: forms, messages to be tried, and uploads to the API."""
 
 
 class _TooLarge(Exception):
@@ -97,6 +98,8 @@ class Guard:
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
     limit = LARGEST_UPLOAD if scope["path"].startswith(("/api/", "/fhir")) else LARGEST_FORM
+    if scope["path"] == "/try":
+        limit = LARGEST_TRIED
     count = 0
 
     async def counted() -> Message:
