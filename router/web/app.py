@@ -39,6 +39,7 @@ from router.web.pages import (
     identities_tasks,
     indicators,
     login,
+    login_oidc,
     mail,
     mailboxes,
     message,
@@ -67,6 +68,7 @@ def create_app(context: WebContext) -> FastAPI:
     for module in (
         assets,
         login,
+        login_oidc,
         overview,
         messages,
         message,
