@@ -232,6 +232,11 @@ class DossierSection(Section):
         "only.",
     )
     subscriber_http: bool = Field(False, description="Whether notices may go over plain http: for a test only.")
+    refuse_unqualified: bool = Field(
+        True,
+        description="Whether a tool's document that a route takes to the DMP is refused (422) when the identity of its "
+        "patient is not qualified. False: it is kept in the dossier, and its delivery waits.",
+    )
     alerts: AlertsSection = Field(AlertsSection(), description="How members are told whom no tool tells.")
 
     @field_validator("subscriber_networks")

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from router.journal.tables_base import Id, metadata as metadata
+from router.journal.tables_bulk import bulk_job as bulk_job, bulk_row as bulk_row, saved_search as saved_search
 from router.journal.tables_dossier import (
     alert as alert,
     alert_notice as alert_notice,
@@ -43,6 +44,10 @@ from router.journal.tables_dossier import (
     dossier_restriction as dossier_restriction,
     habilitation as habilitation,
     habilitation_matrix as habilitation_matrix,
+)
+from router.journal.tables_flows import (
+    configuration_version as configuration_version,
+    flow_pause as flow_pause,
 )
 from router.journal.tables_identity import (
     identity_decision as identity_decision,
@@ -71,6 +76,7 @@ from router.journal.tables_resources import (
 )
 from router.journal.tables_sending import (
     connector_memory as connector_memory,
+    delivery_naming as delivery_naming,
     delivery_receipt as delivery_receipt,
     delivery_reference as delivery_reference,
     mail as mail,
@@ -317,6 +323,11 @@ delivery = Table(
         "ix_delivery_failed",
         "state",
         "id",
+        "destination",
+        "detail",
+        "message_id",
+        "created_at",
+        "ended_at",
         sqlite_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
         postgresql_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
     ),
@@ -331,6 +342,7 @@ delivery = Table(
 )
 """`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry.
 `attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there.
+The index of what failed holds all that grouping failures by cause needs: they lie far apart in the table.
 `ins_token` is the blind token of the INS under which it was prepared, None when without: an INS that is withdrawn
 finds there what was published under it."""
 

@@ -20,6 +20,8 @@ from router.web.sessions import Session, find_session, touch_session
 from router.web.visits import LIVE_HEADER, SESSION_COOKIE, Visit, visit_of
 
 CSRF_FIELD, CSRF_HEADER = "csrf", "X-CSRF-Token"
+LARGEST_PASTED = 16_000_000
+"""Bytes of a message that is pasted to be tried."""
 
 
 Office = Annotated[Desk, Depends(desk_of)]
@@ -73,6 +75,32 @@ def _form(right: Right) -> Callable[..., Any]:
 
     NEEDS[gate] = right
     return gate
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A form that may bring a file: its bytes and name, empty when none was chosen."""
+
+    visit: Visit
+    content: bytes = b""
+    filename: str = ""
+
+
+async def tried(request: Request, desk: Office) -> Brought:
+    """Let pass a form of whoever runs the router, with one file. Raises NotSignedIn, NotAllowed or NotEntitled."""
+    visit = await signed_in(request, desk)
+    fields: dict[str, list[str]] = {}
+    content, filename = b"", ""
+    async with request.form(max_files=1, max_fields=20, max_part_size=LARGEST_PASTED) as form:
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                content, filename = await value.read(), (value.filename or "")[:160]
+            else:
+                fields.setdefault(name, []).append(value)
+    token = (fields.get(CSRF_FIELD) or [""])[0]
+    if not comes_from_here(request) or not hmac.compare_digest(token.encode(), visit.csrf.encode()):
+        raise NotAllowed
+    return Brought(_entitled(replace(visit, form=fields), Right.OPERATE), content, filename)
 
 
 def _entitled(visit: Visit, right: Right) -> Visit:
@@ -164,6 +192,7 @@ def _operation(right: Right) -> Callable[..., Any]:
 
 
 NEEDS[signed_in] = NEEDS[asked] = None
+NEEDS[tried] = Right.OPERATE
 
 Anybody = Annotated[Visit, Depends(visitor)]
 Own = Annotated[Visit, Depends(signed_in)]
@@ -178,6 +207,7 @@ Asked = Annotated[Visit, Depends(_form(Right.READ))]
 Posted = Annotated[Visit, Depends(_form(Right.OPERATE))]
 Decided = Annotated[Visit, Depends(_form(Right.DECIDE))]
 Coordinated = Annotated[Visit, Depends(_form(Right.COORDINATE))]
+Tried = Annotated[Brought, Depends(tried)]
 Configured = Annotated[Visit, Depends(_form(Right.CONFIGURE))]
 Kept = Annotated[Visit, Depends(_form(Right.PEOPLE))]
 

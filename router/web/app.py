@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from router.dossier.api.app import FhirApp
 from router.dossier.api.oauth import TokenEndpoint
@@ -18,6 +18,7 @@ from router.journal.store import JournalFault
 from router.web import assets, metrics
 from router.web.access import Looking, Office
 from router.web.answers import go, plain
+from router.web.apart import Apart
 from router.web.api import mount_api
 from router.web.api.problems import Refused, problem
 from router.web.context import WebContext
@@ -29,11 +30,13 @@ from router.web.pages import (
     alarms,
     bulk,
     codes,
+    configuration,
     deliveries,
     directory,
     dmp,
     dossiers,
     downloads,
+    flows,
     identities,
     identities_insi,
     identities_tasks,
@@ -47,6 +50,7 @@ from router.web.pages import (
     overview,
     people,
     records,
+    trying,
     views,
     whatif,
 )
@@ -87,6 +91,9 @@ def create_app(context: WebContext) -> FastAPI:
         mail,
         dmp,
         alarms,
+        flows,
+        configuration,
+        trying,
         whatif,
         records,
         account,
@@ -96,12 +103,13 @@ def create_app(context: WebContext) -> FastAPI:
         app.include_router(module.router, include_in_schema=False)
     app.add_api_route("/events", events, include_in_schema=False)
     mount_api(app)
-    mount_dossier(app, desk)
+    app.add_middleware(Apart, apart=dossier_apart(desk))
     for kind, handler in (
         (NotSignedIn, _not_signed_in),
         (NotAllowed, _not_allowed),
         (NotEnrolled, _not_enrolled),
         (NotThere, _not_there),
+        (OverflowError, _not_there),  # SQLite's driver: a number that no row can have
         (Refused, _refused),
         (HTTPException, _http),
         (RequestValidationError, _invalid),
@@ -113,16 +121,13 @@ def create_app(context: WebContext) -> FastAPI:
     return app
 
 
-def mount_dossier(app: FastAPI, desk: Desk) -> None:
-    """Add the dossier's FHIR API and its token endpoint, where the router serves them."""
+def dossier_apart(desk: Desk) -> dict[str, ASGIApp]:
+    """Give the dossier's FHIR API and its token endpoint by their paths, where the router serves them."""
     offer = desk.context.dossier
     if offer is None:
-        return
+        return {}
     service = Service(desk, offer.door, desk.context.store.blobs, offer.settings, offer.changed)
-    fhir = FhirApp(service, desk.context.version)
-    app.mount("/fhir", fhir)
-    app.router.routes.append(Route("/fhir", fhir, include_in_schema=False))  # where transactions are sent to
-    app.mount("/oauth", TokenEndpoint(service))
+    return {"/fhir": FhirApp(service, desk.context.version), "/oauth": TokenEndpoint(service)}
 
 
 async def events(desk: Office, _visit: Looking) -> Response:

@@ -24,7 +24,6 @@ from router.journal.sealing import Sealer
 from router.journal.store import JournalFault
 from router.journal.view import View, viewing
 from router.web.boards import Boards
-from router.web.bulk import BulkJobs
 from router.web.context import WebContext
 from router.web.live import Live
 from router.web.oidc.provider import Provider
@@ -61,7 +60,6 @@ class Desk:
         self.boards = Boards(context)
         self.searches = Searches()
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
-        self.bulk = BulkJobs()
         self.trials = Trials(context.configuration)
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)

@@ -25,6 +25,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "flows",
         (
+            Place("flows", "/flows", "flows", "x"),
             Place("messages", "/messages", "messages", "m"),
             Place("deliveries", "/deliveries", "deliveries", "d"),
             Place("mail", "/mail", "mail", "e", needs="mail"),
@@ -44,6 +45,8 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("codes", "/codes", "codes", "c"),
             Place("directory", "/directory", "directory", "r", needs="directory"),
+            Place("configuration", "/configuration", "configuration", "p", right="configure"),
+            Place("try", "/try", "try", "t", right="operate"),
             Place("whatif", "/whatif", "whatif", "w", right="configure"),
         ),
     ),

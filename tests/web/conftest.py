@@ -15,6 +15,7 @@ from web_client import Browser
 from web_journal import ADMIN, PASSWORD, Journal, fill, hasten, open_journal
 from web_person import CHROMIUM, NOW, Person, Served
 
+from router.bulk.running import BulkRunner
 from router.journal.store import JournalPlace, open_store
 from router.web.accounts import create_account
 from router.web.app import create_app
@@ -67,6 +68,11 @@ class Site:
                 "SELECT actor, target, detail FROM audit WHERE action = ? ORDER BY id", (action,)
             )
             return [(row[0], row[1], row[2]) for row in rows]
+
+    async def carry(self) -> int:
+        """Do what the engine does about actions on many rows; gives how many batches there were."""
+        now = lambda: datetime.fromtimestamp(self.clock[0] / 1_000_000, UTC)  # noqa: E731 - the context's own clock
+        return await BulkRunner(self.journal.store, self.journal.submit, now=now).carry_all()
 
     def value(self, statement: str) -> object:
         with self.journal.store.reading() as connection:

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from mappings.concept_map import LONGEST_CODE, MapEntry, Term, TermKind, target_of
 from mappings.concept_map_csv import read_maps, write_maps
+from router.bulk.jobs import BATCH, MOST
 from router.codes.changes import map_terms, unmap_term
 from router.codes.maps import load_entries
 from router.codes.proposals import label_of, proposals
@@ -28,7 +29,6 @@ from router.web.api.models_codes import (
     UnmappedOut,
 )
 from router.web.api.problems import Refused
-from router.web.bulk import BATCH, MOST
 from router.web.faults import NotThere
 
 router = APIRouter(tags=["codes"])

@@ -32,6 +32,8 @@ async def overview(desk: Office, visit: Looking) -> Response:
                 identity_hours=desk.context.identity_alert_hours,
                 receipt_hours=desk.context.receipt_hours,
                 alarms=open_alarms(view.connection),
+                routes=desk.context.routes(),
+                applied=desk.context.applied(),
             ),
             "chart": day_chart(board.bins, formats),
             "identity_late_at": visit.now - desk.context.identity_alert_hours * HOUR,
