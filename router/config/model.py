@@ -20,6 +20,7 @@ from pydantic import (
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
+from router.config.oidc import OidcSection, RoleName
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of a source or destination: lower case letters, digits, `-` and `_`."""
@@ -262,9 +263,6 @@ class ValidationSection(Section):
 Validate = Literal["none", "strict"]
 
 
-RoleName = Literal["administrator", "operator", "identity_officer", "referent", "auditor", "read_only"]
-
-
 class WebSection(Section):
     """Dashboard and API."""
 
@@ -293,6 +291,9 @@ class WebSection(Section):
         (),
         description="Roles whose local accounts must sign in with a one-time code: until they enrol, they see the page "
         "of their own account only.",
+    )
+    oidc: dict[Name, OidcSection] = Field(
+        default_factory=dict, description="OpenID providers through which people sign in: `[web.oidc.NAME]`."
     )
 
 

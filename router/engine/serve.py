@@ -109,6 +109,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             idle_minutes=web.idle_minutes,
             session_hours=web.session_hours,
             operators_configure=web.operators_configure,
+            providers=web.oidc,
             require_totp=frozenset(Role(name) for name in web.require_totp),
             version=importlib.metadata.version("passerelle"),
         )

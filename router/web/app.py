@@ -42,6 +42,7 @@ from router.web.pages import (
     identities_tasks,
     indicators,
     login,
+    login_oidc,
     mail,
     mailboxes,
     message,
@@ -71,6 +72,7 @@ def create_app(context: WebContext) -> FastAPI:
     for module in (
         assets,
         login,
+        login_oidc,
         overview,
         messages,
         message,
