@@ -23,6 +23,7 @@ WRITABLE = frozenset(
         "Schedule",
         "Slot",
         "CarePlan",
+        "List",
         "QuestionnaireResponse",
         "Task",
         "Subscription",
@@ -38,6 +39,7 @@ PROFILES = {
     ),
     "CommunicationRequest": ("https://interop.esante.gouv.fr/ig/fhir/nde/StructureDefinition/nde-eventdeclaration",),
     "Encounter": ("https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-encounter",),
+    "List": ("https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-submissionset-comprehensive",),
     "Patient": (
         "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient",
         "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins",
@@ -57,7 +59,8 @@ def capability(base: str, version: str, date: str) -> Resource:
     rest: Resource = {
         "mode": "server",
         "documentation": "Search with POST [type]/_search when a criterion is a trait or a number of a person: "
-        "nothing of it is then in a URL. Unknown parameters are refused, never ignored.",
+        "nothing of it is then in a URL. Unknown parameters are refused, never ignored. Resources are read and "
+        "answered as application/fhir+json alone: XML is refused (406, 415).",
         "security": {
             "cors": False,
             "service": [

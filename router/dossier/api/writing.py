@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from router.dossier.accesses import Access as Decided
 from router.dossier.api.bundles import http_date, instant, shown
 from router.dossier.api.calls import Answer, Call
+from router.dossier.api.files import kept_as
 from router.dossier.api.journaling import journaled
 from router.dossier.api.outcomes import Refused, not_found
 from router.dossier.api.patches import patched
@@ -71,7 +72,8 @@ async def write(service: Service, call: Call, prepare: Callable[[Call], Sequence
     """Do the steps of a request, all or none. Raises Refused."""
     steps = await service.journal.look(lambda _: list(prepare(call)))
     for step in steps:
-        call.require("read" if step.verb is Verb.FIND else "write", step.kind)
+        kind = "DocumentReference" if step.verb is Verb.FILE else step.kind
+        call.require("read" if step.verb is Verb.FIND else "write", kind)
     written = await service.journal.submit(Change(lambda unit: Writing(unit, service, call).run(steps), note="dossier"))
     if written.refused is not None:
         raise written.refused
@@ -95,6 +97,9 @@ async def transaction(service: Service, call: Call, prepare: Callable[[Call], Se
     done = await write(service, call, prepare)
     entries: list[Json] = []
     for planned in done:
+        if planned.step.verb is Verb.FILE:
+            entries.append(_file(call, planned))
+            continue
         response: Resource = {
             "status": "201 Created" if planned.status == 201 else "200 OK",
             "location": f"{planned.key}/_history/{planned.version}",
@@ -103,6 +108,13 @@ async def transaction(service: Service, call: Call, prepare: Callable[[Call], Se
         }
         entries.append({"fullUrl": f"{call.base}/{planned.key}", "response": response})
     return Answer(resource={"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
+
+
+def _file(call: Call, planned: Planned) -> Resource:
+    if not planned.key:  # a short text, which stays inside its document
+        return {"response": {"status": "200 OK"}}
+    status = "201 Created" if planned.status == 201 else "200 OK"
+    return {"fullUrl": f"{call.base}/{planned.key}", "response": {"status": status, "location": planned.key}}
 
 
 def _shown(done: Planned) -> Resource:
@@ -134,7 +146,8 @@ class Writing:
             self._note(f"refused {steps[0].kind}")
             return Written(refused=refused)
         self._keep(planned)
-        self._note(", ".join(one.key for one in planned if one.step.verb is not Verb.FIND))
+        self._name_files(planned)
+        self._note(", ".join(one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.FILE}))
         return Written(planned)
 
     def _note(self, what: str) -> None:
@@ -144,11 +157,11 @@ class Writing:
 
     def _planned(self, steps: Sequence[Step]) -> list[Planned]:
         planned = [self._resolved(step) for step in steps]
-        keys = [one.key for one in planned if one.step.verb is not Verb.FIND and one.found is None]
+        keys = [one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.FILE} and one.found is None]
         keys += [one.key for one in planned if one.found is not None and one.step.verb in {Verb.UPDATE, Verb.PATCH}]
         if len(keys) != len(set(keys)):
             raise Refused(422, "Two entries change the same resource.", where=("Bundle.entry",))
-        names = {one.step.url: one.key for one in planned if one.step.url}
+        names = {one.step.url: one.key for one in planned if one.step.url and one.key}
         for one in planned:
             try:
                 self._allowed(one, names)
@@ -160,6 +173,8 @@ class Writing:
         return planned
 
     def _resolved(self, step: Step) -> Planned:
+        if step.verb is Verb.FILE:
+            return Planned(step, "")
         if step.verb is Verb.FIND:
             found = self._patient_like(step)
             return Planned(step, found.key, found, version=found.version, at=found.at)
@@ -223,7 +238,7 @@ class Writing:
 
     def _allowed(self, planned: Planned, names: dict[str, str]) -> None:
         step = planned.step
-        if step.verb is Verb.FIND or (step.verb is Verb.CREATE and planned.found is not None):
+        if step.verb in {Verb.FIND, Verb.FILE} or (step.verb is Verb.CREATE and planned.found is not None):
             return
         if step.verb is Verb.UPDATE and planned.found is not None and step.kind in SHARED:
             raise Refused(403, f"A {step.kind} of the directory is not changed by a tool.")
@@ -350,6 +365,17 @@ class Writing:
         for one in fresh:
             each = kept[one.key]
             one.version, one.at = each.version, each.at
+
+    @staticmethod
+    def _name_files(planned: Sequence[Planned]) -> None:
+        """Say of each file that came as an entry under which reference it is kept, with its document."""
+        documents = [one for one in planned if one.step.files]
+        for one in (one for one in planned if one.step.verb is Verb.FILE):
+            for document in documents:
+                there = document.resource or (document.found.resource if document.found is not None else {})
+                for url, place in document.step.files:
+                    if url == one.step.url:
+                        one.key, one.status = kept_as(there, place), document.status
 
     def _edit(self, keeper: Keeper, planned: Planned) -> None:
         """Patch or delete what is there; whose it is, and that a resend of it is no news, stays as it was."""
