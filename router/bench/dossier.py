@@ -21,7 +21,6 @@ from router.bench.figures import percentile
 from router.trial.process import RouterProcess
 from router.trial.usage import usage
 
-
 WARM_SECONDS = 2.0
 """Searches go on for so long before they are measured: a router is started once."""
 
