@@ -15,6 +15,7 @@ from router.web.desk import Desk
 from router.web.faults import NotThere
 from router.web.filters import MESSAGE_WISHES, Query, message_chips, message_filters, query_of, row_number, search_of
 from router.web.formatting import Formats
+from router.web.saved import saved_searches
 from router.web.visits import Visit
 
 router = APIRouter()
@@ -55,6 +56,7 @@ async def messages(request: Request, desk: Office, visit: Signed) -> Response:
             "refresh": _refresh(query, before, rows[0].id, rows[-1].id) if rows else query.with_(),
             "most": MOST,
             "targets": targets(desk),
+            "saved": [] if visit.partial else saved_searches(view.connection, visit.account),
         }
 
     return await page(desk, visit, "messages.html", ask)
