@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -27,10 +26,10 @@ from router.dossier.store.projection import Means
 from router.dossier.telling import Telling, telling_of
 from router.engine.attachments import blobs_of, with_data, without_data
 from router.engine.clock import micros
-from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.parcels import Leaving, Parcels
 from router.engine.plan import Plan, RoutePlan
+from router.engine.routing import item_view, looks_into_content, patient_view, routes_of
 from router.engine.searchable import identity_tokens, searchable, sender_tokens
 from router.engine.summary import summarise
 from router.identity.attached import attached, without_ins
@@ -118,7 +117,17 @@ class Worker:
         )
         self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
         self._parcels = Parcels(plan, self._store, self._sealer)
-        self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
+        self._needs_content = looks_into_content(plan.routes)
+
+    @property
+    def plan(self) -> Plan:
+        """What it works by."""
+        return self._plan
+
+    @property
+    def store(self) -> Store:
+        """The journal that it reads."""
+        return self._store
 
     def close(self) -> None:
         """Close the worker's own connections to the journal."""
@@ -351,45 +360,14 @@ class Worker:
         raw = draft.raw
         patient = decision.patient
         variables: dict[str, object] = {
-            "item": self._view(item),
-            "patient": {
-                "known": patient is not None,
-                "in_coordination": patient is not None and patient.in_coordination,
-            },
+            "item": item_view(item, whole=self._needs_content),
+            "patient": patient_view(
+                known=patient is not None, in_coordination=patient is not None and patient.in_coordination
+            ),
             "source": raw.source,
             "message": {"type": raw.message_type, "control_id": raw.control_id, "test": bool(draft.reading.test)},
         }
-        verdicts: dict[str, bool | str] = {}
-        chosen: dict[str, RoutePlan] = {}
-        for route in self._plan.routes:
-            if route.sources and raw.source not in route.sources:
-                continue
-            if patient is None and not route.unattached and not isinstance(item, ReceiptItem):
-                continue
-            try:
-                verdict = holds(route.when, variables)
-            except ConditionFault as fault:
-                verdicts[route.name] = str(fault)
-                continue
-            verdicts[route.name] = verdict
-            if verdict:
-                for destination in route.to:
-                    chosen.setdefault(destination, route)
-        return verdicts, chosen
-
-    def _view(self, item: Item) -> dict[str, Any]:
-        if self._needs_content:
-            whole: dict[str, Any] = ITEM.dump_python(item, mode="json")
-            return whole
-        sender = item.sender.name if item.sender is not None else None
-        return {
-            "id": item.id,
-            "kind": item.kind,
-            "occurred_at": item.occurred_at,
-            "replaces": item.replaces,
-            "sender": {"name": sender},
-            "source": {"format": item.source.format},
-        }
+        return routes_of(self._plan.routes, item, raw.source, variables, attached=patient is not None)
 
     def _lane(self, item: Item, decision: Decision) -> int:
         if decision.patient is not None:

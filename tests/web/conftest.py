@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from web_person import CHROMIUM, NOW, Person, Served
 
 from router.bulk.running import BulkRunner
 from router.journal.store import JournalPlace, open_store
-from router.web.accounts import Role, create_account
+from router.web.accounts import create_account
 from router.web.app import create_app
 from router.web.context import FlowStatus, RouteStatus, WebContext
 from router.web.desk import Desk
+from router.web.rights import Role
 from router.web.sessions import start_session
 
 
@@ -55,6 +56,10 @@ class Site:
         """Give a browser in which an account of this role, `quelqu.un`, is signed in."""
         self.journal.apply(create_account("quelqu.un", PASSWORD, role, now=self.clock[0]))
         return await self.signed_in("quelqu.un")
+
+    def require_totp(self, *roles: Role) -> None:
+        """Ask these roles for one-time codes."""
+        self.desk.rules = replace(self.desk.rules, require_totp=frozenset(roles))
 
     def audited(self, action: str) -> list[tuple[str, str, str]]:
         """Give who did this, to what, with which detail."""

@@ -18,6 +18,7 @@ from router.web.api import (
     patients,
     submissions,
 )
+from router.web.api.declared import declare_problems
 
 PREFIX = "/api/v1"
 
@@ -39,3 +40,4 @@ def mount_api(app: FastAPI) -> None:
         flows,
     ):
         app.include_router(module.router, prefix=PREFIX)
+    declare_problems(app)

@@ -15,7 +15,7 @@ from router.journal.queries import MessageFilters, MessagePage, find_messages
 from router.journal.queries_message import item_body, load_message, message_content
 from router.journal.tables import MessageState
 from router.journal.view import View
-from router.web.access import Called, Office, Operator
+from router.web.access import Called, Office, Operator, Watcher
 from router.web.answers import download
 from router.web.api.models import (
     DoneOut,
@@ -40,7 +40,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 @router.get("/messages")
 async def list_messages(
     desk: Office,
-    _caller: Called,
+    _caller: Watcher,
     state: MessageState | None = None,
     source: str | None = None,
     format: str | None = None,  # noqa: A002 - the address says so

@@ -23,7 +23,7 @@ from router.codes.worklist import (
     unmapped_codes,
 )
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.answers import Values, download, go, page
 from router.web.bulk import plan
 from router.web.faults import NotThere
@@ -45,7 +45,7 @@ ROW_CAP = 100
 
 
 @router.get(PATH)
-async def codes(request: Request, desk: Office, visit: Signed) -> Response:
+async def codes(request: Request, desk: Office, visit: Looking) -> Response:
     """Show the worklist, or the mappings that persons made; `done` is the mapping just made."""
     query = query_of(PATH, request.query_params, WISHES)
     start, before, done = (row_number(request.query_params.get(name, "")) for name in ("start", "before", "done"))
@@ -150,7 +150,7 @@ async def replay(desk: Office, visit: Posted) -> Response:
 
 
 @router.get(PATH + "/maps.csv")
-async def export(desk: Office, _visit: Signed) -> Response:
+async def export(desk: Office, _visit: Looking) -> Response:
     """Give the mappings that persons made, as CSV."""
     text = await desk.look(lambda view: write_maps(entry for _, entry in load_entries(view.connection)))
     return download(text.encode(), "codes.csv", "text/csv")

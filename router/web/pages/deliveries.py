@@ -18,7 +18,7 @@ from router.journal.queries_deliveries import (
 from router.journal.queries_message import load_delivery
 from router.journal.tables import DeliveryState
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.answers import Values, go, local, page
 from router.web.bulk import known_target, plan as make_plan, targets
 from router.web.faults import NotThere
@@ -38,7 +38,7 @@ _ACTIONS = {
 
 
 @router.get(PATH)
-async def deliveries(request: Request, desk: Office, visit: Signed) -> Response:
+async def deliveries(request: Request, desk: Office, visit: Looking) -> Response:
     """Show the failures by cause, and a page of Deliveries."""
     query = query_of(PATH, request.query_params, WISHES)
     before = row_number(request.query_params.get("before", ""))
@@ -69,7 +69,7 @@ async def deliveries(request: Request, desk: Office, visit: Signed) -> Response:
 
 
 @router.get(PATH + "/{number}")
-async def delivery(number: int, desk: Office, visit: Signed) -> Response:
+async def delivery(number: int, desk: Office, visit: Looking) -> Response:
     """Go to where a Delivery is shown: its message."""
     found = await desk.look(lambda view: load_delivery(view, number))
     if found is None:

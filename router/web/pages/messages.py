@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from router.bulk.jobs import MOST, BulkAction
 from router.journal.queries import MessageFilters, count_messages, count_newer, find_message_ids, find_messages, window
 from router.journal.view import Capped, View
-from router.web.access import Asked, Office, Posted, Signed
+from router.web.access import Asked, Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.bulk import known_target, plan, targets
 from router.web.desk import Desk
@@ -24,7 +24,7 @@ PATH = "/messages"
 
 
 @router.get(PATH)
-async def messages(request: Request, desk: Office, visit: Signed) -> Response:
+async def messages(request: Request, desk: Office, visit: Looking) -> Response:
     """Show a page of messages; `before` is the cursor, `top` and `end` the part that is on the screen already."""
     query = query_of(PATH, request.query_params, MESSAGE_WISHES)
     before, top, end = (row_number(request.query_params.get(name, "")) for name in ("before", "top", "end"))
@@ -45,7 +45,7 @@ async def messages(request: Request, desk: Office, visit: Signed) -> Response:
             "query": query,
             "text": text,
             "expired": bool(query.get("search")) and text is None,
-            "chips": message_chips(query, formats, names),
+            "chips": message_chips(query, formats, names, people=visit.may("read")),
             "rows": rows,
             "before": before,
             "following": following,
@@ -58,7 +58,7 @@ async def messages(request: Request, desk: Office, visit: Signed) -> Response:
             "refresh": _refresh(query, before, rows[0].id, rows[-1].id) if rows else query.with_(),
             "most": MOST,
             "targets": targets(desk),
-            "saved": [] if visit.partial else saved_searches(view.connection, visit.account),
+            "saved": [] if visit.partial or not visit.may("read") else saved_searches(view.connection, visit.account),
         }
 
     return await page(desk, visit, "messages.html", ask)
