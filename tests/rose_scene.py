@@ -100,9 +100,9 @@ def identity(**more: Any) -> PatientIdentity:
     return PatientIdentity(**values | more)
 
 
-def mailed_doctor() -> Member:
+def mailed_doctor(mailbox: str = DOCTOR_MAILBOX) -> Member:
     """The general practitioner, who reads MSSanté and has no tool."""
-    box = Telecom(kind="mssante", value=DOCTOR_MAILBOX)
+    box = Telecom(kind="mssante", value=mailbox)
     return doctor(
         professional=professional("89900000001", "TESTMEDECIN", telecoms=(box,)),
         organization=None,
@@ -122,6 +122,7 @@ class RoseScene:
     folder: Path
     extra: str = ""
     beginning: datetime = BEGINNING
+    configuration: str = CONFIGURATION
     engine: Engine = field(init=False)
     web: str = ""
     members: dict[str, int] = field(default_factory=dict)
@@ -150,7 +151,7 @@ class RoseScene:
 
     async def start(self) -> None:
         """Start the router with its pages and API."""
-        (self.folder / "passerelle.toml").write_text(CONFIGURATION + self.extra, encoding="utf-8")
+        (self.folder / "passerelle.toml").write_text(self.configuration + self.extra, encoding="utf-8")
         loaded = load(self.folder / "passerelle.toml")
         self.engine = Engine(loaded, open_store(loaded.place, migrate=False), now=self.now)
         await self.engine.start()
@@ -308,15 +309,17 @@ def make_template(folder: Path) -> None:
 
 @asynccontextmanager
 async def rose_scene(
-    template: Path | None, folder: Path, extra: str = "", *, beginning: datetime = BEGINNING
+    template: Path | None, folder: Path, extra: str = "", *, beginning: datetime = BEGINNING, keeps: bool = False
 ) -> AsyncIterator[RoseScene]:
     """Give a scene with nobody in it yet, or, without a template, one that goes on in its folder.
 
-    Sandboxes with certificates need one that begins in the present.
+    Sandboxes with certificates need one that begins in the present. `keeps` lets documents be kept that cannot go.
     """
     if template is not None:
         shutil.copytree(template, folder, dirs_exist_ok=True)
     scene = RoseScene(folder, extra, beginning)
+    if keeps:
+        scene.configuration = CONFIGURATION.replace("[dossier]", "[dossier]\nrefuse_unqualified = false")
     await scene.start()
     try:
         yield scene
@@ -345,13 +348,8 @@ login = {{ password = "bac-a-sable" }}
 allowed_domains = ["sandbox.mssante.invalid"]
 options = {{ from = "{account}", mdn = "yes", note_subject = "Nouveau message dans un dossier" }}
 
-[destinations.mailboxes.recipients]
-to = ["circle"]
-
-[[routes]]
-name = "what tools write, to members with a mailbox"
-when = "source == 'dossier' && item.kind in ['note', 'document']"
-to = ["mailboxes"]
+[dossier.alerts]
+mssante = "mailboxes"
 """
 
 

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from connectors.contracts import Destination, Health, Outcome
+from connectors.contracts import Destination, Health, Learner, Outcome
 from router.config.changes import FileDigests, file_digests
 from router.config.model import ResolvedDestination
 from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
+from router.engine.learning import EVERY as LEARN_EVERY, Learning
 from router.engine.lending import Lender, Stop, take_back
 from router.engine.status import destination_status
 from router.journal.operations import Queued
@@ -72,9 +73,10 @@ class Destinations:
     def add(self, resolved: ResolvedDestination) -> None:
         """Begin to send to a destination what waits for it."""
         health, jobs = Health(), list[Stop]()
+        made = self.make(resolved, health, jobs)
         dispatcher = Dispatcher(
             resolved.name,
-            self.make(resolved, health, jobs),
+            made,
             self._lender.store,
             self._lender.writer,
             concurrency=resolved.concurrency,
@@ -85,9 +87,17 @@ class Destinations:
             gate=self._gate_of(resolved),
         )
         dispatcher.hold_back(self._paused_routes())
+        self._learn(resolved.name, made, dispatcher, jobs)
         task = self._spawn(dispatcher.run(), f"destination {resolved.name}")
         files = file_digests(resolved.settings)
         self._running[resolved.name] = RunningDestination(resolved, dispatcher, health, task, files, jobs)
+
+    def _learn(self, name: str, made: Destination, dispatcher: Dispatcher, jobs: list[Stop]) -> None:
+        """Let a destination that can be asked under which names it knows what was sent be asked from time to time."""
+        if isinstance(made, Learner):
+            lender = self._lender
+            learning = Learning(name, made, lender.store, lender.writer.submit, lender.now, dispatcher.resting)
+            jobs.append(lender.schedule.every(LEARN_EVERY, learning.run))
 
     def rebind(self, resolved: ResolvedDestination) -> None:
         """Send to the same destination by other settings; what waits keeps its place."""
@@ -97,6 +107,7 @@ class Destinations:
         take_back(running.jobs)
         running.resolved, running.health, running.jobs = resolved, health, jobs
         running.files = file_digests(resolved.settings)
+        self._learn(resolved.name, made, running.dispatcher, jobs)
         running.dispatcher.rebind(made, concurrency=resolved.concurrency, retry=resolved.section.retry)
 
     async def remove(self, names: Sequence[str]) -> None:

@@ -14,12 +14,17 @@ from sqlalchemy import func, select
 
 from connectors.contracts import Delivered
 from connectors.registry import connectors
+from router.bulk.rerouting import REROUTED
+from router.bulk.running import BulkRunner
+from router.bulk.undoing import UNDO_ACTION
 from router.certificates import CertificateEnd, CertificateNote, certificate_ends, certificate_notes
 from router.codes.maps import MapFiles
 from router.config.changes import Changes
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
 from router.directory.service import DirectoryService
+from router.dossier.api.deposits import Deposits
+from router.dossier.api.journaling import SOURCE as DOSSIER_SOURCE
 from router.dossier.leaving.mailing import ByMail
 from router.dossier.serving import DossierRuntime
 from router.engine.applying import Applying
@@ -64,6 +69,10 @@ MAP_PROBLEMS = 20
 """Lines of a file of concept maps that are told when it changes; `passerelle check` tells all."""
 
 DAY_SECONDS = 86_400.0
+
+
+DMP = "dmp"
+"""The connector of destinations to which nothing goes under an identity that is not qualified."""
 
 
 class Engine:
@@ -125,6 +134,7 @@ class Engine:
             now,
             partial(self.notices.trouble, "dossier"),
             base=f"http://{loaded.configuration.web.listen}/fhir",
+            deposits=self._deposits(),
             mail=self._notice_mail(),
             queued=self._destinations.enqueue,
         )
@@ -155,6 +165,18 @@ class Engine:
             partial(self.notices.trouble, "configuration"),
         )
 
+        self.bulk = BulkRunner(
+            store,
+            self.submit,
+            now=now,
+            write=self.pool.reroute,
+            destinations=frozenset(one.name for one in loaded.destinations),
+            routes={route.name: route.to for route in loaded.configuration.routes},
+            queued=self._destinations.enqueue,
+            changed=self._nudged.set,
+            trouble=partial(self.notices.trouble, "bulk actions"),
+        )
+
     # --- life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -171,6 +193,7 @@ class Engine:
             self._destinations.add(resolved)
         self._spawn(self.pipeline.run(), "pipeline")
         self._spawn(self._sweep(), "sweep")
+        self._spawn(self.bulk.run(), "bulk actions")
         self._spawn(bring_index_up(self.store, self.submit), "patient index")
         housekeeping = Housekeeping(
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
@@ -245,6 +268,8 @@ class Engine:
         name = resolved.name
         asking = [route for route in self._loaded.configuration.routes if name in route.to]
         routes = frozenset(route.name for route in asking if route.validation == "strict")
+        if routes:  # what a person sends here passes no route: it is checked as the strictest would
+            routes |= {REROUTED}
         everything = resolved.section.validation == "strict"
         if not routes and not everything:
             return None
@@ -287,6 +312,7 @@ class Engine:
     def wake(self) -> None:
         """Look at the journal now: rows were changed by a person, or by a tool."""
         self._nudged.set()
+        self.bulk.nudge()
         self.dossier.changed()
 
     def address_of(self, source: str) -> str:
@@ -364,6 +390,13 @@ class Engine:
             return None
         return partial(ByMail, plan_of(self._loaded, self.store.sealer.master), self.store, name)
 
+    def _deposits(self) -> Deposits | None:
+        """Give what knows which documents of tools would go to the DMP, None where they are kept whoever it is."""
+        dmp = frozenset(one.name for one in self._loaded.destinations if one.section.connector == DMP)
+        if not dmp or not self._loaded.configuration.dossier.refuse_unqualified:
+            return None
+        return Deposits(plan_of(self._loaded, self.store.sealer.master), dmp, DOSSIER_SOURCE)
+
     async def _sweep(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
@@ -407,7 +440,7 @@ class Engine:
 
     def _action_number(self) -> int:
         column = tables.audit.c
-        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", WITHDRAW_INS)
+        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", UNDO_ACTION, WITHDRAW_INS)
         with self.store.reading() as connection:
             newest = select(func.max(column.id)).where(column.action.in_(actions))
             return connection.execute(newest).scalar() or 0

@@ -93,7 +93,7 @@ class Lender:
             spawn_every=spawn_every,
             stopping=stopping,
             memory=JournalMemory(f"{side} {name}", self.store, self.writer, self.now),
-            records=self.records,
+            records=JournalRecords(self.store, name) if side == "destination" else self.records,
             folder=self.folder,
         )
 

@@ -12,13 +12,14 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from router.bulk.rerouting import ChosenItem, Rerouted
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
 from router.engine.attempting import Attempted, AttemptFailed, attempt
 from router.engine.plan import Plan
@@ -72,6 +73,11 @@ def _process(raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]
 def _reconsider(held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
     assert _worker is not None  # noqa: S101 - the same
     return _worker.reconsider(held, now)
+
+
+def _reroute(chosen: Sequence[ChosenItem], routes: Mapping[str, str], mark: str, now: datetime) -> list[Rerouted]:
+    assert _worker is not None  # noqa: S101 - the same
+    return _worker.reroute(chosen, routes, mark, now)
 
 
 def _project(jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
@@ -190,6 +196,17 @@ class WorkerPool:
             return await self._run(_reconsider, held, now)
         except (BrokenProcessPool, TimeoutError):
             return []
+
+    async def reroute(
+        self, chosen: Sequence[ChosenItem], routes: Mapping[str, str], mark: str, now: datetime
+    ) -> list[Rerouted]:
+        """Write Items for other destinations; one that no worker survives is said to be unreadable."""
+        try:
+            return await self._run(_reroute, chosen, routes, mark, now)
+        except (BrokenProcessPool, TimeoutError) as ending:
+            if len(chosen) == 1:
+                return [Rerouted(chosen[0].item_id, problem=type(ending).__name__)]
+        return [made for one in chosen for made in await self.reroute([one], routes, mark, now)]
 
     async def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
         """Make resources of the dossier. Raises BrokenProcessPool or TimeoutError when a worker did not survive it."""

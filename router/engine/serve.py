@@ -28,6 +28,7 @@ from router.journal.locking import router_lock
 from router.journal.store import open_store
 from router.web.app import create_app
 from router.web.context import AppliedFile, DossierOffer, WebContext
+from router.web.rights import Role
 from router.web.tls import CertifiedProtocol
 
 
@@ -97,7 +98,11 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             code_maps=loaded.code_maps,
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
-            receipt_hours=loaded.configuration.web.receipt_hours,
+            receipt_hours=web.receipt_hours,
+            idle_minutes=web.idle_minutes,
+            session_hours=web.session_hours,
+            operators_configure=web.operators_configure,
+            require_totp=frozenset(Role(name) for name in web.require_totp),
             version=importlib.metadata.version("passerelle"),
         )
     )

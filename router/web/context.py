@@ -26,6 +26,7 @@ from router.identity.insi import Insi
 from router.journal.operations import Operation
 from router.journal.pauses import Pause
 from router.journal.store import Store
+from router.web.rights import Role
 from schemas.identity import PatientIdentity
 
 R = TypeVar("R")
@@ -184,6 +185,12 @@ class WebContext:
 
     session_hours: int = 12
     """A session ends after this long, whatever its user does."""
+
+    operators_configure: bool = False
+    """Whether operators may change the configuration."""
+
+    require_totp: frozenset[Role] = frozenset()
+    """Roles whose local accounts must sign in with a one-time code."""
 
     def offers(self) -> frozenset[str]:
         """Say which pages there is something to show on: `mail`, `dmp`, `directory`."""

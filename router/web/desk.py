@@ -23,11 +23,11 @@ from router.journal.sealing import Sealer
 from router.journal.store import JournalFault
 from router.journal.view import View, viewing
 from router.web.boards import Boards
-from router.web.bulk import BulkJobs
 from router.web.context import WebContext
 from router.web.live import Live
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
+from router.web.rights import Rights
 from router.web.sessions import SessionRules
 from router.web.trials import Trials
 
@@ -43,12 +43,16 @@ class Desk:
 
     def __init__(self, context: WebContext) -> None:
         self.context = context
-        self.rules = SessionRules(context.idle_minutes * 60, context.session_hours * 3600)
+        self.rules = SessionRules(
+            context.idle_minutes * 60,
+            context.session_hours * 3600,
+            Rights(operators_configure=context.operators_configure),
+            context.require_totp,
+        )
         self.pages = Pages(context)
         self.boards = Boards(context)
         self.searches = Searches()
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
-        self.bulk = BulkJobs()
         self.trials = Trials(context.configuration)
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)

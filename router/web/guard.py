@@ -13,7 +13,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from router.web.api.problems import problem
 
 log = logging.getLogger("passerelle.web")
 
@@ -83,13 +86,14 @@ class Guard:
             await self._app(scope, _limited(scope, receive), answer)
         except _TooLarge:
             if not began:
-                await _say(answer, 413, "The request is too large.")
+                await _say(scope, answer, 413, "The request is too large.")
         except Exception as defect:
             place = _place(defect)
             log.error("defect %s at %s", type(defect).__name__, place)
             await self._report(f"a page failed by a defect ({type(defect).__name__} at {place})")
             if not began:
-                await _say(answer, 500, "This page failed by a defect of Passerelle; it was noted. Nothing was lost.")
+                said = "This failed by a defect of Passerelle; it was noted. Nothing was lost."
+                await _say(scope, answer, 500, said)
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
@@ -117,8 +121,7 @@ def _place(defect: Exception) -> str:
     return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "unknown place"
 
 
-async def _say(send: Send, status: int, text: str) -> None:
-    body = text.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _say(scope: Scope, send: Send, status: int, text: str) -> None:
+    answer = problem(status, text) if scope["path"].startswith("/api/") else PlainTextResponse(text, status)
+    await send({"type": "http.response.start", "status": status, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -16,7 +16,7 @@ from connectors.sandbox.annuaire import KEY, AnnuaireSandbox, professionals
 from connectors.sandbox.dmp import DmpSandbox
 from connectors.sandbox.dmp.others import deposit
 from connectors.sandbox.people import PRESCRIBER, ROSE
-from connectors.sandbox.tools import ServerRefused
+from connectors.sandbox.tools import Tool, resources
 from router.identity.insi import InsiResult
 from router.identity.insi_records import Accepted, accept
 from router.journal import tables
@@ -112,28 +112,29 @@ async def test_s18_a_synthesis_goes_to_the_dmp(template: Path, tmp_path: Path, d
     async with rose_scene(template, tmp_path / "router", deposits(dmp), beginning=present) as scene:
         await scene.open(("gp", doctor()), **AS_ROSE)
         gp = await scene.tool("globule", GP)
-        await gp.post_document(scene.patient, "34133-9", "11", "Synthèse", b"%PDF-1.4 synthese fictive\n%%EOF")
-        await scene.until(lambda: scene.rows(tables.attempt), 30)
-        await scene.until(lambda: scene.rows(tables.delivery, tables.delivery.c.state == "acknowledged"), 5)
+        made = await gp.post_document(scene.patient, "34133-9", "11", "Synthèse", b"%PDF-1.4 synthese fictive\n%%EOF")
+        # The tool sees what became of it: the state, and the number under which the DMP has it.
+        told = await scene.until_found(lambda: where_it_went(gp, made["id"], "acknowledged"), 30)
+        assert told["destination"] == ["dmp"]
+        number = made["masterIdentifier"]["value"].removeprefix("urn:oid:")
+        assert number in told["identifier"]
+        assert len(dmp.store.entries_by(unique_ids=[number])) == 1
         assert dmp.calls.count("ITI-41") == 1
-        assert {row.kind for row in scene.rows(tables.delivery_reference)} >= {"xds.unique-id", "xds.submission-id"}
+        other = await scene.tool("spico", GP, as_profile="spico")
+        assert (await other.client.call("GET", f"DocumentReference/{made['id']}/$sent")).status == 403
 
 
-async def test_s18_nothing_goes_under_an_identity_that_is_not_qualified(
-    template: Path, tmp_path: Path, dmp: DmpSandbox
-) -> None:
-    present = datetime.now(UTC)
-    async with rose_scene(template, tmp_path / "router", deposits(dmp), beginning=present) as scene:
-        await scene.open(("gp", doctor()), **AS_ROSE | {"status": IdentityStatus.PROVISIONAL, "ins": None})
-        gp = await scene.tool("globule", GP)
-        await gp.post_document(scene.patient, "34133-9", "11", "Synthèse", b"%PDF-1.4 synthese fictive\n%%EOF")
-        await scene.until(lambda: scene.rows(tables.delivery, tables.delivery.c.state == "held"), 5)
-        assert "ITI-41" not in dmp.calls
+async def where_it_went(tool: Tool, number: str, state: str) -> dict[str, list[str]] | None:
+    """What the tool is told of the one delivery of a document, once it is in this state."""
+    told = await tool.client.expect("GET", f"DocumentReference/{number}/$sent")
+    found: dict[str, list[str]] = {}
+    for one in told.get("parameter", ()):
+        for part in one["part"]:
+            value = part.get("valueIdentifier", {}).get("value") or part.get("valueString") or part.get("valueCode")
+            found.setdefault(part["name"], []).append(value)
+    return found if found.get("state") == [state] else None
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="the API takes the document for the dossier; the refusal is its delivery's"
-)
 async def test_s18_the_tool_is_told_at_once_that_nothing_can_go(
     template: Path, tmp_path: Path, dmp: DmpSandbox
 ) -> None:
@@ -141,12 +142,38 @@ async def test_s18_the_tool_is_told_at_once_that_nothing_can_go(
     async with rose_scene(template, tmp_path / "router", deposits(dmp), beginning=present) as scene:
         await scene.open(("gp", doctor()), **AS_ROSE | {"status": IdentityStatus.PROVISIONAL, "ins": None})
         gp = await scene.tool("globule", GP)
-        status = 201
-        try:
-            await gp.post_document(scene.patient, "34133-9", "11", "Synthèse", b"%PDF-1.4 fictive\n%%EOF")
-        except ServerRefused as refused:
-            status = refused.status
-        assert status == 422
+        made = resources.document(
+            scene.patient,
+            "34133-9",
+            "11",
+            "Synthèse",
+            b"%PDF-1.4 fictive\n%%EOF",
+            oid="urn:oid:2.999.67.5",
+            author=gp.author,
+            custodian=resources.structure_of("670000009", "CABINET FICTIF"),
+            at=scene.now(),
+        )
+        reply = await gp.client.call("POST", "DocumentReference", made)
+        assert (reply.status, reply.resource["resourceType"]) == (422, "OperationOutcome")
+        [issue] = reply.resource["issue"]
+        assert (issue["code"], issue["expression"]) == ("business-rule", ["DocumentReference.subject"])
+        assert "not qualified" in issue["diagnostics"]
+        assert await gp.client.search("DocumentReference", patient=scene.patient) == []
+        assert scene.rows(tables.message) == scene.rows(tables.delivery) == []
+        assert "ITI-41" not in dmp.calls
+        # A note of the booklet is for nobody but the circle, and is taken.
+        await gp.post_note(scene.patient, "message", "Suivi", "Elle va bien.")
+
+
+async def test_s18_kept_where_the_router_is_told_to_keep(template: Path, tmp_path: Path, dmp: DmpSandbox) -> None:
+    present = datetime.now(UTC)
+    async with rose_scene(template, tmp_path / "router", deposits(dmp), beginning=present, keeps=True) as scene:
+        await scene.open(("gp", doctor()), **AS_ROSE | {"status": IdentityStatus.PROVISIONAL, "ins": None})
+        gp = await scene.tool("globule", GP)
+        made = await gp.post_document(scene.patient, "34133-9", "11", "Synthèse", b"%PDF-1.4 fictive\n%%EOF")
+        told = await scene.until_found(lambda: where_it_went(gp, made["id"], "held"), 5)
+        assert "identity" in told["detail"][0]
+        assert "ITI-41" not in dmp.calls
 
 
 async def test_s19_a_new_document_of_the_dmp(template: Path, tmp_path: Path, dmp: DmpSandbox) -> None:

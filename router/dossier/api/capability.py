@@ -123,6 +123,7 @@ def _resource(kind: str) -> Resource:
         found["operation"] = [{"name": name, "definition": base + name} for name in ("status", "events")]
     operations = [*(["mark-read", "read-by"] if kind in THINGS else []), *(["mark-read"] if kind == ALERTS else [])]
     operations += ["agenda"] if kind == "Patient" else []
+    operations += ["sent"] if kind in WRITABLE and kind not in OF_NOBODY else []
     if operations:
         own_base = "https://passerelle.example/fhir/OperationDefinition/"
         found["operation"] = [{"name": name, "definition": own_base + name} for name in operations]

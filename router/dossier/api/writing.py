@@ -15,6 +15,7 @@ from router.dossier.accesses import Access as Decided
 from router.dossier.api.bundles import http_date, instant, shown
 from router.dossier.api.calls import Answer, Call
 from router.dossier.api.journaling import journaled
+from router.dossier.api.mentions import ask_party, mentioned, name_parties
 from router.dossier.api.outcomes import Refused, not_found
 from router.dossier.api.patches import patched
 from router.dossier.api.queries import criterion
@@ -23,11 +24,13 @@ from router.dossier.api.steps import SHARED, Step, Verb
 from router.dossier.classifying import author_token
 from router.dossier.context import Thing
 from router.dossier.store.access import Access
+from router.dossier.store.away import marked_by_stays
 from router.dossier.store.drafts import LIVE, Draft, Files, draft
 from router.dossier.store.elements import Json, Resource, child, children, said
 from router.dossier.store.indexing import Indexed, index
 from router.dossier.store.parameters import OF_NOBODY
 from router.dossier.store.projection import renamed
+from router.dossier.store.requests import KIND, is_apart
 from router.dossier.store.searching import Found, Query, Search
 from router.dossier.store.writing import Keeper
 from router.journal.operations import Change
@@ -232,9 +235,19 @@ class Writing:
         if step.kind in OF_NOBODY:
             planned.indexed = index(self._unit.sealer, resource)
             return
+        if step.kind == KIND:
+            name_parties(self._search, resource, self._call.base)
+        planned.indexed = index(self._unit.sealer, resource)
+        if self._is_request_apart(planned, resource):
+            ask_party(self._call.may.reader, resource)
+            return
         planned.patient = self._whose(resource, planned)
         planned.indexed = index(self._unit.sealer, resource)
         self._ask(planned)
+        deposits = self._service.settings.deposits
+        if deposits is not None and step.verb in {Verb.CREATE, Verb.UPDATE} and step.kind == "DocumentReference":
+            sent_as = f"{self._call.method} {step.kind}"[:32]
+            deposits.check(self._unit.connection, self._unit.sealer, resource, planned.patient, sent_as)
 
     def _content(self, planned: Planned, names: dict[str, str]) -> Resource:
         step, found = planned.step, planned.found
@@ -258,7 +271,8 @@ class Writing:
                 reference = child(node, rest) if rest else node
                 found = self._person(reference or {}, resource)
                 if found is not None:
-                    if planned.found is not None and planned.found.patient != found.patient:
+                    known = None if planned.found is None else planned.found.patient
+                    if planned.found is not None and known != found.patient and (known is not None or kind != KIND):
                         raise Refused(422, "A resource is never moved to another patient.", where=(f"{kind}.{first}",))
                     return found
         raise _no_patient(f"{kind}.{_PATIENT.get(kind, ('subject',))[0]}")
@@ -309,6 +323,12 @@ class Writing:
             if not self._access.may(Action.WRITE, patient.patient, one).allowed:
                 raise Refused(403, f"This reader may not write this {step.kind} in this dossier.")
 
+    def _is_request_apart(self, planned: Planned, resource: Resource) -> bool:
+        """Say whether a Task is about somebody of whom this reader knows no dossier here."""
+        if planned.step.kind != KIND or (planned.found is not None and planned.found.patient is not None):
+            return False
+        return is_apart(resource) and self._person(child(resource, "for") or {}, resource) is None
+
     def _row(self, found: Found) -> Row[Any]:
         row = self._keeper_row(found)
         if row is None:
@@ -327,7 +347,8 @@ class Writing:
         people = {one.patient.key: one.patient for one in fresh if one.patient is not None}
         whole = [one.resource for one in fresh if one.resource is not None]
         final = any(one.step.verb in {Verb.PATCH, Verb.DELETE} for one in fresh)
-        message_id = journaled(self._unit, self._blobs, self._call, whole, list(people.values()), final=final)
+        known = [*people.values(), *mentioned(self._search, whole, self._call.base)]
+        message_id = journaled(self._unit, self._blobs, self._call, whole, known, final=final)
         keeper = Keeper(self._unit, self._call.now)
         files = Files(self._unit.sealer, self._blobs)
         drafts: list[Draft] = []
@@ -340,6 +361,8 @@ class Writing:
             whose = None if one.patient is None else one.patient.patient
             if whose is not None:
                 one.resource = _copy(one.resource)
+                if one.step.kind == "Appointment":
+                    self._mark(one, whose)
                 files.detach(one.resource, whose, one.indexed)
             drafts.append(draft(self._unit.sealer, one.resource, whose, indexed=one.indexed))
         owner = self._call.may.reader.tool
@@ -350,6 +373,12 @@ class Writing:
         for one in fresh:
             each = kept[one.key]
             one.version, one.at = each.version, each.at
+
+    def _mark(self, planned: Planned, patient: int) -> None:
+        """Mark a visit to somebody who is in hospital; a mark that the tool read and sends back says nothing."""
+        assert planned.resource is not None  # noqa: S101 - the caller looked
+        planned.resource = marked_by_stays(self._unit, planned.resource, patient, self._call.now)
+        planned.indexed = index(self._unit.sealer, planned.resource)
 
     def _edit(self, keeper: Keeper, planned: Planned) -> None:
         """Patch or delete what is there; whose it is, and that a resend of it is no news, stays as it was."""

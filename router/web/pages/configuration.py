@@ -32,14 +32,14 @@ from router.journal import tables
 from router.journal.operations import Change
 from router.journal.unit import Unit
 from router.journal.view import View
-from router.web.access import Configured, Office, Signed
-from router.web.accounts import Right
+from router.web.access import Configured, Configuring, Office
 from router.web.answers import Values, go, page
 from router.web.configuration_words import ChangeLine, Mistake, change_lines, mistakes
 from router.web.desk import Desk
 from router.web.faults import NotEntitled, NotThere
 from router.web.formatting import Formats
 from router.web.pages.whatif import LASTS
+from router.web.rights import Right
 from router.web.visits import Visit
 from router.whatif.evidence import changes as differing_lines
 
@@ -67,7 +67,7 @@ class Checked:
 
 
 @router.get(PATH)
-async def configuration(desk: Office, visit: Signed) -> Response:
+async def configuration(desk: Office, visit: Configuring) -> Response:
     """Show the draft, what it changes, and the history."""
     _entitled(visit)
     path = _path(desk)
@@ -151,7 +151,7 @@ async def apply_file(desk: Office, visit: Configured) -> Response:
 
 
 @router.get(PATH + "/versions/{number}")
-async def version(number: int, desk: Office, visit: Signed) -> Response:
+async def version(number: int, desk: Office, visit: Configuring) -> Response:
     """Show one version: what became of it, what it changed, its text."""
     _entitled(visit)
 

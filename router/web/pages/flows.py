@@ -18,7 +18,7 @@ from router.journal.queries_rates import ENDED, RECEIVED
 from router.journal.tables import MessageState
 from router.journal.view import View
 from router.probing import NothingToTest, probe
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.boards import FlowLine
 from router.web.context import RouteStatus
@@ -58,7 +58,7 @@ class Flow:
 
 
 @router.get(PATH)
-async def flows(desk: Office, visit: Signed) -> Response:
+async def flows(desk: Office, visit: Looking) -> Response:
     """List them all, with their states."""
 
     def ask(view: View) -> Values:
@@ -72,7 +72,7 @@ async def flows(desk: Office, visit: Signed) -> Response:
 
 
 @router.get(PATH + "/{side}s/{name:path}")
-async def flow(side: str, name: str, desk: Office, visit: Signed) -> Response:
+async def flow(side: str, name: str, desk: Office, visit: Looking) -> Response:
     """Show one of them."""
     return await _show(desk, visit, _side(side), name)
 

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from router.journal.view import View
 from router.watch.alarms import open_alarms
-from router.web.access import Office, Signed
+from router.web.access import Looking, Office
 from router.web.answers import Values, page
 from router.web.boards import HOUR
 from router.web.charts import day_chart
@@ -18,7 +18,7 @@ router = APIRouter()
 
 
 @router.get("/")
-async def overview(desk: Office, visit: Signed) -> Response:
+async def overview(desk: Office, visit: Looking) -> Response:
     """Show the overview."""
 
     def ask(view: View) -> Values:

@@ -14,7 +14,6 @@ from router.engine.attempting import Attempted, AttemptedDelivery, AttemptedItem
 from router.engine.worker import RawMessage
 from router.journal.view import View
 from router.web.access import Office, Signed, Tried
-from router.web.accounts import Right
 from router.web.answers import Values, page
 from router.web.attachments import Shown, attachments_of
 from router.web.desk import Desk
@@ -23,6 +22,7 @@ from router.web.faults import NotEntitled, NotThere
 from router.web.formatting import Formats
 from router.web.previews import Preview, preview
 from router.web.reports import Reported, reported
+from router.web.rights import Right
 from router.web.visits import Visit
 from schemas.item import ITEM, NoteItem
 from schemas.lab import LabReport
