@@ -268,9 +268,9 @@ async def test_scopes_bind_a_tool(ready: Rig) -> None:
     assert (await narrow.get(f"DocumentReference?patient={ready.patient}")).status == 403
 
 
-async def test_people_decide_about_patients_circles_and_consents(ready: Rig) -> None:
+async def test_people_decide_about_patients_and_consents(ready: Rig) -> None:
     tool = ready.tool()
-    for kind in ("Patient", "CareTeam", "Consent"):
+    for kind in ("Patient", "Consent"):
         assert (await tool.call("POST", kind, {"resourceType": kind})).status == 405
 
 
