@@ -55,6 +55,9 @@ R = TypeVar("R")
 SWEEP_SECONDS = 1.0
 """How often the journal is looked at for what other processes asked."""
 
+COUNT_SECONDS = 60.0
+"""How often it is looked whether an hour is over and to be counted."""
+
 MAP_PROBLEMS = 20
 """Lines of a file of concept maps that are told when it changes; `passerelle check` tells all."""
 
@@ -147,6 +150,7 @@ class Engine:
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )
         self._every(3600.0, housekeeping.run)
+        self._every(COUNT_SECONDS, housekeeping.count)
         self._every(EVERY, self._watching().run)
         await self.dossier.start(self._spawn)
         self._start_insi()

@@ -1,4 +1,4 @@
-"""The journal's tables of alarms, and of comparisons of configurations."""
+"""The journal's tables of alarms, of what flowed hour by hour, and of comparisons of configurations."""
 
 from __future__ import annotations
 
@@ -42,3 +42,36 @@ what_if = Table(
 )
 """Comparisons of a draft with what runs (`router.whatif`). `draft` is a unified diff of the two texts; secrets are
 references in them, and what looks like one is struck out. `report` is JSON of the differences, without content."""
+
+flow_hour = Table(
+    "flow_hour",
+    metadata,
+    Column("series", String(12), primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(64), primary_key=True),
+    Column("counted", BigInteger, nullable=False),
+    Column("erased", BigInteger, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+"""What flowed in an hour (hours since 1970, UTC): `series` is one of `router.journal.queries_rates`, `name` a source or
+destination. `counted` are rows that are in the journal, `erased` those that were in it until their retention ended: the
+sum stays what it was when rows go. Everything in `counted` can be counted anew at any time."""
+
+flow_hour_counted = Table(
+    "flow_hour_counted",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Hours that were counted, and when they last were: an hour without a row may have been quiet, or not yet counted."""
+
+storage_hour = Table(
+    "storage_hour",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("tables", BigInteger, nullable=False),
+    Column("blobs", BigInteger, nullable=False),
+    Column("free", BigInteger, nullable=False),
+    Column("total", BigInteger, nullable=False),
+)
+"""How much room the journal took, and was left on its disk, once an hour (bytes): what its growth is known from."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, func, select, text
+from sqlalchemy import Column, select
 
 from router.certificates import CertificateEnd, CertificateNote
 from router.journal import tables
 from router.journal.queries_mail import MailTroubles, mail_troubles
 from router.journal.queries_overview import Backlog, Situation, Waiting, situation
 from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally
-from router.journal.store import JournalPlace
+from router.journal.storage import Storage, measure
 from router.journal.view import View
 from router.web.context import FlowStatus, WebContext
 
@@ -48,21 +46,6 @@ class FlowLine:
     curve: tuple[int, ...]
     backlog: Backlog
     failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """How much room the journal takes, in bytes, and how much is left beside it."""
-
-    tables: int
-    blobs: int
-    free: int
-    total: int
-
-    @property
-    def is_short(self) -> bool:
-        """Whether the disk is nearly full: under 5 % or 1 GB."""
-        return self.total > 0 and (self.free < self.total // 20 or self.free < 1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +98,7 @@ class Boards:
 
     def storage(self, view: View) -> Storage:
         """Give the room that is taken and left."""
-        found: Storage = self._fresh("storage", STORAGE_SECONDS, lambda: storage_of(view, self.context.store.place))
+        found: Storage = self._fresh("storage", STORAGE_SECONDS, lambda: measure(view, self.context.store.place))
         return found
 
     def certificates(self) -> tuple[CertificateNote, ...]:
@@ -233,25 +216,3 @@ def _with_former(flows: Sequence[FlowStatus], tally: Tally) -> list[FlowStatus]:
     former = [FlowStatus(name, "source", "", "removed") for name in received if ("source", name) not in known]
     former += [FlowStatus(name, "destination", "", "removed") for name in ended if ("destination", name) not in known]
     return [*flows, *former]
-
-
-def storage_of(view: View, place: JournalPlace) -> Storage:
-    """Measure the journal's tables and blobs, and the disk that they are on."""
-    if place.is_sqlite:
-        file = Path(place.url.removeprefix("sqlite:///"))
-        taken = sum(_size(file.with_name(file.name + suffix)) for suffix in ("", "-wal"))
-    else:
-        taken = view.connection.execute(select(func.pg_database_size(text("current_database()")))).scalar() or 0
-    blobs = sum(_size(path) for path in (place.data / "blobs").glob("*/*"))
-    try:
-        disk = shutil.disk_usage(place.data)
-    except OSError:
-        return Storage(taken, blobs, 0, 0)
-    return Storage(taken, blobs, disk.free, disk.total)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -1,0 +1,45 @@
+"""what flowed hour by hour, and how much room the journal took
+
+Revision: 0025
+Follows: 0019
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+
+revision = '0025'
+down_revision = '0019'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table('flow_hour',
+    sa.Column('series', sa.String(length=12), nullable=False),
+    sa.Column('hour', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('counted', sa.BigInteger(), nullable=False),
+    sa.Column('erased', sa.BigInteger(), server_default='0', nullable=False),
+    sa.PrimaryKeyConstraint('series', 'hour', 'name', name=op.f('pk_flow_hour')),
+    sqlite_with_rowid=False
+    )
+    op.create_table('flow_hour_counted',
+    sa.Column('hour', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('hour', name=op.f('pk_flow_hour_counted'))
+    )
+    op.create_table('storage_hour',
+    sa.Column('hour', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('tables', sa.BigInteger(), nullable=False),
+    sa.Column('blobs', sa.BigInteger(), nullable=False),
+    sa.Column('free', sa.BigInteger(), nullable=False),
+    sa.Column('total', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('hour', name=op.f('pk_storage_hour'))
+    )
+
+
+def downgrade() -> None:
+    op.drop_table('storage_hour')
+    op.drop_table('flow_hour_counted')
+    op.drop_table('flow_hour')
