@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 
@@ -323,6 +324,11 @@ class SourceSection(BaseModel):
         default_factory=dict,
         description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
     )
+    ends: dict[str, date] = Field(
+        default_factory=dict,
+        description="Until when what it uses is good, where no certificate says so: `{ password = 2027-01-31 }`. The "
+        "overview counts the days.",
+    )
 
     @property
     def connector_settings(self) -> dict[str, Any]:
@@ -359,6 +365,11 @@ class DestinationSection(BaseModel):
     keys: dict[str, str] = Field(
         default_factory=dict,
         description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
+    )
+    ends: dict[str, date] = Field(
+        default_factory=dict,
+        description="Until when what it uses is good, where no certificate says so: `{ password = 2027-01-31 }`. The "
+        "overview counts the days.",
     )
 
     @property

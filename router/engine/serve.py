@@ -14,11 +14,14 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import uvicorn
 
 from connectors.address import parse_address
+from router.certificates import known_ends
 from router.config.load import Loaded
 from router.engine.clock import utc_now
 from router.engine.engine import Engine
@@ -81,6 +84,8 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             flows=engine.flows,
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
+            known_ends=partial(known_ends, loaded),
+            timezone=ZoneInfo(web.timezone),
             insi=engine.insi,
             directory=engine.directory,
             wake=engine.wake,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import fmean, pvariance
@@ -41,24 +41,38 @@ class Silence:
     chance: float
 
 
-class Profile:
-    """One source's profile. `counts` are messages by hour, the hour as seconds since 1970 divided by 3600.
+@dataclass(frozen=True, slots=True)
+class Usually:
+    """What a time usually brings: the mean, and the range that holds it nine times in ten."""
 
+    mean: float
+    low: float
+    high: float
+
+
+NINE_IN_TEN = 1.645
+"""Standard deviations on either side that hold nine values in ten."""
+
+
+class Profile:
+    """One source's profile, or that of several together.
+
+    `counts` are messages by hour, the hour as seconds since 1970 divided by 3600.
     Hours without a message count as empty from the first hour that is known to `until`, excluded.
     """
 
     def __init__(self, counts: Mapping[int, int], until: int, zone: ZoneInfo) -> None:
         self._zone = zone
-        self._weekdays: dict[tuple[int, int], list[int]] = defaultdict(list)
-        self._kinds: dict[tuple[DayKind, int], list[int]] = defaultdict(list)
+        self._seen: dict[tuple[DayKind | int, int], list[int]] = defaultdict(list)
         self._days: set[date] = set()
+        self._usual: dict[tuple[DayKind | int, int], Usual] = {}
         for number in range(min(counts, default=until), until):
             local = datetime.fromtimestamp(number * HOUR, zone)
             kind, seen = day_kind(local.date()), counts.get(number, 0)
             self._days.add(local.date())
-            self._kinds[kind, local.hour].append(seen)
+            self._seen[kind, local.hour].append(seen)
             if kind is not DayKind.SUNDAY or local.weekday() == 6:
-                self._weekdays[local.weekday(), local.hour].append(seen)
+                self._seen[local.weekday(), local.hour].append(seen)
 
     @property
     def known(self) -> bool:
@@ -69,14 +83,25 @@ class Profile:
         """Give what the hour of a moment usually brings."""
         local = at.astimezone(self._zone)
         kind = day_kind(local.date())
-        alike = self._kinds.get((kind, local.hour), [])
+        alike: tuple[DayKind | int, int] = (kind, local.hour)
         if kind is not DayKind.SUNDAY or local.weekday() == 6:
-            same = self._weekdays.get((local.weekday(), local.hour), [])
-            alike = same if len(same) >= LEAST_WEEKDAYS else alike
-        if not alike:
-            return Usual(0.0, 1.0)
-        mean = fmean(alike)
-        return Usual(mean, max(1.0, pvariance(alike) / mean) if mean else 1.0)
+            same = (local.weekday(), local.hour)
+            alike = same if len(self._seen.get(same, ())) >= LEAST_WEEKDAYS else alike
+        found = self._usual.get(alike)
+        if found is None:
+            found = self._usual[alike] = _usual_of(self._seen.get(alike, ()))
+        return found
+
+    def usually(self, start: datetime, end: datetime) -> Usually | None:
+        """Give what usually comes between two moments, None when too little is known to say so."""
+        if not self.known:
+            return None
+        mean = variance = 0.0
+        for share, usual in self._hours(start, end):
+            mean += share * usual.mean
+            variance += share * usual.mean * usual.together
+        reach = NINE_IN_TEN * math.sqrt(variance)
+        return Usually(mean, max(0.0, mean - reach), mean + reach)
 
     def expected(self, start: datetime, end: datetime) -> float:
         """Give how many messages usually come between two moments."""
@@ -103,3 +128,10 @@ class Profile:
             cut.append(((stop - start).total_seconds() / HOUR, self.usual(start)))
             start = stop
         return cut
+
+
+def _usual_of(alike: Sequence[int]) -> Usual:
+    if not alike:
+        return Usual(0.0, 1.0)
+    mean = fmean(alike)
+    return Usual(mean, max(1.0, pvariance(alike) / mean) if mean else 1.0)

@@ -17,8 +17,10 @@ from sqlalchemy import func, select
 from router.config.model import WatchSection
 from router.engine.clock import micros, moment
 from router.journal import tables
+from router.journal.flow_hours import hourly_by_name
 from router.journal.queries import OPEN_MESSAGES
 from router.journal.queries_overview import backlog
+from router.journal.queries_rates import RECEIVED
 from router.journal.tables import WORST, MessageState
 from router.journal.view import View
 from router.watch.profile import HOUR, Profile
@@ -69,18 +71,8 @@ class Sign:
 
 def learn(view: View, now: datetime, zone: ZoneInfo) -> dict[str, Profile]:
     """Learn the profile of every source from the journal's last weeks, the present hour excluded."""
-    column = tables.message.c
     until = int(now.timestamp()) // HOUR
-    hour = (column.received_at // (HOUR * MICROS)).label("hour")
-    counted = (
-        select(column.source, hour, func.count().label("number"))
-        .where(column.received_at >= (until - WEEKS * 7 * 24) * HOUR * MICROS)
-        .where(column.received_at < until * HOUR * MICROS)
-        .group_by(column.source, hour)
-    )
-    counts: dict[str, dict[int, int]] = {}
-    for row in view.connection.execute(counted):
-        counts.setdefault(row.source, {})[row.hour] = row.number
+    counts = hourly_by_name(view, RECEIVED, until - WEEKS * 7 * 24, until)
     return {name: Profile(hours, until, zone) for name, hours in counts.items()}
 
 

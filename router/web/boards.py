@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, select
 
@@ -15,9 +16,11 @@ from router.journal import tables
 from router.journal.queries_mail import MailTroubles, mail_troubles
 from router.journal.queries_overview import Backlog, Situation, Waiting, situation
 from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally
-from router.journal.storage import Storage, measure
+from router.journal.storage import Outlook, Storage, measure, outlook
 from router.journal.view import View
+from router.watch.profile import Profile
 from router.web.context import FlowStatus, WebContext
+from router.web.history import History, Period, history_of, usual_profile
 
 LEAST_AGE = 1.0
 """Seconds for which figures are good."""
@@ -26,6 +29,8 @@ SHARE = 10
 """Figures that cost much are asked less often: at most a tenth of the time goes into them."""
 
 STORAGE_SECONDS = 60.0
+HISTORY_SECONDS = 10.0
+USUAL_SECONDS = 600.0
 DAY, HOUR = 86_400_000_000, 3_600_000_000
 NO_BACKLOG = Backlog(Waiting(), 0)
 NO_MAILS = MailTroubles()
@@ -122,6 +127,26 @@ class Boards:
         found: MailTroubles = self._fresh(
             "mails", LEAST_AGE, lambda: mail_troubles(view, late_at=late_at(self.context, now), since=now - DAY)
         )
+        return found
+
+    def history(self, view: View, period: Period, now: int, zone: ZoneInfo) -> History:
+        """Give a week or a month by stretches."""
+        name = f"history {period} {zone.key}"
+        found: History = self._fresh(name, HISTORY_SECONDS, lambda: history_of(view, period, now, zone))
+        return found
+
+    def usual(self, view: View, now: int) -> Profile:
+        """Give what all sources together usually send; learned anew every hour."""
+        name = f"usual {now // HOUR}"
+        with self._lock:
+            for former in [key for key in self._kept if key.startswith("usual ") and key != name]:
+                del self._kept[former]
+        found: Profile = self._fresh(name, USUAL_SECONDS, lambda: usual_profile(view, now, self.context.timezone))
+        return found
+
+    def outlook(self, view: View, now: int) -> Outlook | None:
+        """Say how fast the journal grows, None while that is not known."""
+        found: Outlook | None = self._fresh("outlook", STORAGE_SECONDS, lambda: outlook(view, self.storage(view), now))
         return found
 
     def forget(self) -> None:

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS
-from router.certificates import CertificateEnd, CertificateNote
+from router.certificates import CertificateEnd, CertificateNote, KnownEnd
 from router.directory.service import DirectoryService
 from router.dossier.api.service import DossierSettings
 from router.dossier.door import Door
@@ -112,6 +112,9 @@ class WebContext:
 
     certificate_ends: Callable[[], Sequence[CertificateEnd]] = tuple
     """Every certificate that the configuration names, with its end; likewise."""
+
+    known_ends: Callable[[], Sequence[KnownEnd]] = tuple
+    """Passwords and keys whose end the configuration says."""
 
     insi: Insi | None = None
     """The national service that gives the INS, None where a test has none."""

@@ -1,0 +1,46 @@
+"""Where to press when there is an alarm: the page that shows its cause."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+
+from router.watch.alarms import Alarm
+from router.watch.signs import SignKind
+from router.web.flow_map import flow_href
+from router.web.formatting import Formats
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Where to press."""
+
+    label: Markup
+    href: str
+
+
+def alarm_action(alarm: Alarm, formats: Formats) -> Action:
+    """Give the page of what an alarm is about."""
+    say, name = formats.texts.say, alarm.subject
+    side = "destination" if alarm.facts.get("side") == "destination" else "source"
+    match alarm.kind:
+        case SignKind.SILENCE:
+            return Action(say("trouble_action.profile"), flow_href("source", name) + "/profile")
+        case SignKind.ERRORS if side == "destination":
+            query = urlencode({"state": "dead", "destination": name})
+            return Action(say("trouble_action.failures"), f"/deliveries?{query}")
+        case SignKind.ERRORS:
+            query = urlencode({"state": "rejected", "source": name})
+            return Action(say("trouble_action.unreadable"), f"/messages?{query}")
+        case SignKind.BACKLOG:
+            query = urlencode({"state": "pending", "destination": name})
+            return Action(say("trouble.see_waiting"), f"/deliveries?{query}")
+        case SignKind.CODES:
+            return Action(say("trouble_action.codes"), "/codes?" + urlencode({"sender": name}))
+        case SignKind.DRIFT:
+            query = urlencode({"source": name, "worst": "warning"})
+            return Action(say("trouble_action.warnings"), f"/messages?{query}")
+        case SignKind.DOWN:
+            return Action(say("trouble_action.flow"), flow_href(side, name))
