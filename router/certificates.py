@@ -51,7 +51,7 @@ class CertificateNote:
 
 
 class CertificateUse(StrEnum):
-    """What a certificate is for: our pages, a server, a client of connections, signatures, a national service, mails."""
+    """What a certificate is for: our pages, a server, a client of connections, signatures, a service, mails."""
 
     WEB = "web"
     SERVER = "server"

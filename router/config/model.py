@@ -126,9 +126,15 @@ class WatchSection(Section):
         "it usually sends at that hour of that weekday. 0: never.",
     )
     error_share: float = Field(
-        0.1, ge=0, le=1, description="Share of a source's messages of the last hour that are unreadable. 0: never."
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of a source's messages of the last hour that are unreadable, or of a destination's deliveries "
+        "that failed. 0: never.",
     )
-    error_least: int = Field(10, ge=1, description="Messages of the last hour below which no share is taken.")
+    error_least: int = Field(
+        10, ge=1, description="Messages, or deliveries, of the last hour below which no share is taken."
+    )
     backlog_minutes: float = Field(
         30.0, ge=0, description="Minutes that the oldest delivery of a destination may wait. 0: any."
     )

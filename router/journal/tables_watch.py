@@ -13,6 +13,7 @@ alarm = Table(
     metadata,
     Column("id", Id, primary_key=True, autoincrement=True),
     Column("kind", String(16), nullable=False),
+    Column("side", String(12), nullable=False, server_default=""),
     Column("subject", String(120), nullable=False),
     Column("opened_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
@@ -22,11 +23,14 @@ alarm = Table(
     Column("acknowledged_at", BigInteger),
     Column("acknowledged_by", String(120)),
     Column("snoozed_until", BigInteger),
-    Index("ux_alarm_open", "kind", "subject", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
-    Index("ix_alarm_cause", "kind", "subject", "id"),
+    Index("ux_alarm_open", "kind", "side", "subject", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_alarm_subject", "subject", "id"),
 )
-"""One row a cause and occurrence, kept as history. `facts` is JSON of figures for its sentence; `told_at` is when it
-was sent to who is to be told, None when it is still to be."""
+"""One row a cause and occurrence, kept as history.
+
+`side` is `source` or `destination`, empty for a sender of codes: one name may be both. `kind` is what was seen last:
+what is silent and then down is one cause. `facts` is JSON of figures for its sentence; `told_at` is when it was sent to
+who is to be told, None when it is still to be."""
 
 what_if = Table(
     "what_if",

@@ -30,9 +30,8 @@ def sentence(alarm: Alarm, formats: Formats) -> Markup:
             )
         case SignKind.ERRORS:
             rejected, total = number("rejected"), number("total")
-            return say(
-                "alarm.errors", count=rejected, shown=formats.number(rejected), name=name, total=formats.number(total)
-            )
+            key = "alarm.errors_sent" if alarm.side == "destination" else "alarm.errors"
+            return say(key, count=rejected, shown=formats.number(rejected), name=name, total=formats.number(total))
         case SignKind.BACKLOG:
             count = number("count")
             return say(

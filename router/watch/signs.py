@@ -20,7 +20,7 @@ from router.journal import tables
 from router.journal.flow_hours import hourly_by_name
 from router.journal.queries import OPEN_MESSAGES
 from router.journal.queries_overview import backlog
-from router.journal.queries_rates import RECEIVED
+from router.journal.queries_rates import CANCELLED, DEAD, ENDED, MINUTE, RECEIVED, count_by
 from router.journal.tables import WORST, MessageState
 from router.journal.view import View
 from router.watch.profile import HOUR, Profile
@@ -61,12 +61,27 @@ class SignKind(StrEnum):
 class Sign:
     """One sign: `subject` is a source, a destination or a sender; `facts` are figures for its sentence, no health data.
 
-    Times among the facts are microseconds.
+    `side` says which of them, empty for a sender. Times among the facts are microseconds.
     """
 
     kind: SignKind
     subject: str
     facts: Facts = field(default_factory=dict)
+    side: str = ""
+
+    @property
+    def cause(self) -> tuple[str, str, str]:
+        """What is one cause, however it shows."""
+        return cause_of(self.kind, self.side, self.subject)
+
+
+STANDSTILL = frozenset({SignKind.DOWN, SignKind.SILENCE, SignKind.BACKLOG})
+"""What does not flow: a source that is down falls silent, behind a destination that is down deliveries pile up."""
+
+
+def cause_of(kind: SignKind, side: str, subject: str) -> tuple[str, str, str]:
+    """Give what alarms are told apart by: nobody is told twice of one cause because it shows in two ways."""
+    return "standstill" if kind in STANDSTILL else kind.value, side, subject[:120]
 
 
 def learn(view: View, now: datetime, zone: ZoneInfo) -> dict[str, Profile]:
@@ -90,17 +105,30 @@ def gather(
     last: Mapping[str, int],
     section: WatchSection,
     now: datetime,
+    listening: Mapping[str, int] | None = None,
 ) -> list[Sign]:
-    """Look for every sign that the configuration asks for; `last` is when each source last sent something."""
+    """Look for every sign that the configuration asks for.
+
+    `last` is when each source last sent something, `listening` since when it could (microseconds): what a router that
+    was stopped, or a source that was paused, could not receive is no silence.
+    """
     found: list[Sign] = []
+    failures = _failures(view, micros(now)) if section.error_share else {}
     for status in flows:
         if status.paused:
             continue
-        if status.state in DOWN:
-            found.append(Sign(SignKind.DOWN, status.name, {"side": status.side, "detail": status.detail}))
+        down = status.state in DOWN
+        if down:
+            detail = {"side": status.side, "detail": status.detail}
+            found.append(Sign(SignKind.DOWN, status.name, detail, status.side))
         if status.side == "source":
-            found += _of_source(view, status.name, profiles.get(status.name), last.get(status.name), section, now)
-        elif section.backlog_minutes:
+            # What is down has its alarm: that nothing comes is no news.
+            profile = None if down else profiles.get(status.name)
+            since = (listening or {}).get(status.name, 0)
+            found += _of_source(view, status.name, profile, last.get(status.name), since, section, now)
+            continue
+        found += _failing(status.name, failures, section)
+        if section.backlog_minutes and not down:
             found += _backlog(view, status.name, section.backlog_minutes, micros(now))
     if section.new_codes:
         found += _codes(view, micros(now) - DAY)
@@ -108,12 +136,19 @@ def gather(
 
 
 def _of_source(
-    view: View, name: str, profile: Profile | None, last: int | None, section: WatchSection, now: datetime
+    view: View,
+    name: str,
+    profile: Profile | None,
+    last: int | None,
+    listening: int,
+    section: WatchSection,
+    now: datetime,
 ) -> Iterator[Sign]:
     if profile is not None and last is not None and section.silence_chance:
-        silence = profile.silence(moment(last), now, section.silence_chance)
+        silence = profile.silence(moment(max(last, listening)), now, section.silence_chance)
         if silence is not None:
-            yield Sign(SignKind.SILENCE, name, {"since": last, "expected": round(silence.expected)})
+            expected = round(profile.expected(moment(last), now))
+            yield Sign(SignKind.SILENCE, name, {"since": last, "expected": expected}, "source")
     if section.error_share:
         yield from _errors(view, name, section, micros(now))
     if section.drift:
@@ -135,13 +170,33 @@ def _errors(view: View, name: str, section: WatchSection, now: int) -> Iterator[
     some = select(column.id).where(column.received_at >= since, column.source == name).limit(enough).subquery()
     total = view.connection.execute(select(func.count()).select_from(some)).scalar_one()
     if section.error_least <= total < enough:
-        yield Sign(SignKind.ERRORS, name, {"rejected": rejected, "total": total})
+        yield Sign(SignKind.ERRORS, name, {"rejected": rejected, "total": total}, "source")
+
+
+def _failures(view: View, now: int) -> dict[str, dict[str, int]]:
+    """Count by destination what ended within the hour: `ended`, and of that `dead` and `cancelled`."""
+    minute = now // MINUTE
+    found: dict[str, dict[str, int]] = {}
+    for series in (DEAD, CANCELLED, ENDED):
+        if series == ENDED and not any(counts.get(DEAD) for counts in found.values()):
+            break  # nothing failed: the many that arrived need not be counted
+        for _, name, count in count_by(view, series, MINUTE, minute - 59, minute + 1):
+            counts = found.setdefault(name, {})
+            counts[series] = counts.get(series, 0) + count
+    return found
+
+
+def _failing(name: str, failures: Mapping[str, Mapping[str, int]], section: WatchSection) -> Iterator[Sign]:
+    counts = failures.get(name, {})
+    dead, total = counts.get(DEAD, 0), counts.get(ENDED, 0) - counts.get(CANCELLED, 0)
+    if dead and total >= section.error_least and dead >= section.error_share * total:
+        yield Sign(SignKind.ERRORS, name, {"side": "destination", "rejected": dead, "total": total}, "destination")
 
 
 def _backlog(view: View, name: str, minutes: float, now: int) -> Iterator[Sign]:
     waits = backlog(view, name).pending
     if waits.oldest_at is not None and now - waits.oldest_at > minutes * 60 * MICROS:
-        yield Sign(SignKind.BACKLOG, name, {"since": waits.oldest_at, "count": waits.count.count})
+        yield Sign(SignKind.BACKLOG, name, {"since": waits.oldest_at, "count": waits.count.count}, "destination")
 
 
 def _codes(view: View, since: int) -> Iterator[Sign]:
@@ -178,6 +233,7 @@ def _drift(view: View, name: str, now: int) -> Iterator[Sign]:
                 SignKind.DRIFT,
                 name,
                 {"what": what, "now": round(100 * new / len(recent)), "before": round(100 * old / len(before))},
+                "source",
             )
             return
 

@@ -24,7 +24,7 @@ class Action:
 def alarm_action(alarm: Alarm, formats: Formats) -> Action:
     """Give the page of what an alarm is about."""
     say, name = formats.texts.say, alarm.subject
-    side = "destination" if alarm.facts.get("side") == "destination" else "source"
+    side = alarm.side or "source"
     match alarm.kind:
         case SignKind.SILENCE:
             return Action(say("trouble_action.profile"), flow_href("source", name) + "/profile")

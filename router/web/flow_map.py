@@ -89,7 +89,7 @@ class FlowMap:
 
 def flow_map(board: Board, alarms: Sequence[Alarm] = (), *, most: int = MOST) -> FlowMap:
     """Lay the map out. What is no longer configured is left to the table."""
-    told = {alarm.subject: alarm.kind for alarm in alarms if alarm.kind in _OF_SOURCES}
+    told = {alarm.subject: alarm.kind for alarm in alarms if alarm.kind in _OF_SOURCES and alarm.side == "source"}
     sources = [_source(line, told.get(line.status.name)) for line in board.sources if _is_here(line)]
     busy = {("source", line.status.name): line.hour for line in board.sources}
     destinations = [_destination(line) for line in board.destinations if _is_here(line)]

@@ -243,7 +243,8 @@ def _alarms(alarms: Sequence[Alarm], formats: Formats) -> Iterator[Trouble]:
     """Tell of alarms that nobody has taken up; what is down or late has its own sentence already."""
     say = formats.texts.say
     for alarm in alarms:
-        if alarm.kind in TOLD_BY_OTHERS or alarm.quiet(formats.now):
+        failing = alarm.kind is SignKind.ERRORS and alarm.side == "destination"
+        if failing or alarm.kind in TOLD_BY_OTHERS or alarm.quiet(formats.now):
             continue
         silent = alarm.kind is SignKind.SILENCE
         actions = (alarm_action(alarm, formats), Action(say("trouble_action.take_up"), f"/alarms#alarm-{alarm.id}"))

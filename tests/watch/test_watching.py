@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 from web_journal import Journal, open_journal
 
 from connectors.http.destination import sign
@@ -104,6 +104,10 @@ async def test_a_silent_source_is_one_alarm_until_it_speaks_again(journal: Journ
     receive(journal, "labo-sud", working_hours(TUESDAY.replace(hour=8, minute=40)))
     receive(journal, "labo-nord", working_hours(TUESDAY))
     watch = watching(journal, clock, WatchSection(), SOUTH, NORTH)
+    clock.forward(-60)
+    await watch.run()
+    assert going_on(journal) == []
+    clock.forward(60)
     await watch.run()
     assert going_on(journal) == [("silence", "labo-sud")]
     with journal.store.reading() as connection:
@@ -120,6 +124,87 @@ async def test_a_silent_source_is_one_alarm_until_it_speaks_again(journal: Journ
     assert going_on(journal) == []
     with journal.store.reading() as connection:
         assert [one.closed_at for one in past_alarms(connection)] == [micros(clock())]
+
+
+async def test_what_could_not_be_received_is_no_silence(journal: Journal, clock: Clock) -> None:
+    receive(journal, "labo-sud", working_hours(TUESDAY.replace(hour=8, minute=10)))
+    restarted = watching(journal, clock, WatchSection(), SOUTH)
+    await restarted.run()
+    assert going_on(journal) == [], "the router has only just begun to listen"
+    clock.forward(60)
+    await restarted.run()
+    assert going_on(journal) == [("silence", "labo-sud")]
+    again = watching(journal, clock, WatchSection(), SOUTH)
+    await again.run()
+    assert going_on(journal) == [("silence", "labo-sud")], "a silence that goes on is not over by a restart"
+    paused = FlowStatus("labo-sud", "source", "mllp", "paused", paused=True)
+    again.flows = lambda: [paused]
+    await again.run()
+    assert going_on(journal) == []
+    again.flows = lambda: [SOUTH]
+    clock.forward(5)
+    await again.run()
+    assert going_on(journal) == [], "it is only now open again"
+
+
+async def test_one_cause_is_one_alarm_however_it_shows(journal: Journal, clock: Clock) -> None:
+    posts: list[httpx.Request] = []
+    section = WatchSection(webhook="https://astreinte.example/alarmes", backlog_minutes=30)
+    hold = {"destination": "spico", "state": "retrying", "created_at": micros(clock()) - 3_600_000_000}
+    keep_delivery(journal, 1, **hold)
+    flows = [FlowStatus("spico", "destination", "fhir", "ready"), FlowStatus("spico", "source", "fhir-poll", "failed")]
+    transport = httpx.MockTransport(lambda request: [posts.append(request), httpx.Response(204)][1])  # type: ignore[func-returns-value]
+    watch = watching(journal, clock, section, transport=transport)
+    watch.flows = lambda: flows
+    await watch.run()
+    assert sorted(going_on(journal)) == [("backlog", "spico"), ("down", "spico")], "a source may have its name"
+    flows[0] = FlowStatus("spico", "destination", "fhir", "unreachable", "refused")
+    clock.forward(1)
+    await watch.run()
+    assert going_on(journal) == [("down", "spico"), ("down", "spico")]
+    flows[0] = FlowStatus("spico", "destination", "fhir", "ready")
+    clock.forward(1)
+    await watch.run()
+    assert len(posts) == 1, "nobody is told twice"
+    assert sorted(going_on(journal)) == [("backlog", "spico"), ("down", "spico")]
+    with journal.store.writing() as connection:
+        connection.execute(update(tables.delivery).values(state="delivered", ended_at=micros(clock())))
+    flows[1] = FlowStatus("spico", "source", "fhir-poll", "listening")
+    await watch.run()
+    assert going_on(journal) == []
+    with journal.store.reading() as connection:
+        assert len(past_alarms(connection)) == 2
+
+
+def keep_delivery(journal: Journal, number: int, **values: Any) -> None:
+    """Keep a Delivery of a message of its own."""
+    receive(journal, "labo-nord", [datetime.fromtimestamp(values["created_at"] / 1_000_000, UTC)])
+    with journal.store.writing() as connection:
+        row = {"id": number, "message_id": number, "lane": 1, "identity": f"{number}", "size": 1, "filename": "f"}
+        item = {"ordinal": 0, "item_key": f"{number}", "kind": "note", "state": "routed", "sealed_summary": b""}
+        sealed = {"id": number, "message_id": number, "lane": 1, "sealed_body": b"", "created_at": 1}
+        connection.execute(insert(tables.item).values(**item, **sealed))
+        sent = {"route": "r", "format": "fhir", "media_type": "x"}
+        connection.execute(insert(tables.delivery).values(item_id=number, **row, **sent, **values))
+
+
+def test_a_share_of_deliveries_that_fail_is_a_sign(journal: Journal, clock: Clock) -> None:
+    now, spico = micros(clock()), FlowStatus("spico", "destination", "fhir", "ready")
+    for number in range(1, 21):
+        state = "dead" if number <= 2 else "cancelled" if number == 3 else "delivered"
+        at = now - number * 60_000_000
+        keep_delivery(journal, number, destination="spico", state=state, created_at=at, ended_at=at)
+    assert look(journal, clock, spico, silence_chance=0, error_share=0.2) == []
+    (sign,) = look(journal, clock, spico, silence_chance=0, error_share=0.1)
+    assert (sign.kind, sign.side, sign.facts["rejected"], sign.facts["total"]) == (
+        SignKind.ERRORS,
+        "destination",
+        2,
+        19,
+    )
+    assert look(journal, clock, spico, silence_chance=0, error_share=0.1, error_least=20) == []
+    clock.forward(90)
+    assert look(journal, clock, spico, silence_chance=0, error_share=0.1) == []
 
 
 async def test_a_paused_source_is_not_silent(journal: Journal, clock: Clock) -> None:
