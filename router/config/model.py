@@ -129,8 +129,8 @@ class WatchSection(Section):
         0.1,
         ge=0,
         le=1,
-        description="Share of a source's messages of the last hour that are unreadable, or of a destination's deliveries "
-        "that failed. 0: never.",
+        description="Share of a source's messages of the last hour that are unreadable, or of a destination's "
+        "deliveries that failed. 0: never.",
     )
     error_least: int = Field(
         10, ge=1, description="Messages, or deliveries, of the last hour below which no share is taken."

@@ -29,6 +29,7 @@ from router.engine.pool import keep_memory_low
 from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
+from router.watch.telling import alarm_ways
 from router.web.app import create_app
 from router.web.context import DossierOffer, WebContext
 from router.web.tls import CertifiedProtocol
@@ -84,6 +85,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             flows=engine.flows,
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
+            alarm_ways=alarm_ways(loaded.configuration.watch),
             known_ends=partial(known_ends, loaded),
             timezone=ZoneInfo(web.timezone),
             insi=engine.insi,

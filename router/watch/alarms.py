@@ -126,6 +126,13 @@ def past_alarms(connection: Connection, *, before: int | None = None, limit: int
     return [_alarm(row) for row in connection.execute(wanted)]
 
 
+def alarms_of(connection: Connection, side: str, subject: str, *, limit: int) -> list[Alarm]:
+    """Give the last alarms of a source or destination, newest first."""
+    column = tables.alarm.c
+    mine = select(tables.alarm).where(column.side == side, column.subject == subject[:120])
+    return [_alarm(row) for row in connection.execute(mine.order_by(column.id.desc()).limit(limit))]
+
+
 def to_tell(alarms: Sequence[Alarm], now: int) -> list[Alarm]:
     """Give those that nobody was told of, and that nobody has taken up or put off."""
     return [one for one in alarms if one.told_at is None and not one.quiet(now)]

@@ -17,6 +17,9 @@ from zoneinfo import ZoneInfo
 from router.watch.calendar import DayKind, day_kind
 
 HOUR = 3600
+SUNDAY = 6
+"""As `weekday` counts."""
+
 LEAST_WEEKDAYS = 3
 """Hours of one weekday that must be known before it is told apart from other days of its kind."""
 
@@ -71,7 +74,7 @@ class Profile:
             kind, seen = day_kind(local.date()), counts.get(number, 0)
             self._days.add(local.date())
             self._seen[kind, local.hour].append(seen)
-            if kind is not DayKind.SUNDAY or local.weekday() == 6:
+            if kind is not DayKind.SUNDAY or local.weekday() == SUNDAY:
                 self._seen[local.weekday(), local.hour].append(seen)
 
     @property
@@ -79,14 +82,28 @@ class Profile:
         """Whether enough was seen to expect anything."""
         return len(self._days) >= LEAST_DAYS
 
+    @property
+    def days(self) -> int:
+        """How many days were seen."""
+        return len(self._days)
+
     def usual(self, at: datetime) -> Usual:
         """Give what the hour of a moment usually brings."""
         local = at.astimezone(self._zone)
         kind = day_kind(local.date())
-        alike: tuple[DayKind | int, int] = (kind, local.hour)
-        if kind is not DayKind.SUNDAY or local.weekday() == 6:
-            same = (local.weekday(), local.hour)
-            alike = same if len(self._seen.get(same, ())) >= LEAST_WEEKDAYS else alike
+        is_itself = kind is not DayKind.SUNDAY or local.weekday() == SUNDAY
+        return self._usual_of(kind, local.weekday() if is_itself else None, local.hour)
+
+    def week(self) -> list[list[Usual]]:
+        """Give what the hours of a week without public holidays usually bring: seven days from Monday on."""
+        kinds = [DayKind.WORKING] * 5 + [DayKind.SATURDAY, DayKind.SUNDAY]
+        return [[self._usual_of(kind, day, hour) for hour in range(24)] for day, kind in enumerate(kinds)]
+
+    def _usual_of(self, kind: DayKind, weekday: int | None, hour: int) -> Usual:
+        """Look among hours of the same weekday when enough of them were seen, else among those of days of its kind."""
+        alike: tuple[DayKind | int, int] = (kind, hour)
+        if weekday is not None and len(self._seen.get((weekday, hour), ())) >= LEAST_WEEKDAYS:
+            alike = (weekday, hour)
         found = self._usual.get(alike)
         if found is None:
             found = self._usual[alike] = _usual_of(self._seen.get(alike, ()))

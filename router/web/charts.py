@@ -138,12 +138,12 @@ def sparkline(counts: Sequence[int]) -> str:
 
 
 def nice(most: int) -> int:
-    """Give the least round number that is not under `most`: 1, 2, 4, 5 or 10 times a power of ten."""
+    """Give the least round number that is not under `most`: 1, 2, 4, 5, 6, 8 or 10 times a power of ten."""
     if most <= 4:
         return 4
     power = 1
     while True:
-        for step in (1, 2, 4, 5, 8):
+        for step in (1, 2, 4, 5, 6, 8):
             if step * power >= most:
                 return step * power
         power *= 10

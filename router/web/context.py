@@ -116,6 +116,9 @@ class WebContext:
     known_ends: Callable[[], Sequence[KnownEnd]] = tuple
     """Passwords and keys whose end the configuration says."""
 
+    alarm_ways: tuple[str, ...] = ()
+    """The ways by which people are told of alarms: `webhook`, `mail`, `mssante`."""
+
     insi: Insi | None = None
     """The national service that gives the INS, None where a test has none."""
 

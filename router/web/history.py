@@ -44,11 +44,12 @@ class History:
     complete: bool
 
 
-def history_of(view: View, period: Period, now: int, zone: ZoneInfo) -> History:
-    """Give the stretches of a week or a month."""
+def history_of(view: View, period: Period, now: int, zone: ZoneInfo, *, source: str | None = None) -> History:
+    """Give the stretches of a week or a month; of one source only what was received from it."""
     starts = list(_starts(period, now, zone))
     ends = [*starts[1:], now // HOUR + 1]
-    hours = hourly(view, SERIES, starts[0], ends[-1], live=LIVE_HOURS)
+    series = SERIES if source is None else (RECEIVED,)
+    hours = hourly(view, series, starts[0], ends[-1], name=source, live=LIVE_HOURS)
     bins = []
     for start, end in zip(starts, ends, strict=True):
         received, ended, dead, cancelled = (

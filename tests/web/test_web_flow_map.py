@@ -51,7 +51,9 @@ async def test_what_is_silent_or_paused_says_so(site: Any) -> None:
     facts = f'{{"since": {site.clock[0] - HOUR}, "expected": 35}}'
     with site.journal.store.writing() as connection:
         connection.execute(
-            insert(tables.alarm).values(kind="silence", side="source", subject="labo-sud", facts=facts, opened_at=1, seen_at=1)
+            insert(tables.alarm).values(
+                kind="silence", side="source", subject="labo-sud", facts=facts, opened_at=1, seen_at=1
+            )
         )
     text = (await (await site.signed_in()).get("/")).text
     assert nodes(text, "source") == ["labo-sud", "hopital"], "what is silent before what is paused"
