@@ -116,6 +116,7 @@ class Engine:
             mail=self._notice_mail(),
             queued=self._queued,
         )
+        self.watching = self._watching()
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
         self.pipeline = Pipeline(
@@ -151,7 +152,7 @@ class Engine:
         )
         self._every(3600.0, housekeeping.run)
         self._every(COUNT_SECONDS, housekeeping.count)
-        self._every(EVERY, self._watching().run)
+        self._every(EVERY, self.watching.run)
         await self.dossier.start(self._spawn)
         self._start_insi()
         if self.directory.configured:
