@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 
 from router.journal import tables
+from router.journal.queries_rates import Bin
 from router.journal.view import View
 from router.watch.alarms import alarms_of
 from router.watch.profile import LEAST_DAYS, Profile
@@ -80,7 +82,7 @@ def source_profile(desk: Desk, view: View, visit: Visit, name: str) -> SourcePro
         profile.days,
         LEAST_DAYS,
         WEEKS,
-        _today(profile, view, visit, desk, name, formats),
+        _today(profile, history.bins, desk, formats),
         chart_of(Period.WEEK, history.bins, usual_of(profile, history.bins, visit.now), formats),
         history.complete,
         tuple(alarm_lines(alarms_of(view.connection, "source", name, limit=ALARMS), formats)),
@@ -121,15 +123,14 @@ def _level(mean: float, most: float) -> int:
     return min(LEVELS, 1 + math.floor((LEVELS - 1) * math.sqrt(mean / most) + 0.5))
 
 
-def _today(profile: Profile, view: View, visit: Visit, desk: Desk, name: str, formats: Formats) -> Markup | None:
-    now = datetime.fromtimestamp(visit.now / 1_000_000, UTC)
+def _today(profile: Profile, bins: Sequence[Bin], desk: Desk, formats: Formats) -> Markup | None:
+    now = datetime.fromtimestamp(formats.now / 1_000_000, UTC)
     midnight = now.astimezone(desk.context.timezone).replace(hour=0, minute=0, second=0, microsecond=0)
     usually = profile.usually(midnight.astimezone(UTC), now)
     if usually is None:
         return None
-    history = history_of(view, Period.WEEK, visit.now, desk.context.timezone, source=name)
     start = int(midnight.timestamp() * 1_000_000)
-    received = sum(one.received for one in history.bins if one.start >= start)
+    received = sum(one.received for one in bins if one.start >= start)
     return formats.texts.say(
         "profile.today", received=formats.number(received), usual=formats.number(round(usually.mean))
     )
