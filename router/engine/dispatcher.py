@@ -123,6 +123,11 @@ class Dispatcher:
 
     # --- what the engine tells ------------------------------------------------------------------------------------
 
+    def resting(self) -> bool:
+        """Say whether nothing may leave for now: it is paused, or was just found closed."""
+        closed = self._down_until is not None and micros(self._now()) < self._down_until
+        return self.paused or closed
+
     def enqueue(self, queued: Sequence[Queued]) -> None:
         """Take Deliveries just committed; those that do not fit are read from the journal in their turn."""
         for one in queued:
@@ -326,6 +331,9 @@ class Dispatcher:
         if state is DeliveryState.RETRYING and isinstance(outcome, Retry):
             again = ended + self._delay(entry, outcome)
             entry.next_attempt_at = again
+        learn_at: int | None = None
+        if isinstance(outcome, Delivered) and outcome.learn_after is not None:
+            learn_at = ended + int(outcome.learn_after * 1_000_000)
         operation = RecordAttempt(
             entry.id,
             entry.attempts,
@@ -339,6 +347,7 @@ class Dispatcher:
             again,
             findings,
             outcome.references if isinstance(outcome, Delivered | Retry) else (),
+            learn_at,
         )
         # The record is queued before the lane moves: whatever follows on this lane is committed after it.
         self._unrecorded.append(operation)

@@ -14,7 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import func, select
 
-from connectors.contracts import Delivered, Health, Services, Source
+from connectors.contracts import Delivered, Health, Learner, Services, Source
 from connectors.registry import connectors
 from router.certificates import CertificateEnd, CertificateNote, certificate_ends, certificate_notes
 from router.codes.maps import MapFiles
@@ -28,6 +28,7 @@ from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
 from router.engine.housekeeping import Housekeeping
 from router.engine.inbox import HandOver, SourceInbox
+from router.engine.learning import EVERY as LEARN_EVERY, Learning
 from router.engine.memory import JournalMemory, JournalRecords
 from router.engine.noticing import Notices
 from router.engine.outcomes import Outcomes
@@ -221,9 +222,10 @@ class Engine:
             assert connector.make_destination is not None  # noqa: S101 - the configuration was checked for it
             health = self._healths[resolved.name] = Health()
             services = self._services("destination", resolved.name, health, self.stopping, lambda _address: None)
+            destination = connector.make_destination(resolved.name, resolved.settings, services)
             dispatcher = Dispatcher(
                 resolved.name,
-                connector.make_destination(resolved.name, resolved.settings, services),
+                destination,
                 self.store,
                 self.writer,
                 concurrency=resolved.concurrency,
@@ -235,6 +237,9 @@ class Engine:
             )
             self._dispatchers[resolved.name] = dispatcher
             self._spawn(dispatcher.run(), f"destination {resolved.name}")
+            if isinstance(destination, Learner):
+                learning = Learning(resolved.name, destination, self.store, self.submit, self._now, dispatcher.resting)
+                self._every(LEARN_EVERY, learning.run)
 
     def _gate(self, resolved: ResolvedDestination) -> Gate | None:
         """Give what checks a destination's documents, None when neither it nor a route to it asks for it."""
@@ -424,7 +429,7 @@ class Engine:
             spawn_every=self._every,
             stopping=stopping,
             memory=JournalMemory(f"{side} {name}", self.store, self.writer, self._now),
-            records=self.records,
+            records=JournalRecords(self.store, name) if side == "destination" else self.records,
             folder=self._loaded.place.data,
         )
 

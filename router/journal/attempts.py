@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from connectors.contracts import Reference
 from router.journal import tables
+from router.journal.naming import ask_later
 from router.journal.operations import ANSWER_PLACE, PARCEL_DETAIL_PLACE
 from router.journal.receipts import keep_references
 from router.journal.tables import WORST, DeliveryState
@@ -45,6 +46,8 @@ class RecordAttempt:
     """What was noticed before it was sent; kept with what its writer noticed."""
     references: Sequence[Reference] = ()
     """Names under which the partner knows it."""
+    learn_at: int | None = None
+    """When the partner may be asked for names that it tells only later (microseconds), None where it is not."""
     stopped: bool = False
     """After the commit: a receipt that was there already says that it need not be sent again."""
 
@@ -93,6 +96,8 @@ class RecordAttempt:
         )
         if self.references:
             self.stopped = keep_references(unit, self.delivery_id, self.references, self.ended_at)
+        if self.learn_at is not None:
+            ask_later(unit, self.delivery_id, self.learn_at)
 
 
 def keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:

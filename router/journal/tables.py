@@ -64,6 +64,7 @@ from router.journal.tables_resources import (
 )
 from router.journal.tables_sending import (
     connector_memory as connector_memory,
+    delivery_naming as delivery_naming,
     delivery_receipt as delivery_receipt,
     delivery_reference as delivery_reference,
     mail as mail,

@@ -161,3 +161,12 @@ def test_an_unknown_word_is_shown_as_it_is_and_escaped() -> None:
     assert texts.language == "fr"
     assert texts.word("state.flow", "<odd>") == "&lt;odd&gt;"
     assert texts.word("state.flow", "ready") == "prêt"
+
+
+def test_a_name_that_runs_the_other_way_does_not_turn_its_sentence() -> None:
+    texts = Texts.of("fr")
+    key = next(key for key, text in catalogue("fr").items() if isinstance(text, str) and text.count("{") == 1)
+    place = re.findall(r"{(\w+)}", str(catalogue("fr")[key]))[0]
+    assert "\u2068\u202eTSET\u2069" in texts.say(key, **{place: "\u202eTSET"})
+    assert "\u2068" not in texts.say(key, **{place: "TESTROSE"})
+    assert "&lt;b&gt;" in texts.say(key, **{place: "<b>\u202e"})

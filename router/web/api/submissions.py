@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from connectors.contracts import ReferenceKind
+from router.journal.naming import NamingLine
 from router.journal.queries_submissions import (
     SubmissionFilters,
     SubmissionLine,
@@ -35,6 +36,18 @@ class VersionOut(BaseModel):
     at: datetime
 
 
+class NamingOut(BaseModel):
+    """How far it has come with names that are told only later: `learnt`, `waiting`, `absent`, `denied`, `trouble`.
+
+    `nothing` where there is nothing to ask about. `due_at` is null once the server is not asked any more.
+    """
+
+    state: str
+    due_at: datetime | None
+    looked_at: datetime | None
+    detail: str
+
+
 class SubmissionOut(BaseModel):
     """A submission with its Delivery; `type` is the document's in its sender's words, never its title.
 
@@ -50,6 +63,7 @@ class SubmissionOut(BaseModel):
     logical_id: str
     replaces: str
     versions: list[VersionOut]
+    naming: NamingOut | None
     findings: list[Finding] = []
     insistable: bool
 
@@ -125,5 +139,14 @@ def _submission(line: SubmissionLine) -> SubmissionOut:
             VersionOut(unique_id=one.unique_id, delivery_id=one.delivery_id, state=one.state.value, at=at(one.at))
             for one in line.versions
         ],
+        naming=_naming(line.naming),
         insistable=may_insist(line.findings),
     )
+
+
+def _naming(line: NamingLine | None) -> NamingOut | None:
+    if line is None:
+        return None
+    due = at(line.due_at) if line.due_at is not None else None
+    looked = at(line.looked_at) if line.looked_at is not None else None
+    return NamingOut(state=line.state.value, due_at=due, looked_at=looked, detail=line.detail)
