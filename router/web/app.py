@@ -90,6 +90,7 @@ def create_app(context: WebContext) -> FastAPI:
         metrics,
     ):
         app.include_router(module.router, include_in_schema=False)
+    app.include_router(profiles.plain, include_in_schema=False)
     app.add_api_route("/events", events, include_in_schema=False)
     mount_api(app)
     mount_dossier(app, desk)

@@ -29,7 +29,7 @@ SHARE = 10
 """Figures that cost much are asked less often: at most a tenth of the time goes into them."""
 
 STORAGE_SECONDS = 60.0
-HISTORY_SECONDS = 10.0
+HISTORY_SECONDS = 2.0
 USUAL_SECONDS = 600.0
 DAY, HOUR = 86_400_000_000, 3_600_000_000
 NO_BACKLOG = Backlog(Waiting(), 0)
