@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import insert, select
 from web_journal import Journal, flood, open_journal
 
-from router.engine.housekeeping import purge
+from router.engine.housekeeping import Housekeeping, purge
 from router.journal import tables
 from router.journal.actions import replay_deliveries
 from router.journal.flow_hours import (
@@ -26,6 +27,7 @@ from router.journal.operations import Change
 from router.journal.queries_rates import DEAD, ENDED, RECEIVED, SERIES
 from router.journal.storage import Storage, is_measured, keep_measure, measure, outlook
 from router.journal.view import viewing
+from router.journal.writer import Writer
 
 NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
 FIRST, END = NOW // HOUR - 30, NOW // HOUR + 1
@@ -44,9 +46,9 @@ def count(journal: Journal, now: int) -> int:
         steps += 1
 
 
-def known(journal: Journal, live: int | None = None, name: str | None = None) -> Hours:
+def known(journal: Journal, live: int | None = None, name: str | None = None, first: int = FIRST) -> Hours:
     with viewing(journal.store) as view:
-        return hourly(view, SERIES, FIRST, END, live=live, name=name)
+        return hourly(view, SERIES, first, END, live=live, name=name)
 
 
 def total(hours: Hours, series: str) -> int:
@@ -140,6 +142,31 @@ def test_growth_is_known_from_what_was_measured_a_day_ago(journal: Journal) -> N
         assert better.days_left(now) is None
         assert is_measured(view, at(2))
     journal.apply(keep_measure(now, at(2)))
+
+
+async def test_housekeeping_counts_measures_and_erases_beside_a_writer(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    flood(journal, NOW, 40, hours=60)
+    before = {series: total(known(journal, first=NOW // HOUR - 80), series) for series in SERIES}
+    clock = [datetime.fromtimestamp(NOW / 1_000_000, UTC)]
+    writer = Writer(journal.store)
+    writer.start()
+    keeping = Housekeeping(journal.store, writer, 1, lambda: clock[0])
+    await asyncio.gather(keeping.count(), keeping.run(), keeping.count())
+    commits = writer.commits
+    await keeping.count()
+    assert writer.commits == commits, "there is nothing to do twice"
+    with journal.store.reading() as connection:
+        assert len(connection.execute(select(tables.message.c.id)).all()) < 40
+        (measured,) = connection.execute(select(tables.storage_hour)).all()
+    assert measured.tables > 0
+    assert {series: total(known(journal, first=NOW // HOUR - 80), series) for series in SERIES} == before
+    clock[0] += timedelta(hours=1)
+    await keeping.count()
+    with journal.store.reading() as connection:
+        assert len(connection.execute(select(tables.storage_hour)).all()) == 2
+    await writer.stop()
+    journal.store.close()
 
 
 def test_the_tables_are_read_by_name(journal: Journal) -> None:
