@@ -206,7 +206,8 @@ def _codes(view: View, since: int) -> Iterator[Sign]:
     for row in view.connection.execute(fresh):
         by_sender.setdefault(row.sender, []).append(row.code)
     for sender, codes in by_sender.items():
-        yield Sign(SignKind.CODES, sender, {"count": len(codes), "codes": ", ".join(codes[:CODES])})
+        named = ", ".join(codes[:CODES]) + (", …" if len(codes) > CODES else "")
+        yield Sign(SignKind.CODES, sender, {"count": len(codes), "codes": named})
 
 
 def _drift(view: View, name: str, now: int) -> Iterator[Sign]:
