@@ -136,7 +136,15 @@ class WatchSection(Section):
         10, ge=1, description="Messages, or deliveries, of the last hour below which no share is taken."
     )
     backlog_minutes: float = Field(
-        30.0, ge=0, description="Minutes that the oldest delivery of a destination may wait. 0: any."
+        30.0,
+        ge=0,
+        description="Minutes that the oldest delivery of a destination, or message to be read, may wait. 0: any.",
+    )
+    disk_days: float = Field(
+        3.0,
+        ge=0,
+        description="Days until the journal's disk is full, at the pace of the last day; nearly full is one as well. "
+        "0: neither.",
     )
     new_codes: bool = Field(True, description="Whether a local code that no map answers is an alarm for a day.")
     drift: bool = Field(

@@ -114,7 +114,8 @@ def _decide(number: int, action: str, actor: str, now: int, values: dict[str, An
 def open_alarms(connection: Connection) -> list[Alarm]:
     """Give the alarms whose cause is still there, oldest first."""
     column = tables.alarm.c
-    return [_alarm(row) for row in connection.execute(select(tables.alarm).where(column.closed_at.is_(None)))]
+    wanted = select(tables.alarm).where(column.closed_at.is_(None)).order_by(column.id)
+    return [_alarm(row) for row in connection.execute(wanted)]
 
 
 def past_alarms(connection: Connection, *, before: int | None = None, limit: int = 50) -> list[Alarm]:

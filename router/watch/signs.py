@@ -6,6 +6,7 @@ A sign is there or not; `router.watch.alarms` makes an alarm of it once, whateve
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,8 @@ from router.journal.flow_hours import hourly_by_name
 from router.journal.queries import OPEN_MESSAGES
 from router.journal.queries_overview import backlog
 from router.journal.queries_rates import CANCELLED, DEAD, ENDED, MINUTE, RECEIVED, count_by
+from router.journal.storage import Storage, outlook
+from router.journal.store import JournalPlace
 from router.journal.tables import WORST, MessageState
 from router.journal.view import View
 from router.watch.profile import HOUR, Profile
@@ -40,6 +43,8 @@ LEAST_RECENT, LEAST_BEFORE = 30, 200
 DRIFT = 5.0
 """Standard deviations by which the share of messages with something new must exceed what it was."""
 
+UNREAD_CAP = 20_000
+
 CODES = 5
 """Unknown codes that an alarm names."""
 
@@ -55,13 +60,19 @@ class SignKind(StrEnum):
     DOWN = "down"
     CODES = "codes"
     DRIFT = "drift"
+    UNREAD = "unread"
+    DISK = "disk"
+
+
+ROUTER = "router"
+"""Side and subject of signs that are of the router itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sign:
     """One sign: `subject` is a source, a destination or a sender; `facts` are figures for its sentence, no health data.
 
-    `side` says which of them, empty for a sender. Times among the facts are microseconds.
+    `side` says which of them, empty for a sender, `router` for the router itself. Times in the facts are microseconds.
     """
 
     kind: SignKind
@@ -130,9 +141,39 @@ def gather(
         found += _failing(status.name, failures, section)
         if section.backlog_minutes and not down:
             found += _backlog(view, status.name, section.backlog_minutes, micros(now))
+    if section.backlog_minutes:
+        found += _unread(view, section.backlog_minutes, micros(now))
     if section.new_codes:
         found += _codes(view, micros(now) - DAY)
     return found
+
+
+def disk_sign(view: View, place: JournalPlace, days: float, now: datetime) -> Sign | None:
+    """Say that the journal's disk is nearly full, or will be within so many days at the pace of the last day."""
+    try:
+        disk = shutil.disk_usage(place.data)
+    except OSError:
+        return None
+    storage = Storage(0, 0, disk.free, disk.total)
+    pace = outlook(view, storage, micros(now))
+    left = None if pace is None else pace.days_left(storage)
+    if storage.is_short:
+        return Sign(SignKind.DISK, ROUTER, {"free": disk.free}, ROUTER)
+    if left is not None and left < days:
+        return Sign(SignKind.DISK, ROUTER, {"free": disk.free, "days": left}, ROUTER)
+    return None
+
+
+def _unread(view: View, minutes: float, now: int) -> Iterator[Sign]:
+    """Look for messages that were acknowledged and are not read: the router itself has a backlog."""
+    column = tables.message.c
+    ours = (column.state == MessageState.RECEIVED.value, OPEN_MESSAGES)
+    oldest = select(column.received_at).where(*ours).order_by(column.id).limit(1)
+    since = view.connection.execute(oldest).scalar()
+    if since is not None and now - since > minutes * 60 * MICROS:
+        some = select(column.id).where(*ours).limit(UNREAD_CAP).subquery()
+        count = view.connection.execute(select(func.count()).select_from(some)).scalar_one()
+        yield Sign(SignKind.UNREAD, ROUTER, {"since": since, "count": count}, ROUTER)
 
 
 def _of_source(

@@ -15,7 +15,7 @@ from router.journal.store import Store
 from router.journal.view import View, viewing
 from router.watch.alarms import keep_signs, open_alarms, to_tell, told
 from router.watch.profile import HOUR, Profile
-from router.watch.signs import WEEKS, Sign, SignKind, gather, last_received, learn
+from router.watch.signs import WEEKS, Sign, SignKind, disk_sign, gather, last_received, learn
 from router.watch.telling import Teller
 from router.web.context import FlowStatus
 from router.web.states import DOWN
@@ -76,7 +76,9 @@ class Watching:
             flows = self.flows()
             silent = {one.subject for one in open_alarms(view.connection) if one.kind is SignKind.SILENCE}
             listening = {name: at for name, at in self._hear(flows, now).items() if name not in silent}
-            return gather(view, flows, self._profiles, self._last, self.section, now, listening)
+            found = gather(view, flows, self._profiles, self._last, self.section, now, listening)
+            full = disk_sign(view, self.store.place, self.section.disk_days, now) if self.section.disk_days else None
+            return found if full is None else [*found, full]
 
     def _hear(self, flows: Sequence[FlowStatus], now: datetime) -> dict[str, int]:
         """Note since when each source can be heard: since this watch began, or since it was paused or down."""

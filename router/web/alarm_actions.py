@@ -42,5 +42,9 @@ def alarm_action(alarm: Alarm, formats: Formats) -> Action:
         case SignKind.DRIFT:
             query = urlencode({"source": name, "worst": "warning"})
             return Action(say("trouble_action.warnings"), f"/messages?{query}")
+        case SignKind.UNREAD:
+            return Action(say("trouble.see_messages"), "/messages?" + urlencode({"state": "received"}))
+        case SignKind.DISK:
+            return Action(say("trouble_action.space"), "/#space")
         case SignKind.DOWN:
             return Action(say("trouble_action.flow"), flow_href(side, name))

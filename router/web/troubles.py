@@ -11,7 +11,7 @@ from markupsafe import Markup
 from router.journal.queries_deliveries import FailureGroup
 from router.journal.storage import Outlook
 from router.watch.alarms import Alarm
-from router.watch.sentences import sentence
+from router.watch.sentences import disk_sentence, sentence
 from router.watch.signs import SignKind
 from router.web.alarm_actions import Action, alarm_action
 from router.web.boards import HOUR, Board, FlowLine
@@ -30,7 +30,7 @@ SLOW = 30_000_000
 LATE = 300_000_000
 """The same for Deliveries that wait to be sent."""
 
-TOLD_BY_OTHERS = frozenset({SignKind.DOWN, SignKind.BACKLOG})
+TOLD_BY_OTHERS = frozenset({SignKind.DOWN, SignKind.BACKLOG, SignKind.UNREAD, SignKind.DISK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +218,9 @@ def _storage(board: Board, formats: Formats, outlook: Outlook | None) -> Iterato
     if board.storage.is_short:
         yield Trouble(95, "red", "square", say("trouble.disk", free=free), (see,))
     elif days is not None and days <= FULL_DAYS:
-        sentence = say("trouble_disk.fills", count=days, shown=formats.number(days), free=free)
         grave = days <= FULL_NOW_DAYS
-        yield Trouble(
-            86 if grave else 44, "red" if grave else "amber", "square" if grave else "triangle", sentence, (see,)
-        )
+        weight, tone, shape = (86, "red", "square") if grave else (44, "amber", "triangle")
+        yield Trouble(weight, tone, shape, disk_sentence(days, free, formats), (see,))
 
 
 def _certificates(board: Board, formats: Formats) -> Iterator[Trouble]:

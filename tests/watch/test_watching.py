@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import Message as Mail
@@ -22,12 +23,16 @@ from router.cli.base import run
 from router.config.model import WatchSection
 from router.engine.clock import micros
 from router.journal import tables
+from router.journal.storage import Storage, keep_measure
 from router.journal.view import viewing
 from router.watch.alarms import acknowledge, open_alarms, past_alarms, snooze
+from router.watch.sentences import disk_sentence
 from router.watch.signs import Sign, SignKind, deviations, gather, last_received, learn
 from router.watch.telling import Teller
 from router.watch.watching import Watching
 from router.web.context import FlowStatus
+from router.web.formatting import Formats
+from router.web.texts import Texts
 
 PARIS = ZoneInfo("Europe/Paris")
 TUESDAY = datetime(2026, 11, 24, 9, 40, tzinfo=PARIS)
@@ -186,6 +191,24 @@ def keep_delivery(journal: Journal, number: int, **values: Any) -> None:
         connection.execute(insert(tables.item).values(**item, **sealed))
         sent = {"route": "r", "format": "fhir", "media_type": "x"}
         connection.execute(insert(tables.delivery).values(item_id=number, **row, **sent, **values))
+
+
+async def test_the_router_s_own_backlog_and_its_disk_are_alarms(journal: Journal, clock: Clock) -> None:
+    receive(journal, "labo-sud", [clock() - timedelta(minutes=40), clock()], state="received")
+    disk = shutil.disk_usage(journal.store.place.data)
+    filling = Storage(0, 0, disk.free * 7 // 5, disk.total)
+    journal.apply(keep_measure(filling, micros(clock()) - 24 * 3_600_000_000))
+    watch = watching(journal, clock, WatchSection(disk_days=5), SOUTH)
+    await watch.run()
+    assert going_on(journal) == [("unread", "router"), ("disk", "router")]
+    with journal.store.reading() as connection:
+        alarms = open_alarms(connection)
+    unread, full = Teller(WatchSection(), zone=PARIS).lines(alarms, clock())
+    assert unread == "2 messages reçus attendent d’être lus, le plus ancien depuis 40 min."
+    assert full.startswith("Au rythme des dernières 24 heures, le disque du journal sera plein dans 2 jours")
+    assert disk_sentence(0, "1 Go", Formats(Texts.of("en"), PARIS, 0)).endswith("full within a day (1 Go free).")
+    await watching(journal, clock, WatchSection(disk_days=0, backlog_minutes=0), SOUTH).run()
+    assert going_on(journal) == []
 
 
 def test_a_share_of_deliveries_that_fail_is_a_sign(journal: Journal, clock: Clock) -> None:
