@@ -15,7 +15,7 @@ from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS
-from router.certificates import CertificateEnd, CertificateNote
+from router.certificates import CertificateEnd, CertificateNote, KnownEnd
 from router.config.load import Loaded
 from router.config.oidc import OidcSection
 from router.directory.service import DirectoryService
@@ -142,6 +142,12 @@ class WebContext:
 
     certificate_ends: Callable[[], Sequence[CertificateEnd]] = tuple
     """Every certificate that the configuration names, with its end; likewise."""
+
+    known_ends: Callable[[], Sequence[KnownEnd]] = tuple
+    """Passwords and keys whose end the configuration says."""
+
+    alarm_ways: tuple[str, ...] = ()
+    """The ways by which people are told of alarms: `webhook`, `mail`, `mssante`."""
 
     insi: Insi | None = None
     """The national service that gives the INS, None where a test has none."""
