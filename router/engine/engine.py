@@ -77,7 +77,8 @@ class Engine:
         self._pressure = Pressure(section.max_waiting)
         self._handed = HandOver()
         self._outcomes = Outcomes(store)
-        self.pool = WorkerPool(plan_of(loaded, store.sealer.master), section.worker_count, section.batch_seconds)
+        self.plan = plan_of(loaded, store.sealer.master)
+        self.pool = WorkerPool(self.plan, section.worker_count, section.batch_seconds)
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         self._sources: dict[str, RunningSource] = {}
         self._dispatchers: dict[str, Dispatcher] = {}

@@ -89,6 +89,8 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             dossier=DossierOffer(engine.dossier.door, engine.dossier.settings, engine.wake)
             if engine.dossier.is_on
             else None,
+            reads=engine.plan.reads,
+            writes=engine.plan.writes,
             code_maps=loaded.code_maps,
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from mappings.contracts import FormatError, ReadContext, Reading
+from mappings.contracts import FormatError, Reading
 from mappings.registry import detect, format_named
 from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
@@ -179,16 +179,8 @@ class Worker:
     def _read(self, raw: RawMessage) -> _Draft:
         source = self._plan.sources.get(raw.source)
         content = raw.content if raw.content is not None else self._store.blobs.get(raw.blob or "")
-        context = ReadContext(
-            source=raw.source,
-            timezone=self._plan.timezone,
-            charset=source.charset if source else None,
-            environment=self._plan.environment,
-            received_at=raw.received_at,
-            filename=raw.filename,
-            siblings=raw.siblings,
-            options=source.options if source else {},
-            keys=source.keys if source else {},
+        context = replace(
+            self._plan.reads(raw.source), received_at=raw.received_at, filename=raw.filename, siblings=raw.siblings
         )
         name: str | None = None
         codes: tuple[ItemCodes, ...] = ()

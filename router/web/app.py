@@ -44,6 +44,7 @@ from router.web.pages import (
     messages,
     overview,
     records,
+    side,
     views,
     whatif,
 )
@@ -67,6 +68,7 @@ def create_app(context: WebContext) -> FastAPI:
         login,
         overview,
         messages,
+        side,
         message,
         downloads,
         views,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
-from mappings.contracts import PARIS
+from mappings.contracts import PARIS, ReadContext, WriteContext
 from router.certificates import CertificateEnd, CertificateNote
 from router.directory.service import DirectoryService
 from router.dossier.api.service import DossierSettings
@@ -124,6 +124,12 @@ class WebContext:
     read_patients: ReadPatients | None = None
     routes: Callable[[], Sequence[RouteStatus]] = tuple
     stopping: asyncio.Event | None = None
+    reads: Callable[[str], ReadContext] = lambda source: ReadContext(source=source)
+    """What a reader knows of a source's messages."""
+
+    writes: Callable[[str, datetime, str], WriteContext | None] = lambda _destination, _now, _identity: None
+    """What a writer knows for a destination, at a moment, under an identity; None for one that is not configured."""
+
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
 

@@ -25,6 +25,7 @@ from router.journal.view import View, viewing
 from router.web.boards import Boards
 from router.web.bulk import BulkJobs
 from router.web.context import WebContext
+from router.web.linking import Linkings
 from router.web.live import Live
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
@@ -50,6 +51,7 @@ class Desk:
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
         self.bulk = BulkJobs()
         self.trials = Trials(context.configuration)
+        self.linkings = Linkings()
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)

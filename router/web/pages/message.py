@@ -41,6 +41,7 @@ from schemas.lab import LabReport
 router = APIRouter()
 
 TABS = ("understood", "original", "sent", "why", "findings")
+"""Tabs of this page; `router.web.pages.side` draws one more."""
 CONTENT_TABS = frozenset({"understood", "original", "sent"})
 """Tabs that show what a message says: opening one is noted in the audit."""
 
@@ -112,7 +113,6 @@ async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, raw: bool = 
         values: dict[str, object] = {
             "message": detail,
             "tab": chosen,
-            "tabs": TABS,
             "headline": headline(detail, formats),
             "timeline": timeline(detail, formats),
             "routes": {route.name: route for route in desk.context.routes()},
