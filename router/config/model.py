@@ -160,6 +160,22 @@ class WatchSection(Section):
         return self
 
 
+class ObserveSection(Section):
+    """What is told to those who run the router; none of it is health data (`docs/operations/observability.md`)."""
+
+    otlp: str = Field(
+        "",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="Address of an OpenTelemetry collector (`http://collector:4318`), which is sent a trace of each "
+        "message by OTLP over HTTP. Empty: none.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description="`text`: warnings alone, in words. `json`: a line of JSON for what happens to each message, for "
+        "each notice and each warning, on standard error.",
+    )
+
+
 class CodesSection(Section):
     """What laboratories' own codes mean."""
 
@@ -355,6 +371,11 @@ class DestinationSection(BaseModel):
         description="`strict`: each CDA document is checked before it leaves; one that does not conform is held with "
         "its findings until a person sends it, or sets it aside.",
     )
+    traceparent: bool = Field(
+        False,
+        description="Whether the trace of a message is handed on with each attempt, as the header `traceparent` (W3C "
+        "Trace Context). For the connectors `fhir` and `http`.",
+    )
     options: dict[str, str] = Field(default_factory=dict, description="Settings of the format for this partner.")
     keys: dict[str, str] = Field(
         default_factory=dict,
@@ -398,6 +419,7 @@ class Configuration(Section):
     dossier: DossierSection = DossierSection()
     validation: ValidationSection = ValidationSection()
     watch: WatchSection = WatchSection()
+    observe: ObserveSection = ObserveSection()
     web: WebSection = WebSection()
     sources: dict[Name, SourceSection] = Field(default_factory=dict)
     destinations: dict[Name, DestinationSection] = Field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -44,6 +45,7 @@ from router.journal import tables
 from router.journal.operations import Operation, Queued
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
+from router.observe.observer import observer_of, traceparent
 from router.validation.server import ValidationServer
 from router.watch.telling import Teller
 from router.watch.watching import EVERY, Watching
@@ -114,6 +116,12 @@ class Engine:
             mail=self._notice_mail(),
             queued=self._queued,
         )
+        self._observer = observer_of(
+            loaded.configuration.observe,
+            store,
+            importlib.metadata.version("passerelle"),
+            partial(self.notices.trouble, "observe"),
+        )
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
         self.pipeline = Pipeline(
@@ -128,6 +136,7 @@ class Engine:
             queued=self._queued,
             stopped=self._read_anew,
             committed=self.dossier.committed,
+            observed=self._observer.read if self._observer is not None else None,
             trouble=partial(self.notices.trouble, "pipeline"),
         )
 
@@ -143,6 +152,8 @@ class Engine:
         self._start_destinations()
         self._spawn(self.pipeline.run(), "pipeline")
         self._spawn(self._sweep(), "sweep")
+        if self._observer is not None:
+            self._spawn(self._observer.run(), "observer")
         self._spawn(bring_index_up(self.store, self.submit), "patient index")
         housekeeping = Housekeeping(
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
@@ -228,6 +239,8 @@ class Engine:
                 trouble=partial(self.notices.trouble, f"destination {resolved.name}"),
                 paused=section.paused,
                 gate=self._gate(resolved),
+                observed=self._observer.tried if self._observer is not None else None,
+                traced=partial(traceparent, self.store) if section.traceparent else None,
             )
             self._dispatchers[resolved.name] = dispatcher
             self._spawn(dispatcher.run(), f"destination {resolved.name}")
@@ -307,6 +320,8 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(dispatcher.drain(seconds) for dispatcher in self._dispatchers.values()))
+        if self._observer is not None:
+            await self._observer.close()
         await self._validation.close()
         await self.insi.close()
         await self.directory.close()

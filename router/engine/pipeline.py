@@ -117,6 +117,7 @@ class Pipeline:
         queued: Callable[[Sequence[Queued]], None],
         stopped: Callable[[], None],
         committed: Callable[[], None] = lambda: None,
+        observed: Callable[[Sequence[PreparedMessage]], None] | None = None,
         trouble: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -130,6 +131,7 @@ class Pipeline:
         self._queued = queued
         self._stopped = stopped
         self._committed = committed
+        self._observed = observed
         self._trouble = trouble
         self._sealer = store.sealer.clone()
         self._cursor = 0
@@ -222,7 +224,10 @@ class Pipeline:
             if operation.stopped:
                 self._stopped()
             stale = set(operation.stale)
-            self._outcomes.settled([one for one in prepared if one.message_id not in stale])
+            done = [one for one in prepared if one.message_id not in stale]
+            self._outcomes.settled(done)
+            if self._observed is not None:
+                self._observed(done)
             if not stale:
                 return
             raws = [raw for raw in raws if raw.message_id in stale]

@@ -26,6 +26,7 @@ from router.engine.pool import keep_memory_low
 from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
+from router.observe.logs import log_as_json
 from router.web.app import create_app
 from router.web.context import DossierOffer, WebContext
 from router.web.tls import CertifiedProtocol
@@ -45,6 +46,8 @@ class Ready:
 
 def serve(loaded: Loaded, *, ready: Callable[[Ready], None], ready_file: Path | None = None) -> None:
     """Run until SIGINT or SIGTERM. `ready` is called once everything listens; `ready_file` then gets it as JSON."""
+    if loaded.configuration.observe.log_format == "json":
+        log_as_json()
     store = open_store(loaded.place)
     try:
         with router_lock(store.engine, loaded.place.data):
@@ -102,6 +105,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
         uvicorn.Config(
             app,
             log_level="warning",
+            log_config=None if loaded.configuration.observe.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
             access_log=False,
             lifespan="off",
             ssl_certfile=_beside(loaded, web.certificate),

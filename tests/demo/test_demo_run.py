@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,10 @@ from router.demo import run_demo
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_the_story_comes_out_as_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_story_comes_out_as_told_and_its_log_names_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSERELLE_LOG_FORMAT", "json")
     said: list[str] = []
     assert run_demo(once=True, port=0, folder=tmp_path / "router", say=said.append) == 0
     printed = capsys.readouterr().out
@@ -27,6 +31,19 @@ def test_the_story_comes_out_as_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert list((tmp_path / "router" / "in" / "error").glob("*ILLISIBLE*")) or list(
         (tmp_path / "router" / "in" / "archive").rglob("*ILLISIBLE*")
     )
+    _names_nobody(next((tmp_path / "router").rglob("router.log")).read_text(encoding="utf-8"))
+
+
+def _names_nobody(log: str) -> None:
+    """Check that the log follows every message, and holds no token of any patient of the story."""
+    events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    followed = {one["message_id"] for one in events if one["event"] == "message.read"}
+    assert len(followed) >= 15
+    assert {one["outcome"] for one in events if one["event"] == "delivery.attempt"} >= {"acknowledged"}
+    for person in (ROSE, WITHOUT_INS, STRANGER, BY_USED_NAME, *population(50)):
+        tokens = {person.family, *person.given, person.used_family, person.ipp, person.nir} - {"", None}
+        found = [token for token in tokens if token in log]
+        assert not found, f"the log holds {len(found)} token(s) of a patient"
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ from router.config.model import (
     DestinationSection,
     EngineSection,
     JournalSection,
+    ObserveSection,
     ResolvedDestination,
     ResolvedSource,
     RetrySection,
@@ -148,14 +149,19 @@ class Rig:
         self.format: str | None = "canonical"
         self.validate = "none"
         self.validation = ValidationSection()
+        self.observe = ObserveSection()
+        self.traceparent = False
 
     def loaded(self) -> Loaded:
         source = SourceSection(connector="memory", format=self.format)
-        target = DestinationSection(connector="memory", retry=self.retry, validate=self.validate)
+        target = DestinationSection(
+            connector="memory", retry=self.retry, validate=self.validate, traceparent=self.traceparent
+        )
         configuration = Configuration(
             journal=JournalSection(data=".", url=self.place.url),
             engine=EngineSection(workers=self.workers, batch=8),
             validation=self.validation,
+            observe=self.observe,
             sources={"labo": source},
             destinations={"tool": target},
             routes=self.routes,
