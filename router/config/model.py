@@ -174,6 +174,12 @@ class ObserveSection(Section):
         description="`text`: warnings alone, in words. `json`: a line of JSON for what happens to each message, for "
         "each notice and each warning, on standard error.",
     )
+    ready_seconds: int = Field(
+        600,
+        ge=0,
+        description="Age of the oldest message that was not read yet, in seconds, above which `/health/ready` says no. "
+        "0: any.",
+    )
 
 
 class CodesSection(Section):

@@ -98,6 +98,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
             receipt_hours=loaded.configuration.web.receipt_hours,
+            ready_seconds=loaded.configuration.observe.ready_seconds,
             version=importlib.metadata.version("passerelle"),
         )
     )

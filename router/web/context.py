@@ -144,6 +144,9 @@ class WebContext:
     receipt_hours: int = 24
     """Hours after which a mail that left, and of which nobody has spoken since, waits for too long; 0 is never."""
 
+    ready_seconds: int = 0
+    """Age of the oldest unread message above which the router says that it is not ready; 0 is any."""
+
     version: str = ""
     title: str = ""
     """Shown beside the product's name: which router this is (`demo`, `CH de Beaumont`)."""

@@ -27,6 +27,7 @@ from router.web.bulk import BulkJobs
 from router.web.context import WebContext
 from router.web.linking import Linkings
 from router.web.live import Live
+from router.web.probing import Probe
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
 from router.web.sessions import SessionRules
@@ -52,6 +53,7 @@ class Desk:
         self.bulk = BulkJobs()
         self.trials = Trials(context.configuration)
         self.linkings = Linkings()
+        self.probe = Probe()
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)

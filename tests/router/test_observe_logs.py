@@ -34,9 +34,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-async def test_the_life_of_a_message_is_logged_by_its_number(
-    make_rig: Callable[..., Any], logged: io.StringIO
-) -> None:
+async def test_the_life_of_a_message_is_logged_by_its_number(make_rig: Callable[..., Any], logged: io.StringIO) -> None:
     rig = make_rig()
     rig.observe = ObserveSection(log_format="json")
     rig.answer = lambda _parcel: Refused("TESTROSE is unknown to this partner")
