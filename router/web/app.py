@@ -26,6 +26,7 @@ from router.web.faults import NotAllowed, NotEntitled, NotSignedIn, NotThere
 from router.web.guard import Guard
 from router.web.pages import (
     alarms,
+    audit,
     bulk,
     codes,
     deliveries,
@@ -87,6 +88,7 @@ def create_app(context: WebContext) -> FastAPI:
         alarms,
         whatif,
         records,
+        audit,
         metrics,
     ):
         app.include_router(module.router, include_in_schema=False)

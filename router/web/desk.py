@@ -22,6 +22,7 @@ from router.journal.operations import Notice, Operation
 from router.journal.sealing import Sealer
 from router.journal.store import JournalFault
 from router.journal.view import View, viewing
+from router.web.auditing import Verification
 from router.web.boards import Boards
 from router.web.bulk import BulkJobs
 from router.web.context import WebContext
@@ -54,6 +55,7 @@ class Desk:
         self.trials = Trials(context.configuration)
         self.linkings = Linkings()
         self.probe = Probe()
+        self.verification: Verification | None = None
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)
