@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -24,7 +25,7 @@ from router.config.model import ResolvedDestination
 from router.directory.service import DirectoryService
 from router.dossier.leaving.mailing import ByMail
 from router.dossier.serving import DossierRuntime
-from router.engine.clock import utc_now
+from router.engine.clock import micros, utc_now
 from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
 from router.engine.housekeeping import Housekeeping
@@ -38,11 +39,15 @@ from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.engine.reverification import Reverification
 from router.engine.status import RunningSource, destination_statuses, source_statuses
+from router.engine.worker import RawMessage
 from router.identity.flows_published import ACTION as WITHDRAW_INS
 from router.identity.insi import Insi
 from router.identity.reindexing import bring_index_up
 from router.journal import tables
 from router.journal.operations import Operation, Queued
+from router.journal.prepared import PreparedMessage
+from router.journal.readers import ReaderChoice
+from router.journal.routing import keep_routing
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
 from router.observe.observer import observer_of, traceparent
@@ -50,6 +55,7 @@ from router.validation.server import ValidationServer
 from router.watch.telling import Teller
 from router.watch.watching import EVERY, Watching
 from router.web.context import FlowStatus
+from router.whatif.replaying import load_raws
 from schemas.finding import Finding, Severity
 
 R = TypeVar("R")
@@ -145,6 +151,7 @@ class Engine:
     async def start(self) -> None:
         """Start everything; returns once every source that is not paused listens or has failed to."""
         self.writer.start()
+        await self.submit(keep_routing(self.plan.routing, micros(self._now())))
         await self.pool.warm_up()
         await self.pipeline.start()
         self._last_action = await asyncio.to_thread(self._action_number)
@@ -335,6 +342,18 @@ class Engine:
     async def submit(self, operation: Operation[R]) -> R:
         """Apply an operation; used by the dashboard and the API."""
         return await self.writer.submit(operation)
+
+    async def read_again(self, number: int, reader: ReaderChoice) -> PreparedMessage | None:
+        """Read a message as it would be read now, by a reader of one's choice; nothing is kept or sent."""
+
+        def load() -> list[RawMessage]:
+            return load_raws(self.store, self.store.sealer.clone(), [number])
+
+        raws = await asyncio.to_thread(load)
+        if not raws:
+            return None
+        prepared = await self.pool.process([replace(raws[0], reader=reader)], self._now())
+        return prepared[0]
 
     def wake(self) -> None:
         """Look at the journal now: rows were changed by a person, or by a tool."""

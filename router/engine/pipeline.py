@@ -35,6 +35,7 @@ from router.journal.operations import (
     Queued,
     ReleaseItems,
 )
+from router.journal.readers import ReaderChoice
 from router.journal.store import JournalFault, Store
 from router.journal.tables import ItemState, MessageState
 from router.journal.writer import Writer
@@ -277,6 +278,7 @@ class Pipeline:
                         replays=row.replays,
                         filename=detail.get("filename"),
                         siblings=siblings,
+                        reader=ReaderChoice.of(detail),
                     )
                 )
         return raws

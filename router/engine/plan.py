@@ -13,6 +13,7 @@ from router.config.load import Loaded
 from router.config.model import RecipientsSection
 from router.dossier.notices import NoticeRule
 from router.identity.decisions import Policy
+from router.journal.routing import RouteKept
 from router.journal.store import JournalPlace
 from router.recipients.addressing import RecipientsPlan
 from router.recipients.rules import Reason
@@ -65,6 +66,11 @@ class Plan:
     code_maps: tuple[Path, ...] = ()
     policy: Policy = Policy.REGISTER
     notice_rules: tuple[NoticeRule, ...] = ()
+
+    @property
+    def routing(self) -> tuple[RouteKept, ...]:
+        """The routes as they are kept in the journal."""
+        return tuple(RouteKept(route.name, route.when, route.to) for route in self.routes)
 
     def reads(self, name: str) -> ReadContext:
         """Give what a reader knows of a source's messages, before it knows the message; an unknown one has no say."""

@@ -92,6 +92,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             dossier=DossierOffer(engine.dossier.door, engine.dossier.settings, engine.wake)
             if engine.dossier.is_on
             else None,
+            read_again=engine.read_again,
             reads=engine.plan.reads,
             writes=engine.plan.writes,
             code_maps=loaded.code_maps,

@@ -32,10 +32,12 @@ LOOKS = (
     "read dossier accesses",
     "reveal patient",
     "reveal title",
+    "reveal values",
     "reveal subject",
     "view file",
     "download",
     "compare identities",
+    "compare reading",
     "export accesses",
 )
 """What is a look at health data, and no action."""

@@ -21,6 +21,8 @@ from router.dossier.api.service import DossierSettings
 from router.dossier.door import Door
 from router.identity.insi import Insi
 from router.journal.operations import Operation
+from router.journal.prepared import PreparedMessage
+from router.journal.readers import ReaderChoice
 from router.journal.store import Store
 from schemas.identity import PatientIdentity
 
@@ -129,6 +131,9 @@ class WebContext:
 
     writes: Callable[[str, datetime, str], WriteContext | None] = lambda _destination, _now, _identity: None
     """What a writer knows for a destination, at a moment, under an identity; None for one that is not configured."""
+
+    read_again: Callable[[int, ReaderChoice], Awaitable[PreparedMessage | None]] | None = None
+    """Reads a message of the journal as it would be read now, keeping nothing; None where a test cannot."""
 
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""

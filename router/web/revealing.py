@@ -1,4 +1,4 @@
-"""Showing who somebody is: noted first, with the reason where the role asks for one, else with the page it was asked on.
+"""Showing who somebody is: noted first, with a reason where the role owes one, else with the page it was asked on.
 
 An auditor looks at what is no task of theirs, so each name that they are shown has a reason of theirs beside it.
 """

@@ -1,4 +1,4 @@
-"""The audit's page: who saw whom, when and why; the chain's state; a patient's own copy; reasons where a role owes them."""
+"""The audit's page: who saw whom, when and why; the chain's state; a patient's copy; reasons where a role owes them."""
 
 from __future__ import annotations
 
