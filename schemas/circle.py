@@ -5,7 +5,7 @@ A member who leaves and comes back is two members, each with its own period (CDS
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -214,6 +214,6 @@ def family_of(profession: Coding | None, role: Coding | None = None) -> RoleFami
     return None
 
 
-def _same_system(system: str | None, row: dict[str, str]) -> bool:
+def _same_system(system: str | None, row: Mapping[str, str]) -> bool:
     bare = (system or "").removeprefix("urn:oid:")
     return bare in {row["oid"], row["name"]} or (f"/{row['name']}" in bare and bool(row["name"]))

@@ -24,6 +24,7 @@ from router.config.model import (
     IdentitySection,
     InsiSection,
     JournalSection,
+    ObserveSection,
     RecipientsSection,
     RetrySection,
     RouteSection,
@@ -32,6 +33,7 @@ from router.config.model import (
     WatchSection,
     WebSection,
 )
+from router.config.oidc import OidcSection
 from router.recipients.rules import shipped
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -45,7 +47,9 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[dossier.alerts]", AlertsSection),
     ("[validation]", ValidationSection),
     ("[watch]", WatchSection),
+    ("[observe]", ObserveSection),
     ("[web]", WebSection),
+    ("[web.oidc.NAME]", OidcSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),
     ("[destinations.NAME.retry]", RetrySection),

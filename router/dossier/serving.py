@@ -60,7 +60,7 @@ class DossierRuntime:
             queued=queued,
         )
 
-    async def start(self, spawn: Callable[[Awaitable[None], str], None]) -> None:
+    async def start(self, spawn: Callable[[Awaitable[None], str], object]) -> None:
         """Begin to follow and to tell, where the API is on; else what changes is left for the day when it is.
 
         Notices leave where there is any way for them; without one they wait, and the dossier shows it.

@@ -6,14 +6,16 @@ reads the journal (patients, blobs) and writes nothing to it but blobs; what it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import orjson
+from pydantic import ValidationError
 
-from mappings.contracts import FormatError, ReadContext, Reading
+from mappings.contracts import FormatError, Reading
 from mappings.registry import detect, format_named
+from router.bulk.rerouting import ChosenItem, Rerouted
 from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
@@ -28,7 +30,7 @@ from router.engine.outcomes import first_error
 from router.engine.parcels import Leaving, Parcels
 from router.engine.plan import Plan, RoutePlan
 from router.engine.routing import item_view, looks_into_content, patient_view, routes_of
-from router.engine.searchable import identity_tokens, searchable
+from router.engine.searchable import identity_tokens, searchable, sender_tokens
 from router.engine.summary import summarise
 from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
@@ -42,7 +44,9 @@ from router.journal.operations import (
     PreparedItem,
     PreparedMessage,
 )
+from router.journal.readers import AS_CONFIGURED, ReaderChoice
 from router.journal.receipts import receipt_of
+from router.journal.routing import SEEN, RoutingSeen, routing_digest
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
 from router.journal.tables import WORST, ItemState, MessageState
@@ -66,6 +70,7 @@ class RawMessage:
     filename: str | None = None
     siblings: dict[str, bytes] = field(default_factory=dict)
     undone: int = 0
+    reader: ReaderChoice = AS_CONFIGURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,18 @@ class Worker:
         )
         self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
         self._parcels = Parcels(plan, self._store, self._sealer)
+        self._routing = routing_digest(plan.routing)
         self._needs_content = looks_into_content(plan.routes)
+
+    @property
+    def plan(self) -> Plan:
+        """What it works by."""
+        return self._plan
+
+    @property
+    def store(self) -> Store:
+        """The journal that it reads."""
+        return self._store
 
     def close(self) -> None:
         """Close the worker's own connections to the journal."""
@@ -156,6 +172,31 @@ class Worker:
             released.append(replace(prepared, item_id=one.item_id, decision_id=one.decision_id))
         return released
 
+    def reroute(
+        self, chosen: Sequence[ChosenItem], routes: Mapping[str, str], mark: str, now: datetime
+    ) -> list[Rerouted]:
+        """Write Items for destinations that a person chose, each under the name of a route, whatever its condition."""
+        plans = {name: RoutePlan(route, "true", frozenset(), (name,), True) for name, route in routes.items()}
+        numbers = sorted({one.patient_id for one in chosen if one.patient_id is not None})
+        with self._store.reading() as connection:
+            patients = load_patients(connection, self._sealer, numbers, self._patients)
+        return [self._rerouted(one, plans, patients.get(one.patient_id or 0), mark, now) for one in chosen]
+
+    def _rerouted(
+        self, one: ChosenItem, plans: Mapping[str, RoutePlan], patient: Patient | None, mark: str, now: datetime
+    ) -> Rerouted:
+        try:
+            item = with_data(ITEM.validate_json(one.body), self._store.blobs)
+        except (ValidationError, OSError) as problem:
+            return Rerouted(one.item_id, problem=type(problem).__name__)
+        leaving = without_ins(item) if one.candidates or one.patient_id is None else item
+        if patient is not None:
+            leaving = (attached_by_person if one.by_person else attached)(item, patient.identity)
+        name = f"{one.message_id}/{one.replays}/{one.ordinal}"
+        made = tuple(self._parcels.deliveries(Leaving(name, mark, leaving, patient, now), plans))
+        seen = patient.updated_at if patient is not None else None
+        return Rerouted(one.item_id, made, patient.id if patient is not None else None, seen)
+
     def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
         """Make resources of the dossier from Items and patients."""
         means = Means(self._sealer, self._store.blobs, self._plan.environment, self._plan.timezone)
@@ -178,21 +219,16 @@ class Worker:
     def _read(self, raw: RawMessage) -> _Draft:
         source = self._plan.sources.get(raw.source)
         content = raw.content if raw.content is not None else self._store.blobs.get(raw.blob or "")
-        context = ReadContext(
-            source=raw.source,
-            timezone=self._plan.timezone,
-            charset=source.charset if source else None,
-            environment=self._plan.environment,
-            received_at=raw.received_at,
-            filename=raw.filename,
-            siblings=raw.siblings,
-            options=source.options if source else {},
-            keys=source.keys if source else {},
+        context = replace(
+            self._plan.reads(raw.source), received_at=raw.received_at, filename=raw.filename, siblings=raw.siblings
         )
+        chosen = raw.reader.format or (source.format if source else None)
+        if raw.reader.charset:
+            context = replace(context, charset=raw.reader.charset)
         name: str | None = None
         codes: tuple[ItemCodes, ...] = ()
         try:
-            fmt = format_named(source.format) if source and source.format else detect(content)
+            fmt = format_named(chosen) if chosen else detect(content)
             name = fmt.name
             reading, codes = self._codes.read(read_content(fmt, content, context), raw.source)
         except FormatError as refused:
@@ -300,7 +336,7 @@ class Worker:
             reason=(decision.reason or HoldReason.NO_MATCH).value if waits else None,
             patient_id=decision.patient.id if decision.patient is not None else None,
             lane=self._lane(item, decision),
-            routes=orjson.dumps(verdicts).decode() if verdicts else None,
+            routes=self._told_routes(verdicts, decision, draft) if verdicts else None,
             sealed_summary=self._sealer.seal(summarise(item), SUMMARY_PLACE),
             sealed_body=self._sealer.seal(body, BODY_PLACE),
             tokens=self._tokens(item, decision, draft, draft.codes[ordinal] if draft.codes else NO_CODES),
@@ -313,6 +349,12 @@ class Worker:
             receipt=None if stopped else receipt_of(item, self._sealer),
             tell=None if decision.patient is None else self._tell(item),
         )
+
+    def _told_routes(self, verdicts: dict[str, bool | str], decision: Decision, draft: _Draft) -> str:
+        patient = decision.patient
+        test = bool(draft.reading.test)
+        seen = RoutingSeen(self._routing, patient is not None, patient is not None and patient.in_coordination, test)
+        return orjson.dumps({**verdicts, SEEN: seen.dump()}).decode()
 
     def _tell(self, item: Item) -> Telling | None:
         return telling_of(item, self._sealer, self._plan.notice_rules, self._plan.timezone)
@@ -347,6 +389,7 @@ class Worker:
     def _tokens(self, item: Item, decision: Decision, draft: _Draft, codes: ItemCodes) -> tuple[int, ...]:
         values = searchable(item, draft.reading.correspondence)
         tokens = {self._sealer.token("value", loose(value)) for value in values if value}
+        tokens |= sender_tokens(self._sealer, item.sender)
         if codes.sightings:
             tokens |= self._codes.tokens(codes)
         if decision.patient is None:

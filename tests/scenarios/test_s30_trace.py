@@ -16,7 +16,7 @@ from rose_scene import DAUGHTER, GP, HELPER, INS, NURSE, STRUCTURE, RoseScene
 from connectors.sandbox.mail_operator import MailOperator
 from connectors.sandbox.mail_people import ROUTER
 from router.cli.base import passerelle
-from router.web.accounts import make_api_key
+from router.web.keys import make_api_key
 
 
 async def test_s30_every_access_says_who_what_when_and_on_which_basis(scene: RoseScene) -> None:

@@ -278,16 +278,19 @@ class Keeper:
         return self._connection.execute(found).one_or_none()
 
 
-def rows_of(unit: Unit, drafts: Sequence[Draft], moment: int) -> dict[Table, list[dict[str, Any]]]:
-    """Give the rows of new resources, parents first, for who fills an empty store and looks for nothing before."""
+def rows_of(drafts: Sequence[Draft], first: int, moment: int) -> dict[Table, list[dict[str, Any]]]:
+    """Give the rows of new resources, parents first, for who fills an empty store and looks for nothing before.
+
+    They are numbered from `first` on, and changed one after the other from `moment` on.
+    """
     rows: dict[Table, list[dict[str, Any]]] = {
         tables.resource: [],
         tables.resource_body: [],
         tables.resource_token: [],
         tables.resource_date: [],
     }
-    for at, one in enumerate(drafts, start=moment):
-        number = unit.next_id(tables.resource)
+    for number, one in enumerate(drafts, start=first):
+        at = moment + number - first
         own = {"id": number, "type": one.type, "logical_id": one.logical_id, "version": 1}
         rows[tables.resource].append({**own, **_facts(one, at, None, None)})
         rows[tables.resource_body].append(_body(number, 1, at, one, None))

@@ -5,18 +5,21 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from router.web.api import (
+    bulk,
     codes,
     deliveries,
     directory,
     dossiers,
     flows,
     habilitations,
+    health,
     identities,
     mail,
     messages,
     patients,
     submissions,
 )
+from router.web.api.declared import declare_problems
 
 PREFIX = "/api/v1"
 
@@ -26,6 +29,7 @@ def mount_api(app: FastAPI) -> None:
     for module in (
         messages,
         deliveries,
+        bulk,
         patients,
         identities,
         dossiers,
@@ -35,5 +39,8 @@ def mount_api(app: FastAPI) -> None:
         mail,
         submissions,
         flows,
+        health,
     ):
         app.include_router(module.router, prefix=PREFIX)
+    app.include_router(health.router, include_in_schema=False)
+    declare_problems(app)

@@ -22,13 +22,14 @@ from router.journal.queries_submissions import (
 )
 from router.journal.tables import DeliveryState
 from router.journal.view import View
-from router.web.access import Asked, Office, Signed
+from router.web.access import Asked, Looking, Office
 from router.web.answers import Values, page
 from router.web.context import SUBMITTING, FlowStatus
 from router.web.desk import Desk
 from router.web.faults import NotThere
 from router.web.filters import delivery_chips, enum_of, query_of, row_number
 from router.web.formatting import Formats
+from router.web.revealing import noted
 from router.web.submissions import may_insist
 
 router = APIRouter()
@@ -69,7 +70,7 @@ class EndLine:
 
 
 @router.get(PATH)
-async def submissions(request: Request, desk: Office, visit: Signed) -> Response:
+async def submissions(request: Request, desk: Office, visit: Looking) -> Response:
     """Show a page of submissions; `before` is the cursor."""
     query = query_of(PATH, request.query_params, WISHES)
     before = row_number(request.query_params.get("before", ""))
@@ -94,12 +95,14 @@ async def submissions(request: Request, desk: Office, visit: Signed) -> Response
 
 
 @router.post(PATH + "/{number}/title")
-async def title(number: int, desk: Office, visit: Asked) -> Response:
+async def title(number: int, request: Request, desk: Office, visit: Asked) -> Response:
     """Show the title of a document that was submitted; noted in the audit first."""
     found = await desk.look(lambda view: load_submission(view, number))
     if found is None:
         raise NotThere
-    await desk.audit(visit.account, "reveal title", f"delivery {number}")
+    question = await noted(desk, visit, request, "reveal title", f"delivery {number}")
+    if question is not None:
+        return question
     text = found.item.title if found.item is not None else ""
     return HTMLResponse(await desk.work(lambda: desk.pages.draw(visit, "revealed_text.html", {"text": text})))
 

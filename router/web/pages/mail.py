@@ -17,13 +17,14 @@ from router.journal.queries_mail import (
     load_head,
 )
 from router.journal.view import View
-from router.web.access import Asked, Office, Signed
+from router.web.access import Asked, Looking, Office, Signed
 from router.web.answers import Values, go, page
 from router.web.boards import late_at
 from router.web.context import is_mail
 from router.web.faults import NotThere
 from router.web.filters import enum_of, mail_chips, query_of, row_number
 from router.web.formatting import Formats
+from router.web.revealing import noted
 
 router = APIRouter()
 
@@ -32,7 +33,7 @@ WISHES = ("search", "state", "box")
 
 
 @router.get(PATH)
-async def mail(request: Request, desk: Office, visit: Signed) -> Response:
+async def mail(request: Request, desk: Office, visit: Looking) -> Response:
     """Show a page of conversations; `before` is the cursor."""
     query = query_of(PATH, request.query_params, WISHES)
     before = row_number(request.query_params.get("before", ""))
@@ -83,10 +84,12 @@ async def conversation(number: int, desk: Office, visit: Signed) -> Response:
 
 
 @router.post(PATH + "/{number}/subject")
-async def subject(number: int, desk: Office, visit: Asked) -> Response:
+async def subject(number: int, request: Request, desk: Office, visit: Asked) -> Response:
     """Show the subject of a mail; noted in the audit first."""
     head = await desk.look(lambda view: load_head(view, number))
     if head is None:
         raise NotThere
-    await desk.audit(visit.account, "reveal subject", f"mail {number}")
+    question = await noted(desk, visit, request, "reveal subject", f"mail {number}")
+    if question is not None:
+        return question
     return HTMLResponse(await desk.work(lambda: desk.pages.draw(visit, "revealed_text.html", {"text": head.subject})))

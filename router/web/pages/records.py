@@ -1,4 +1,4 @@
-"""What the router noticed, who did what; and one patient's name, shown on request."""
+"""What the router noticed, the API; and one patient's name, shown on request."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from fastapi.responses import HTMLResponse, Response
 
 from router.journal import tables
 from router.journal.queries_lines import ItemLine, item_lines
-from router.journal.queries_overview import audit_lines, notices
+from router.journal.queries_overview import notices
 from router.journal.view import View
-from router.web.access import Asked, Office, Signed
+from router.web.access import Asked, Looking, Office, Own
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
 from router.web.filters import Query, query_of, row_number
 from router.web.masking import unmasked
+from router.web.revealing import noted
 
 router = APIRouter()
 
@@ -22,13 +23,13 @@ SEVERITIES = ("error", "warning", "info")
 
 
 @router.get("/held")
-async def held(_visit: Signed) -> Response:
+async def held(_visit: Own) -> Response:
     """Lead to the identity desk, where this page's content went: people have marked its address."""
     return go("/identities")
 
 
 @router.post("/items/{number}/reveal")
-async def reveal(number: int, desk: Office, visit: Asked) -> Response:
+async def reveal(number: int, request: Request, desk: Office, visit: Asked) -> Response:
     """Show whose an Item is; noted in the audit first."""
 
     def find(view: View) -> ItemLine | None:
@@ -37,13 +38,15 @@ async def reveal(number: int, desk: Office, visit: Asked) -> Response:
     line = await desk.look(find)
     if line is None:
         raise NotThere
-    await desk.audit(visit.account, "reveal patient", f"item {number}")
+    question = await noted(desk, visit, request, "reveal patient", f"item {number}")
+    if question is not None:
+        return question
     values = {"patient": line.patient, "names": unmasked(line.patient)}
     return HTMLResponse(await desk.work(lambda: desk.pages.draw(visit, "revealed.html", values)))
 
 
 @router.get("/notices")
-async def notices_page(request: Request, desk: Office, visit: Signed) -> Response:
+async def notices_page(request: Request, desk: Office, visit: Looking) -> Response:
     """Show what the router noticed beside messages, and how the journal is."""
     query = query_of("/notices", request.query_params, ("severity",))
     before = row_number(request.query_params.get("before", ""))
@@ -62,21 +65,8 @@ async def notices_page(request: Request, desk: Office, visit: Signed) -> Respons
     return await page(desk, visit, "notices.html", ask)
 
 
-@router.get("/audit")
-async def audit(request: Request, desk: Office, visit: Signed) -> Response:
-    """Show who did and saw what."""
-    query = query_of("/audit", request.query_params, ("actor",))
-    before = row_number(request.query_params.get("before", ""))
-
-    def ask(view: View) -> Values:
-        rows = audit_lines(view, actor=query.get("actor") or None, before=before, limit=PAGE + 1)
-        return _page(query, rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None, before)
-
-    return await page(desk, visit, "audit.html", ask)
-
-
 @router.get("/api")
-async def api_page(request: Request, desk: Office, visit: Signed) -> Response:
+async def api_page(request: Request, desk: Office, visit: Looking) -> Response:
     """Explain the HTTP API, with examples for this very address."""
     base = f"{request.url.scheme}://{request.headers.get('Host', 'localhost')}"
     return await page(desk, visit, "api.html", lambda _view: {"base": base})
