@@ -27,7 +27,8 @@ from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
 from router.web.app import create_app
-from router.web.context import DossierOffer, WebContext
+from router.web.context import AppliedFile, DossierOffer, WebContext
+from router.web.rights import Role
 from router.web.tls import CertifiedProtocol
 
 
@@ -74,11 +75,23 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    rereading: set[asyncio.Task[None]] = set()
+
+    def read_again() -> None:
+        task = asyncio.create_task(engine.applying.read_file_again(), name="SIGHUP")
+        rereading.add(task)
+        task.add_done_callback(rereading.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, read_again)
     app = create_app(
         WebContext(
             store=engine.store,
             submit=engine.submit,
             flows=engine.flows,
+            routes=engine.routes,
+            loaded=lambda: engine.loaded,
+            applied=lambda: AppliedFile(engine.applying.waits_for_start, engine.applying.file_differs),
+            attempt=engine.attempt,
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
             insi=engine.insi,
@@ -92,7 +105,12 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             code_maps=loaded.code_maps,
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
-            receipt_hours=loaded.configuration.web.receipt_hours,
+            receipt_hours=web.receipt_hours,
+            idle_minutes=web.idle_minutes,
+            session_hours=web.session_hours,
+            operators_configure=web.operators_configure,
+            providers=web.oidc,
+            require_totp=frozenset(Role(name) for name in web.require_totp),
             version=importlib.metadata.version("passerelle"),
         )
     )

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 from web_journal import HOSTILE, HOUR
 
 from router.journal import tables
-from router.web.accounts import Role
+from router.web.rights import Role
 
 
 @pytest.fixture

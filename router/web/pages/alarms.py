@@ -13,7 +13,7 @@ from markupsafe import Markup
 from router.journal.view import View
 from router.watch.alarms import Alarm, acknowledge, open_alarms, past_alarms, snooze
 from router.watch.sentences import sentence
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.boards import HOUR
 from router.web.faults import NotThere
@@ -38,7 +38,7 @@ class AlarmLine:
 
 
 @router.get(PATH)
-async def alarms(request: Request, desk: Office, visit: Signed) -> Response:
+async def alarms(request: Request, desk: Office, visit: Looking) -> Response:
     """Show the alarms that go on, then those that are over."""
     before = row_number(request.query_params.get("before", ""))
 

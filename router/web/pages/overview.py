@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from router.journal.view import View
 from router.watch.alarms import open_alarms
-from router.web.access import Office, Signed
+from router.web.access import Looking, Office
 from router.web.answers import Values, page
 from router.web.boards import HOUR
 from router.web.charts import day_chart
@@ -18,7 +18,7 @@ router = APIRouter()
 
 
 @router.get("/")
-async def overview(desk: Office, visit: Signed) -> Response:
+async def overview(desk: Office, visit: Looking) -> Response:
     """Show the overview."""
 
     def ask(view: View) -> Values:
@@ -32,6 +32,8 @@ async def overview(desk: Office, visit: Signed) -> Response:
                 identity_hours=desk.context.identity_alert_hours,
                 receipt_hours=desk.context.receipt_hours,
                 alarms=open_alarms(view.connection),
+                routes=desk.context.routes(),
+                applied=desk.context.applied(),
             ),
             "chart": day_chart(board.bins, formats),
             "identity_late_at": visit.now - desk.context.identity_alert_hours * HOUR,
