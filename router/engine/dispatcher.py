@@ -116,6 +116,7 @@ class Dispatcher:
         self._down_until: int | None = None
         self._failures = 0
         self.paused = paused
+        self._resumed_at = 0
         self.down_detail = ""
         self.sent = 0
         self.last_sent_at: int | None = None
@@ -172,8 +173,9 @@ class Dispatcher:
         self.paused = True
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Go on after a pause; what waited for it is not given up for its age."""
         self.paused = False
+        self._resumed_at = micros(self._now())
         self._wake.set()
 
     def hold_back(self, routes: AbstractSet[str]) -> None:
@@ -408,7 +410,7 @@ class Dispatcher:
 
     def _after_retry(self, entry: Entry, outcome: Retry, now: int) -> DeliveryState:
         if not outcome.reached:
-            age = timedelta(microseconds=now - entry.created_at)
+            age = timedelta(microseconds=now - max(entry.created_at, self._resumed_at))
             return DeliveryState.DEAD if age > timedelta(hours=self._retry.give_up_hours) else DeliveryState.RETRYING
         spent = entry.attempts - entry.attempts_before
         return DeliveryState.DEAD if spent >= self._retry.max_attempts else DeliveryState.RETRYING

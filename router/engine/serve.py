@@ -75,14 +75,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    rereading: set[asyncio.Task[None]] = set()
-
-    def read_again() -> None:
-        task = asyncio.create_task(engine.applying.read_file_again(), name="SIGHUP")
-        rereading.add(task)
-        task.add_done_callback(rereading.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, read_again)
+    loop.add_signal_handler(signal.SIGHUP, engine.applying.read_file_again)
     app = create_app(
         WebContext(
             store=engine.store,

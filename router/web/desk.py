@@ -17,6 +17,7 @@ from typing import TypeVar
 from fastapi import Request
 
 from router.codes.maps import CodeMaps
+from router.dossier.indicators import Line
 from router.identity.insi import InsiAnswer
 from router.journal.actions import record_audit
 from router.journal.operations import Notice, Operation
@@ -31,6 +32,7 @@ from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
 from router.web.rights import Rights
 from router.web.sessions import SessionRules
+from router.web.slow import Slow
 from router.web.trials import Trials
 
 R = TypeVar("R")
@@ -61,6 +63,7 @@ class Desk:
         self.searches = Searches()
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
         self.trials = Trials(context.configuration)
+        self.indicators = Slow[list[Line]]()
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -34,10 +34,11 @@ TOLD_BY_OTHERS = frozenset({SignKind.DOWN, SignKind.BACKLOG})
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Where to press."""
+    """Where to press. With `fields`, a form is posted there, by whoever may operate."""
 
     label: Markup
     href: str
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ def _paused_by(pause: Pause | None, formats: Formats) -> Markup:
 def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
     say = formats.texts.say
     groups = board.situation.failures.groups
+    offered: set[str] = set()
     for rank, group in enumerate(groups[:MOST_CAUSES]):
         sentence = say(
             "trouble.dead",
@@ -180,7 +182,13 @@ def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
             detail=_quoted(group.detail, formats),
             since=formats.since(group.first_at),
         )
-        yield Trouble(80 - rank, "red", "square", sentence, (Action(say("trouble.see_failures"), cause_href(group)),))
+        actions = [Action(say("trouble.see_failures"), cause_href(group))]
+        if group.destination not in offered:
+            offered.add(group.destination)
+            fields = {"state": "dead", "destination": group.destination, "all": "1", "action": "replay"}
+            label = say("trouble.resend_all", name=group.destination)
+            actions.append(Action(label, "/deliveries/plan", fields))
+        yield Trouble(80 - rank, "red", "square", sentence, tuple(actions))
     others = groups[MOST_CAUSES:]
     if others:
         sentence = say("trouble.other_causes", count=len(others), shown=formats.number(len(others)))
