@@ -60,6 +60,51 @@ def test_the_overview_lives(person: Person) -> None:
     assert page.evaluate("window.kept"), "the page was not loaded anew"
 
 
+def test_a_chart_looks_farther_back_and_the_place_is_kept(person: Person) -> None:
+    page = person.sign_in()
+    page.locator("#flows-table summary").click()
+    page.evaluate("window.kept = true; scrollTo(0, document.body.scrollHeight)")
+    place = page.evaluate("scrollY")
+    assert place > 0
+    page.get_by_role("link", name="7 jours").click()
+    expect(page.locator(".chart .hit")).to_have_count(168)
+    expect(page.locator(".chart [aria-current]")).to_have_text("7 jours")
+    assert page.url.endswith("/?period=week")
+    assert abs(page.evaluate("scrollY") - place) < 5
+    person.served.journal.message(person.served.now, control="LATER")
+    expect(page.locator('[data-figure="received"]')).to_have_text("10")
+    expect(page.locator(".chart .hit")).to_have_count(168)
+    expect(page.locator("#flows-table")).to_have_attribute("open", "")
+    page.locator(".chart .hit").last.hover(force=True)
+    expect(page.locator(".legend .period")).to_contain_text("dim. 22")
+    assert page.evaluate("window.kept"), "the page was not loaded anew"
+    page.reload()
+    expect(page.locator(".chart [aria-current]")).to_have_text("7 jours")
+
+
+def test_the_map_joins_its_ends_and_is_a_list_on_a_telephone(person: Person) -> None:
+    page = person.sign_in()
+    spico = page.locator("#map-destination-spico")
+    expect(spico).to_contain_text("injoignable")
+    expect(page.locator("svg.edges").first).to_be_visible()
+    lines = page.evaluate("""() => [...document.querySelectorAll('.edges')].map((svg, side) => {
+      const box = svg.getBoundingClientRect(), nodes = document.querySelectorAll('.nodes')[side].children;
+      return [...svg.querySelectorAll('path')].map((path, rank) => {
+        const end = path.getPointAtLength(side ? path.getTotalLength() : 0), node = nodes[rank].getBoundingClientRect();
+        return Math.abs(box.top + end.y - (node.top + node.height / 2)); }); }).flat()""")
+    assert len(lines) == 4
+    assert max(lines) < 1.5, "each curve ends at the middle of its node"
+    person.served.flows[2] = FlowStatus("spico", "destination", "fhir", "ready")
+    expect(spico).to_contain_text("réessaie")
+    page.set_viewport_size({"width": 380, "height": 800})
+    expect(page.locator("svg.edges").first).to_be_hidden()
+    expect(spico).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 380
+    page.locator("#map-source-hopital a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/flows/sources/hopital**")
+
+
 def test_search_leaves_no_name_behind(person: Person) -> None:
     page = person.sign_in()
     page.keyboard.press("/")
