@@ -47,10 +47,10 @@ async def test_a_submission_set_is_kept_with_its_document_and_file(ready: Rig) -
     assert done.status == 200, done.text
     listed, document, file = done.json()["entry"]
     assert [one["response"]["status"] for one in (listed, document, file)] == ["201 Created"] * 3
-    assert "fullUrl" not in file
     (found,) = await tool.found(f"List?patient={ready.patient}&code=submissionset&status=current")
     (kept,) = await tool.found(f"DocumentReference?patient={ready.patient}")
     assert found["entry"][0]["item"]["reference"] == f"DocumentReference/{kept['id']}"
+    assert file["response"]["location"] in kept["content"][0]["attachment"]["url"]
     binary = await tool.get(kept["content"][0]["attachment"]["url"])
     assert binary.body == base64.b64decode(PDF.data or "")
     # Sent again, it is what is there already.

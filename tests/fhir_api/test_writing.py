@@ -89,10 +89,14 @@ async def test_s10_a_note_that_a_tool_wrote_is_read_as_a_note_for_the_others(rea
 
 
 async def test_what_no_item_carries_is_kept_and_said_to_go_no_further(ready: Rig) -> None:
-    made = await ready.tool().call("POST", "Appointment", appointment(ready.patient))
+    made = await ready.tool().call("POST", "Observation", weight(ready.patient))
     assert made.status == 201, made.text
     row = ready.rows(tables.message)[-1]
     assert (row.source, row.state, row.worst) == ("dossier", "processed", 1)
+    assert len(await ready.tool().found(f"Observation?patient={ready.patient}")) == 1
+    made = await ready.tool().call("POST", "Appointment", appointment(ready.patient))
+    assert made.status == 201, made.text
+    assert ready.rows(tables.message)[-1].state == "received", "an appointment is an item, which routes take on"
     found = await ready.tool().found(f"Appointment?patient={ready.patient}&date=2026-11-20&status=booked")
     assert len(found) == 1
 

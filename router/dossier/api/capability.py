@@ -24,7 +24,6 @@ WRITABLE = frozenset(
         "Schedule",
         "Slot",
         "CarePlan",
-        "List",
         "QuestionnaireResponse",
         "Task",
         "Subscription",

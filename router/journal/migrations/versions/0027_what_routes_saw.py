@@ -1,7 +1,7 @@
 """what routes saw: the conditions as they were when an Item was routed; the audit by what it is about
 
 Revision: 0027
-Follows: 0019
+Follows: 0026
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 
 
 revision = '0027'
-down_revision = '0019'
+down_revision = '0026'
 branch_labels = None
 depends_on = None
 
