@@ -16,6 +16,7 @@ from router.identity.patients import register
 from router.journal import tables
 from router.journal.attempts import RecordAttempt
 from router.journal.correspondence import prepared_mail
+from router.journal.naming import ask_later
 from router.journal.operations import (
     PARCEL_DETAIL_PLACE,
     Change,
@@ -201,6 +202,7 @@ def submit(journal: Journal, now: int) -> dict[str, int]:
 
     first = leave("v1", now - 5 * HOUR, "a", unique_id="1.2.3.1")
     sent(journal, first, now - 5 * HOUR, DeliveryState.ACKNOWLEDGED, names("1.2.3.1"), "submitted")
+    journal.apply(Change(lambda unit: ask_later(unit, first, now + 7 * HOUR), note="test"))
     second = leave("v2", now - 4 * HOUR, "b", unique_id="1.2.3.2", replaces="1.2.3.1")
     sent(journal, second, now - 4 * HOUR, DeliveryState.ACKNOWLEDGED, names("1.2.3.2"), "submitted")
     third = leave("v3", now - 3 * HOUR, "c", unique_id="1.2.3.3", replaces="1.2.3.2")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from dossier_scene import coordinator, nurse
-from fhir_samples import VISIBILITY, letter, note, text, transaction, weight
+from fhir_samples import VISIBILITY, appointment, letter, note, text, transaction, weight
 from sqlalchemy import select
 
 from mappings.contracts import ReadContext
@@ -93,7 +93,11 @@ async def test_what_no_item_carries_is_kept_and_said_to_go_no_further(ready: Rig
     assert made.status == 201, made.text
     row = ready.rows(tables.message)[-1]
     assert (row.source, row.state, row.worst) == ("dossier", "processed", 1)
-    found = await ready.tool().found(f"Observation?patient={ready.patient}&code=29463-7")
+    assert len(await ready.tool().found(f"Observation?patient={ready.patient}")) == 1
+    made = await ready.tool().call("POST", "Appointment", appointment(ready.patient))
+    assert made.status == 201, made.text
+    assert ready.rows(tables.message)[-1].state == "received", "an appointment is an item, which routes take on"
+    found = await ready.tool().found(f"Appointment?patient={ready.patient}&date=2026-11-20&status=booked")
     assert len(found) == 1
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dossier_scene import Scene, daughter, doctor, document, home_help, stay
-from sqlalchemy import create_engine, insert, text
+from sqlalchemy import create_engine, text
 from web_journal import HOUR, Journal, open_journal
 from web_mails import correspond, submit
 from web_person import NOW
@@ -20,7 +20,6 @@ from router.dossier.dossiers import history, open_dossiers
 from router.dossier.indicators import activities, lines, month_of
 from router.dossier.leaving.board import notice_lines
 from router.dossier.overview import overview
-from router.journal import tables
 from router.journal.queries_mail import MailFilters, MailWish, find_conversations, load_conversation, mail_troubles
 from router.journal.queries_submissions import SubmissionFilters, cursors, find_submissions, load_submission
 from router.journal.sealing import make_key_file
@@ -36,10 +35,7 @@ Ask = Callable[[View], Any]
 def filled(folder: Path, url: str = "") -> Journal:
     journal = open_journal(folder, url)
     correspond(journal, NOW)
-    sent = submit(journal, NOW)
-    with journal.store.writing() as connection:
-        row = {"delivery_id": sent["v1"], "destination": "dmp", "due_at": NOW, "looks": 0, "detail": ""}
-        connection.execute(insert(tables.delivery_naming).values(**row, state="waiting"))
+    submit(journal, NOW)
     scene = Scene(journal)
     assert scene.open().refusal is None
     for member in (doctor(), home_help(in_care_team=False), daughter()):

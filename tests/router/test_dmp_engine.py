@@ -174,7 +174,7 @@ async def test_letters_go_to_the_dmp_and_those_of_others_come(rig: Rig) -> None:
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look up at once what was submitted, round after round."""
-    monkeypatch.setattr("router.engine.engine.LEARN_EVERY", 0.02)
+    monkeypatch.setattr("router.engine.destinations.LEARN_EVERY", 0.02)
 
 
 @pytest.mark.usefixtures("soon")

@@ -1,7 +1,7 @@
 """what routes saw: the conditions as they were when an Item was routed; the audit by what it is about
 
 Revision: 0027
-Follows: 0019
+Follows: 0026
 """
 
 import sqlalchemy as sa
