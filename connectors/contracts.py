@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -149,12 +149,15 @@ class Delivered:
     """The peer has it. `acknowledged` when it said so at the application's level (MSA AA, FHIR 2xx).
 
     `references` are the names under which it may speak of it later: a receipt that names one finds its Delivery.
+    `learn_after` seconds when the peer tells further names only to who asks, and not at once: a `Learner` is then asked
+    about this Delivery.
     """
 
     detail: str = ""
     answer: bytes = b""
     acknowledged: bool = False
     references: tuple[Reference, ...] = ()
+    learn_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +217,36 @@ class Destination(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """What the partner said about one Delivery: names under which it knows it. None: it does not know it (yet)."""
+
+    references: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """The partner was not asked about a Delivery, or gave no answer; `detail` is one sentence without health data.
+
+    `wait` seconds until it is worth asking again, None when it never is. `denied` when we have no right to ask.
+    """
+
+    detail: str
+    wait: float | None
+    denied: bool = False
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """A Destination whose partner tells some of its names later (`Delivered.learn_after`)."""
+
+    async def learn(self, parcels: Sequence[Parcel]) -> Mapping[int, Learnt | NotAsked]:
+        """Ask about Deliveries that the partner has, by number; one that is missing was not asked about.
+
+        Never raises for what a peer or network did. May be asked again about the same ones after a crash.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class FollowedPatient:
     """A patient in coordination: the journal's number, and what is known of who it is."""
 
@@ -239,6 +272,9 @@ class Records(Protocol):
 
     async def known(self, kind: ReferenceKind, value: str) -> bool:
         """Say whether something was sent or received under this name."""
+
+    async def names_of(self, unique_id: str) -> Mapping[ReferenceKind, str]:
+        """Give the newest names under which this destination's partner knows what was sent under an XDS uniqueId."""
 
 
 @dataclass(slots=True)
@@ -287,3 +323,6 @@ class Connector:
     make_destination: Callable[[str, Any, Services], Destination] | None = None
     format: str | None = None
     source_format: str | None = None
+    probe_source: Callable[[Any, datetime], Awaitable[Any]] | None = None
+    probe_destination: Callable[[Any, datetime], Awaitable[Any]] | None = None
+    """Test the connection that settings describe (`connectors.probing.Prober`); None where there is no way to."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -147,10 +147,14 @@ class PlainMemory:
 
 
 class PlainRecords:
-    """What a test's journal knows: `patients` in coordination, `names` under which things went through."""
+    """What a test's journal knows: `patients` in coordination, `names` under which things went through.
+
+    `called` are the partner's names of what was sent, by uniqueId.
+    """
 
     def __init__(self) -> None:
         self.patients: list[FollowedPatient] = []
+        self.called: dict[str, dict[ReferenceKind, str]] = {}
         self.names: set[tuple[ReferenceKind, str]] = set()
 
     async def followed(self, after: int = 0, count: int = 200) -> Sequence[FollowedPatient]:
@@ -160,6 +164,10 @@ class PlainRecords:
     async def known(self, kind: ReferenceKind, value: str) -> bool:
         """Say whether a name is in `names`."""
         return (kind, value) in self.names
+
+    async def names_of(self, unique_id: str) -> Mapping[ReferenceKind, str]:
+        """Give what `called` has."""
+        return self.called.get(unique_id, {})
 
 
 @dataclass(frozen=True, slots=True)

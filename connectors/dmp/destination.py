@@ -1,33 +1,44 @@
 """Submits, replaces, deletes and changes documents in the DMP, one parcel at a time.
 
 Nothing leaves before the guards have been looked at; a submission that may have arrived is looked up by its uniqueId
-before it is sent again; the former document's entry UUID is looked up right before it is replaced or deleted.
+before it is sent again. What is replaced or deleted goes by the entry UUID that was kept or, where whole entries may be
+read or that one is refused, by what the registry says right before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from connectors.contracts import Delivered, Hold, Outcome, Parcel, ReferenceKind, Refused, Retry, Services
-from connectors.dmp.answers import Existence, Listed, Refusal, Registered, Trouble
+from connectors.contracts import (
+    Delivered,
+    Hold,
+    Learnt,
+    NotAsked,
+    Outcome,
+    Parcel,
+    ReferenceKind,
+    Refused,
+    Retry,
+    Services,
+)
+from connectors.dmp.answers import Existence, Refusal, Registered, Trouble
 from connectors.dmp.changes import status_change, visibility_change
 from connectors.dmp.client import DmpClient
 from connectors.dmp.doubts import Doubts
 from connectors.dmp.errors import Kind
+from connectors.dmp.finding import Finder, Found
 from connectors.dmp.outcomes import after_refusal, after_trouble, guard, held
 from connectors.dmp.parcels import Wanted, documents_of, read_parcel, related_to, unsigned
-from connectors.dmp.queries import APPROVED, ARCHIVED, find_documents, get_documents
+from connectors.dmp.queries import APPROVED
 from connectors.dmp.rights import Transaction
 from connectors.dmp.settings import DmpDestinationSettings
 from connectors.dmp.signing import Unusable
 from connectors.reporting import Reporter
 from mappings.contracts import FormatError
 from mappings.xds.guards import INSISTABLE, PREFIX
-from mappings.xds.model import DocumentEntry
 from mappings.xds.writing import DELETED, Operation
 from schemas.finding import Finding, Severity
 
@@ -35,14 +46,6 @@ FORMER = f"{PREFIX}former"
 TIDY_SECONDS = 60.0
 REMEMBERED = 10_000
 """Patients whose existence in the DMP is remembered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A document as the registry knows it now: `entry` is None where only its name may be known."""
-
-    entry_uuid: str
-    entry: DocumentEntry | None = None
 
 
 class DmpDestination:
@@ -60,6 +63,7 @@ class DmpDestination:
         self._settings = settings
         self._services = services
         self._client = client(settings, services.now) if client else DmpClient(settings, now=services.now)
+        self._finder = Finder(self._client, services.records)
         self._doubts = Doubts(services.memory, services.now)
         self._report = Reporter(services)
         self._accepting: dict[bytes, datetime] = {}
@@ -89,6 +93,10 @@ class DmpDestination:
             await self._services.memory.keep(key, None)
         self._note(wanted, outcome)
         return outcome
+
+    async def learn(self, parcels: Sequence[Parcel]) -> Mapping[int, Learnt | NotAsked]:
+        """Look up, some time later, under which names the registry knows what was submitted (TD3.1, TD3.1b)."""
+        return await self._finder.learn(parcels)
 
     async def _accepted(self, key: str) -> frozenset[str]:
         """Give the guards that a person overrules: those that were shown, where it is legal."""
@@ -124,13 +132,13 @@ class DmpDestination:
 
     async def _deposit(self, wanted: Wanted, attempt: int, accepted: frozenset[str]) -> Outcome:
         if attempt > 1 or await self._doubts.about(wanted.unique_id, wanted.lot_id):
-            arrived = await self._look_up(wanted, wanted.unique_id)
+            arrived = await self._finder.look_up(wanted.patient, wanted.unique_id)
             if isinstance(arrived, Trouble | Refusal):
                 return self._undecided(arrived, wanted)
             if arrived is not None:
                 return self._delivered(wanted, "it was there already: an earlier attempt had arrived", arrived)
         elif await self._services.records.known(ReferenceKind.HASH, wanted.digest):
-            before = await self._look_up(wanted, wanted.unique_id)
+            before = await self._finder.look_up(wanted.patient, wanted.unique_id)
             if isinstance(before, Trouble | Refusal):
                 return self._undecided(before, wanted)
             if before is not None:
@@ -144,7 +152,14 @@ class DmpDestination:
             if not isinstance(looked, Found | None):
                 return looked
             former = looked
-        return await self._submit(wanted, former)
+        outcome = await self._submit(wanted, former)
+        if former is None or not former.kept or not isinstance(outcome, Refused):
+            return outcome
+        # The name that was kept may be of a version that is no more: whoever changes the metadata gives it another.
+        now = await self._former(wanted, accepted, afresh=True)
+        if not isinstance(now, Found | None):
+            return now
+        return outcome if now is not None and now.entry_uuid == former.entry_uuid else await self._submit(wanted, now)
 
     async def _submit(self, wanted: Wanted, former: Found | None) -> Outcome:
         submission = related_to(wanted.submission, former.entry_uuid if former is not None else None)
@@ -171,7 +186,7 @@ class DmpDestination:
             self._doubts.settled(wanted.unique_id)
             return after_refusal(answer)
         # Half a yes, or «it is there already»: the registry knows which.
-        arrived_now = await self._look_up(wanted, wanted.unique_id)
+        arrived_now = await self._finder.look_up(wanted.patient, wanted.unique_id)
         if isinstance(arrived_now, Trouble | Refusal):
             return self._undecided(arrived_now, wanted)
         self._doubts.settled(wanted.unique_id)
@@ -187,18 +202,21 @@ class DmpDestination:
         return documents_of(wanted, signer, self._settings.lot_algorithm)
 
     async def _learnt(self, wanted: Wanted) -> Found | None:
-        if not self._settings.learn_entry:
+        if self._settings.learn_entry != "now":
             return None
-        found = await self._look_up(wanted, wanted.unique_id)
+        found = await self._finder.look_up(wanted.patient, wanted.unique_id)
         return found if isinstance(found, Found) else None
 
     def _delivered(self, wanted: Wanted, detail: str, found: Found | None, answer: bytes = b"") -> Delivered:
-        names: list[tuple[ReferenceKind, str]] = []
-        if found is not None:
-            names.append((ReferenceKind.ENTRY_UUID, found.entry_uuid))
-            if found.entry is not None and found.entry.logical_id:
-                names.append((ReferenceKind.LOGICAL_ID, found.entry.logical_id))
-        return Delivered(detail, answer, acknowledged=True, references=wanted.references(*names))
+        names = found.names() if found is not None else []
+        later = self._settings.learn_after_minutes * 60 if self._settings.learn_entry == "later" else None
+        return Delivered(
+            detail,
+            answer,
+            acknowledged=True,
+            references=wanted.references(*names),
+            learn_after=later if found is None else None,
+        )
 
     async def _patient_has_none(self, wanted: Wanted) -> Outcome | None:
         """Ask TD0.2 whether the patient's DMP takes documents; None when it does."""
@@ -222,33 +240,18 @@ class DmpDestination:
 
     # --- what is there already
 
-    async def _look_up(self, wanted: Wanted, unique_id: str) -> Found | Trouble | Refusal | None:
-        """Find a document by its uniqueId: whole where rights allow (TD3.1), else by its name alone (TD3.1b)."""
-        whole = self._client.denied(Transaction.SEARCH) is None
-        answer = await self._client.search(wanted.patient, get_documents((unique_id,), references=not whole))
-        if isinstance(answer, Trouble | Refusal):
-            return answer
-        if whole:
-            entries = [one for one in answer.entries if one.unique_id == unique_id]
-            current = [one for one in entries if one.availability_status in (APPROVED, ARCHIVED)]
-            chosen = next(iter(current or entries), None)
-            return Found(chosen.entry_uuid, chosen) if chosen is not None else None
-        return await self._one_of(answer, wanted)
+    async def _former(
+        self, wanted: Wanted, accepted: frozenset[str], *, afresh: bool = False
+    ) -> Found | Outcome | None:
+        """Find what is to be replaced; None when a person insists on submitting without it.
 
-    async def _one_of(self, answer: Listed, wanted: Wanted) -> Found | Trouble | Refusal | None:
-        """Choose among the versions of one document, of which the names alone are known: the one that is approved."""
-        if len(answer.references) < 2:
-            return Found(answer.references[0]) if answer.references else None
-        approved = await self._client.search(wanted.patient, find_documents(wanted.patient, references=True))
-        if isinstance(approved, Trouble | Refusal):
-            return approved
-        both = [one for one in answer.references if one in set(approved.references)]
-        return Found(both[0] if both else answer.references[-1])
-
-    async def _former(self, wanted: Wanted, accepted: frozenset[str]) -> Found | Outcome | None:
-        """Find what is to be replaced; None when a person insists on submitting without it."""
+        Where a look-up would tell its name alone, the name that was kept will do, unless it is wanted `afresh`.
+        """
         assert wanted.former is not None  # noqa: S101 - asked about a replacement only
-        found = await self._look_up(wanted, wanted.former)
+        kept = None if afresh or self._finder.whole else await self._finder.kept(wanted.former)
+        if kept is not None:
+            return kept
+        found = await self._finder.look_up(wanted.patient, wanted.former)
         if isinstance(found, Trouble | Refusal):
             return self._undecided(found, wanted)
         status = found.entry.availability_status if found is not None and found.entry is not None else APPROVED
@@ -261,35 +264,28 @@ class DmpDestination:
         return found
 
     async def _delete(self, wanted: Wanted) -> Outcome:
-        found = await self._look_up(wanted, wanted.unique_id)
+        kept = None if self._finder.whole else await self._finder.kept(wanted.unique_id)
+        if kept is not None:
+            answer = await self._changed_status(wanted, kept, APPROVED)
+            if not isinstance(answer, Refusal):
+                return self._changed(answer, wanted, kept)
+            # Archived, deleted already, or of another version by now: the registry is asked.
+        found = await self._finder.look_up(wanted.patient, wanted.unique_id)
         if isinstance(found, Trouble | Refusal):
             return self._undecided(found, wanted)
-        status = await self._status_of(found, wanted)
+        status = await self._finder.status_of(found, wanted.patient)
         if isinstance(status, Trouble | Refusal):
             return self._undecided(status, wanted)
         if found is None or status is None:
             return Delivered("there is nothing to delete: the DMP does not have it (any more)", acknowledged=True)
-        body = status_change(wanted.lot, found.entry_uuid, status, DELETED)
-        return self._changed(await self._client.change(Transaction.DELETE, wanted.patient, body), wanted, found)
+        return self._changed(await self._changed_status(wanted, found, status), wanted, found)
 
-    async def _status_of(self, found: Found | None, wanted: Wanted) -> str | Trouble | Refusal | None:
-        """Say whether a document is approved or archived, None when it is neither: a deletion names what was before."""
-        if found is None:
-            return None
-        if found.entry is not None:
-            status = found.entry.availability_status
-            return status if status in (APPROVED, ARCHIVED) else None
-        for status in (APPROVED, ARCHIVED):
-            query = find_documents(wanted.patient, statuses=(status,), references=True)
-            answer = await self._client.search(wanted.patient, query)
-            if isinstance(answer, Trouble | Refusal):
-                return answer
-            if found.entry_uuid in answer.references:
-                return status
-        return None
+    async def _changed_status(self, wanted: Wanted, found: Found, status: str) -> Registered | Refusal | Trouble:
+        body = status_change(wanted.lot, found.entry_uuid, status, DELETED)
+        return await self._client.change(Transaction.DELETE, wanted.patient, body)
 
     async def _change_visibility(self, wanted: Wanted) -> Outcome:
-        found = await self._look_up(wanted, wanted.unique_id)
+        found = await self._finder.look_up(wanted.patient, wanted.unique_id)
         if isinstance(found, Trouble | Refusal):
             return self._undecided(found, wanted)
         if found is None:
@@ -301,9 +297,10 @@ class DmpDestination:
         if denied is not None or found.entry is None:
             return held(guard("rights", denied or "the metadata of the document may not be read: they cannot change"))
         body = visibility_change(wanted.lot, found.entry, codes)
-        return self._changed(await self._client.change(transaction, wanted.patient, body), wanted, found)
+        # The registry gives the changed entry another name, which is to be looked up in its turn.
+        return self._changed(await self._client.change(transaction, wanted.patient, body), wanted, None)
 
-    def _changed(self, answer: Registered | Refusal | Trouble, wanted: Wanted, found: Found) -> Outcome:
+    def _changed(self, answer: Registered | Refusal | Trouble, wanted: Wanted, found: Found | None) -> Outcome:
         if isinstance(answer, Trouble | Refusal):
             return self._undecided(answer, wanted)
         return self._delivered(wanted, "", found, answer.answer)

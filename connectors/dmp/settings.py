@@ -154,9 +154,13 @@ class DmpDestinationSettings(DmpSettings):
     existence_hours: float = Field(24.0, gt=0, le=720, description="Hours for which its answer is remembered.")
     sign_lots: bool = Field(True, description="Join the signature of the submission (mandatory in the DMP).")
     lot_algorithm: Literal["sha256", "sha1"] = Field("sha256", description="Digests and signature of the submission.")
-    learn_entry: bool = Field(
-        False,
-        description="Look up the entryUUID after each submission; the DMP asks not to search right then (EX_3.1-2030).",
+    learn_entry: Literal["later", "now", "never"] = Field(
+        "later",
+        description="When the entryUUID and the logical id of a submission are looked up: `later`, `now` (right after "
+        "it, which the DMP asks not to do: EX_3.1-2030), or `never`.",
+    )
+    learn_after_minutes: float = Field(
+        720.0, ge=0, le=43_200, description="Minutes after a submission before they are looked up, where it is `later`."
     )
 
 

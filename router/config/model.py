@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +21,9 @@ from pydantic import (
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
+from router.config.oidc import OidcSection, RoleName
+from router.config.section import Section as Section
+from router.config.watching import ObserveSection as ObserveSection, WatchSection as WatchSection
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of a source or destination: lower case letters, digits, `-` and `_`."""
@@ -27,12 +31,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 DEFAULT_CONCURRENCY = 8
 """Deliveries under way at once where neither the configuration nor the connector says."""
-
-
-class Section(BaseModel):
-    """Base of the sections: frozen, and a key that does not exist is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class JournalSection(Section):
@@ -114,74 +112,6 @@ class AnnuaireSection(AnnuaireSettings):
     """The national directory of professionals, structures and mailboxes, and the white list of MSSanté domains."""
 
 
-class WatchSection(Section):
-    """When something that flows is worth an alarm, and who is told."""
-
-    silence_chance: float = Field(
-        0.001,
-        ge=0,
-        lt=1,
-        description="A source is silent when so long without a message happens by chance less often than this, by what "
-        "it usually sends at that hour of that weekday. 0: never.",
-    )
-    error_share: float = Field(
-        0.1, ge=0, le=1, description="Share of a source's messages of the last hour that are unreadable. 0: never."
-    )
-    error_least: int = Field(10, ge=1, description="Messages of the last hour below which no share is taken.")
-    backlog_minutes: float = Field(
-        30.0, ge=0, description="Minutes that the oldest delivery of a destination may wait. 0: any."
-    )
-    new_codes: bool = Field(True, description="Whether a local code that no map answers is an alarm for a day.")
-    drift: bool = Field(
-        True, description="Whether it is an alarm that a source's messages suddenly hold more that is left unread."
-    )
-    language: Literal["fr", "en"] = Field("fr", description="Language of what is sent.")
-    webhook: HttpUrl | None = Field(None, description="Address that is told of each alarm by a POST of JSON.")
-    webhook_secret: SecretStr | None = Field(
-        None, description="Signs the POST as a webhook destination does: `X-Passerelle-Signature`, time and HMAC."
-    )
-    mail_to: tuple[str, ...] = Field((), description="Addresses that are told by mail.")
-    mail_from: str = Field("", description="Sender of the mails.")
-    mail_server: str = Field("", description="SMTP server, `host:port`; STARTTLS is used where it is offered.")
-    mail_user: str = Field("", description="Account at the server, where it wants one.")
-    mail_password: SecretStr | None = Field(None, description="Its password.")
-
-    mssante: str = Field(
-        "", description="Destination of the connector `mssante` through which alarms are mailed to `mssante_to`."
-    )
-    mssante_to: tuple[str, ...] = Field((), description="MSSanté addresses that are told.")
-
-    @model_validator(mode="after")
-    def _mail_is_whole(self) -> Self:
-        if self.mail_to and not (self.mail_from and self.mail_server):
-            raise ValueError("mail_to needs mail_from and mail_server")
-        if bool(self.mssante_to) != bool(self.mssante):
-            raise ValueError("mssante and mssante_to go together")
-        return self
-
-
-class ObserveSection(Section):
-    """What is told to those who run the router; none of it is health data (`docs/operations/observability.md`)."""
-
-    otlp: str = Field(
-        "",
-        pattern=r"^(https?://[^\s]+)?$",
-        description="Address of an OpenTelemetry collector (`http://collector:4318`), which is sent a trace of each "
-        "message by OTLP over HTTP. Empty: none.",
-    )
-    log_format: Literal["text", "json"] = Field(
-        "text",
-        description="`text`: warnings alone, in words. `json`: a line of JSON for what happens to each message, for "
-        "each notice and each warning, on standard error.",
-    )
-    ready_seconds: int = Field(
-        600,
-        ge=0,
-        description="Age of the oldest message that was not read yet, in seconds, above which `/health/ready` says no. "
-        "0: any.",
-    )
-
-
 class CodesSection(Section):
     """What laboratories' own codes mean."""
 
@@ -253,6 +183,11 @@ class DossierSection(Section):
         "only.",
     )
     subscriber_http: bool = Field(False, description="Whether notices may go over plain http: for a test only.")
+    refuse_unqualified: bool = Field(
+        True,
+        description="Whether a tool's document that a route takes to the DMP is refused (422) when the identity of its "
+        "patient is not qualified. False: it is kept in the dossier, and its delivery waits.",
+    )
     alerts: AlertsSection = Field(AlertsSection(), description="How members are told whom no tool tells.")
 
     @field_validator("subscriber_networks")
@@ -295,6 +230,21 @@ class WebSection(Section):
         ge=0,
         description="Hours after which a mail that the operator took, and of which no receipt has spoken since, is "
         "told of on the overview. 0: never.",
+    )
+    idle_minutes: int = Field(30, ge=1, le=1440, description="Minutes without an action after which a session ends.")
+    session_hours: int = Field(
+        12, ge=1, le=168, description="Hours after which a session ends, whatever its user does."
+    )
+    operators_configure: bool = Field(
+        False, description="Whether operators may change the configuration, which is for administrators otherwise."
+    )
+    require_totp: tuple[RoleName, ...] = Field(
+        (),
+        description="Roles whose local accounts must sign in with a one-time code: until they enrol, they see the page "
+        "of their own account only.",
+    )
+    oidc: dict[Name, OidcSection] = Field(
+        default_factory=dict, description="OpenID providers through which people sign in: `[web.oidc.NAME]`."
     )
 
 
@@ -345,6 +295,11 @@ class SourceSection(BaseModel):
         default_factory=dict,
         description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
     )
+    ends: dict[str, date] = Field(
+        default_factory=dict,
+        description="Until when what it uses is good, where no certificate says so: `{ password = 2027-01-31 }`. The "
+        "overview counts the days.",
+    )
 
     @property
     def connector_settings(self) -> dict[str, Any]:
@@ -386,6 +341,11 @@ class DestinationSection(BaseModel):
     keys: dict[str, str] = Field(
         default_factory=dict,
         description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
+    )
+    ends: dict[str, date] = Field(
+        default_factory=dict,
+        description="Until when what it uses is good, where no certificate says so: `{ password = 2027-01-31 }`. The "
+        "overview counts the days.",
     )
 
     @property

@@ -33,6 +33,7 @@ from router.config.model import (
     WatchSection,
     WebSection,
 )
+from router.config.oidc import OidcSection
 from router.recipients.rules import shipped
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -48,6 +49,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[watch]", WatchSection),
     ("[observe]", ObserveSection),
     ("[web]", WebSection),
+    ("[web.oidc.NAME]", OidcSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),
     ("[destinations.NAME.retry]", RetrySection),

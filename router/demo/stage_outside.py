@@ -145,7 +145,7 @@ package = "validation"        # a few rules of the demonstration; with the real 
 connector = "dmp"
 {common}\
 validate = "strict"           # what does not conform waits for a person, and does not leave by itself
-learn_entry = true            # the real DMP asks not to search right after a submission; the names are shown here
+learn_after_minutes = 0.2     # hours elsewhere: the real DMP asks not to search right after a submission
 options = {{ source_id = "{STRUCTURE_OID}" }}
 
 {tables("destinations.dmp")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -94,7 +94,6 @@ class Dispatcher:
         paused: bool = False,
         gate: Gate | None = None,
         observed: Callable[[Sequence[RecordAttempt]], None] | None = None,
-        traced: Callable[[int, int], str] | None = None,
     ) -> None:
         self.name = name
         self._destination = destination
@@ -108,7 +107,7 @@ class Dispatcher:
         self._contents = Contents(store)
         self._gate = gate
         self._observed = observed
-        self._traced = traced
+        self._traced: Callable[[int, int], str] | None = None
         self._lanes = Lanes()
         self._cursor = 0
         self._more = True
@@ -117,12 +116,14 @@ class Dispatcher:
         self._kept = 0
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._recording: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._unrecorded: list[RecordAttempt] = []
         self._unrecorded_count = 0
         self._wake = asyncio.Event()
         self._down_until: int | None = None
         self._failures = 0
         self.paused = paused
+        self._resumed_at = 0
         self.down_detail = ""
         self.sent = 0
         self.last_sent_at: int | None = None
@@ -130,6 +131,11 @@ class Dispatcher:
         self.last_failure_at: int | None = None
 
     # --- what the engine tells ------------------------------------------------------------------------------------
+
+    def resting(self) -> bool:
+        """Say whether nothing may leave for now: it is paused, or was just found closed."""
+        closed = self._down_until is not None and micros(self._now()) < self._down_until
+        return self.paused or closed
 
     def enqueue(self, queued: Sequence[Queued]) -> None:
         """Take Deliveries just committed; those that do not fit are read from the journal in their turn."""
@@ -169,10 +175,48 @@ class Dispatcher:
         self._more = self._missed = True
         self._down_until = None
 
+    def pause(self) -> None:
+        """Start nothing more; what is under way goes on."""
+        self.paused = True
+
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Go on after a pause; what waited for it is not given up for its age."""
         self.paused = False
+        self._resumed_at = micros(self._now())
         self._wake.set()
+
+    def hold_back(self, routes: AbstractSet[str]) -> None:
+        """Send nothing of these routes, nor what comes after it for the same patient; all others go on."""
+        if routes == self._lanes.paused:
+            return
+        self._lanes.paused = frozenset(routes)
+        self.reload()
+
+    def trace_by(self, traced: Callable[[int, int], str] | None) -> None:
+        """Hand on with each attempt the trace of its message; `traced` gives the header, of a Delivery and attempt."""
+        self._traced = traced
+
+    def rebind(self, destination: Destination, *, concurrency: int, retry: RetrySection) -> None:
+        """Send through another Destination from now on; the former one is closed once what it sends has ended.
+
+        What waits keeps its place and its bytes.
+        """
+        former, self._destination = self._destination, destination
+        self._concurrency, self._retry = concurrency, retry
+        self._reached()
+        task = asyncio.create_task(_close_after(former, list(self._sending.values())))
+        self._closing.add(task)
+        task.add_done_callback(self._closed_former)
+        self._wake.set()
+
+    def _closed_former(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._trouble(f"a former connection could not be closed ({type(problem).__name__})")
+
+    def judge_by(self, gate: Gate | None) -> None:
+        """Judge by another Gate from now on."""
+        self._gate = gate
 
     @property
     def down(self) -> bool:
@@ -335,6 +379,9 @@ class Dispatcher:
         if state is DeliveryState.RETRYING and isinstance(outcome, Retry):
             again = ended + self._delay(entry, outcome)
             entry.next_attempt_at = again
+        learn_at: int | None = None
+        if isinstance(outcome, Delivered) and outcome.learn_after is not None:
+            learn_at = ended + int(outcome.learn_after * 1_000_000)
         operation = RecordAttempt(
             entry.id,
             entry.attempts,
@@ -348,6 +395,7 @@ class Dispatcher:
             again,
             findings,
             outcome.references if isinstance(outcome, Delivered | Retry) else (),
+            learn_at,
         )
         # The record is queued before the lane moves: whatever follows on this lane is committed after it.
         self._unrecorded.append(operation)
@@ -374,7 +422,7 @@ class Dispatcher:
 
     def _after_retry(self, entry: Entry, outcome: Retry, now: int) -> DeliveryState:
         if not outcome.reached:
-            age = timedelta(microseconds=now - entry.created_at)
+            age = timedelta(microseconds=now - max(entry.created_at, self._resumed_at))
             return DeliveryState.DEAD if age > timedelta(hours=self._retry.give_up_hours) else DeliveryState.RETRYING
         spent = entry.attempts - entry.attempts_before
         return DeliveryState.DEAD if spent >= self._retry.max_attempts else DeliveryState.RETRYING
@@ -433,4 +481,12 @@ class Dispatcher:
         await asyncio.sleep(0)  # what was just settled is handed to the writer at the end of the loop's turn
         if self._recording:
             await asyncio.wait(list(self._recording), timeout=seconds)
+        if self._closing:
+            await asyncio.wait(list(self._closing), timeout=seconds)
         await self._destination.close()
+
+
+async def _close_after(destination: Destination, sending: Sequence[asyncio.Task[None]]) -> None:
+    if sending:
+        await asyncio.wait(sending)
+    await destination.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, exists, insert, select
@@ -13,7 +13,7 @@ from router.engine.clock import micros
 from router.identity.patients import load_patients
 from router.journal import tables
 from router.journal.operations import Change
-from router.journal.receipts import reference_token
+from router.journal.receipts import REFERENCE_PLACE, reference_token
 from router.journal.sealing import Sealer, loose
 from router.journal.store import Store
 from router.journal.unit import Unit
@@ -76,10 +76,11 @@ def _token(sealer: Sealer, key: str) -> int:
 
 
 class JournalRecords:
-    """Answers to connectors from the journal."""
+    """Answers to connectors from the journal; `destination` is the one that asks, if it is one."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, destination: str = "") -> None:
         self._store = store
+        self._destination = destination
 
     async def followed(self, after: int = 0, count: int = 200) -> Sequence[FollowedPatient]:
         """Give patients in coordination in the order of their numbers; the merged ones are not among them."""
@@ -112,3 +113,23 @@ class JournalRecords:
                 return False
             seen = exists().where(read.token == sealer.token("value", loose(value)))
             return bool(connection.execute(select(seen)).scalar())
+
+    async def names_of(self, unique_id: str) -> Mapping[ReferenceKind, str]:
+        """Give the newest names of each kind that this destination's partner has for what has this uniqueId."""
+        return await asyncio.to_thread(self._names_of, unique_id)
+
+    def _names_of(self, unique_id: str) -> dict[ReferenceKind, str]:
+        sealer, name = self._store.sealer.clone(), tables.delivery_reference.c
+        same = (
+            select(name.delivery_id)
+            .join(tables.delivery, tables.delivery.c.id == name.delivery_id)
+            .where(
+                name.token == reference_token(sealer, unique_id),
+                name.kind == ReferenceKind.UNIQUE_ID.value,
+                tables.delivery.c.destination == self._destination,
+            )
+        )
+        wanted = select(name.kind, name.sealed_value).where(name.delivery_id.in_(same)).order_by(name.delivery_id)
+        with self._store.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return {ReferenceKind(row.kind): sealer.open(row.sealed_value, REFERENCE_PLACE).decode() for row in rows}

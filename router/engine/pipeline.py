@@ -21,6 +21,7 @@ from router.engine.clock import micros, moment
 from router.engine.decided import DecidedItems
 from router.engine.inbox import HandOver
 from router.engine.outcomes import Outcomes
+from router.engine.pace import Pace
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.engine.worker import HeldItem, RawMessage
@@ -39,15 +40,6 @@ from router.journal.readers import ReaderChoice
 from router.journal.store import JournalFault, Store
 from router.journal.tables import ItemState, MessageState
 from router.journal.writer import Writer
-
-BURST = 4.0
-"""Messages arrive in a burst when they come this many times faster than the pipeline works."""
-
-YIELD = 15.0
-"""During a burst, the pipeline rests this many times as long as it worked."""
-
-YIELD_ABOVE = 256
-"""Waiting messages from which it may rest at all."""
 
 AHEAD = 2
 """Batches under way for each worker: while one is committed and one comes back, the worker has its next at hand."""
@@ -141,8 +133,10 @@ class Pipeline:
         self._patients_seen: tuple[int, int] | None = None
         self._decided = DecidedItems(store, writer, pool, now)
         self.processed = 0
-        self._began = self._checked = time.perf_counter()
-        self._arrivals = 0
+        self._pace = Pace(time.perf_counter)
+        self._going_on = asyncio.Event()
+        self._going_on.set()
+        self._still = asyncio.Event()
 
     async def start(self) -> None:
         """Find what a previous run left unprocessed: the cursor stands before it."""
@@ -165,13 +159,17 @@ class Pipeline:
         under_way: deque[tuple[asyncio.Task[list[PreparedMessage]], list[RawMessage]]] = deque()
         try:
             while True:
-                while len(under_way) < depth:
+                while len(under_way) < depth and self._going_on.is_set():
                     raws = await self._next_batch()
                     if not raws:
                         break
                     self._in_flight.update(raw.message_id for raw in raws)
                     task = asyncio.create_task(self._pool.process(raws, self._now()))
                     under_way.append((task, raws))
+                if not under_way and not self._going_on.is_set():
+                    self._still.set()
+                    await self._going_on.wait()
+                    continue
                 if not under_way:
                     self._pressure.arrived.clear()
                     if self._cursor < self._pressure.last_committed or self._again:
@@ -191,23 +189,27 @@ class Pipeline:
             for task, _ in under_way:
                 task.cancel()
 
+    async def hold(self) -> None:
+        """Start nothing more, and return once what was under way is committed; messages are acknowledged meanwhile."""
+        self._still.clear()
+        self._going_on.clear()
+        self._pressure.arrived.set()
+        await self._still.wait()
+
+    def go_on(self) -> None:
+        """Go on after `hold`."""
+        self._going_on.set()
+
     async def _give_way(self, count: int) -> None:
         """Let acknowledgements have the processors during a burst.
 
         A sender waits for its acknowledgement, nobody waits for the pipeline: what a burst leaves is caught up after
         it, or as soon as the backlog is so long that sources are held back (`Pressure`).
         """
-        now = time.perf_counter()
-        worked, passed = now - self._began, now - self._checked
-        arrived, self._arrivals = self._pressure.arrivals - self._arrivals, self._pressure.arrivals
-        self._began = self._checked = now
-        if self._pressure.waiting < YIELD_ABOVE or self._pressure.full:
-            return
-        # A load that the pipeline could nearly follow must not be left behind: only a burst far above it is.
-        if arrived / passed < BURST * count / worked:
-            return
-        await asyncio.sleep(min(1.0, YIELD * worked))
-        self._began = time.perf_counter()
+        rest = self._pace.worked(count, self._pressure.arrivals, self._pressure.waiting)
+        if rest and not self._pressure.full:
+            await asyncio.sleep(rest)
+            self._pace.rested()
 
     async def _commit(self, prepared: list[PreparedMessage], raws: Sequence[RawMessage]) -> None:
         """Commit a batch, whole: what was prepared from a patient that has changed since is prepared again first."""

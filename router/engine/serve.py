@@ -14,11 +14,14 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import uvicorn
 
 from connectors.address import parse_address
+from router.certificates import known_ends
 from router.config.load import Loaded
 from router.engine.clock import utc_now
 from router.engine.engine import Engine
@@ -27,8 +30,10 @@ from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
 from router.observe.logs import log_as_json
+from router.watch.telling import alarm_ways
 from router.web.app import create_app
-from router.web.context import DossierOffer, WebContext
+from router.web.context import AppliedFile, DossierOffer, WebContext
+from router.web.rights import Role
 from router.web.tls import CertifiedProtocol
 
 
@@ -77,13 +82,21 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, engine.applying.read_file_again)
     app = create_app(
         WebContext(
             store=engine.store,
             submit=engine.submit,
             flows=engine.flows,
+            routes=engine.routes,
+            loaded=lambda: engine.loaded,
+            applied=lambda: AppliedFile(engine.applying.waits_for_start, engine.applying.file_differs),
+            attempt=engine.attempt,
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
+            alarm_ways=alarm_ways(loaded.configuration.watch),
+            known_ends=partial(known_ends, loaded),
+            timezone=ZoneInfo(web.timezone),
             insi=engine.insi,
             directory=engine.directory,
             wake=engine.wake,
@@ -93,12 +106,17 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             if engine.dossier.is_on
             else None,
             read_again=engine.read_again,
-            reads=engine.plan.reads,
-            writes=engine.plan.writes,
+            reads=lambda source: engine.plan.reads(source),
+            writes=lambda name, now, identity: engine.plan.writes(name, now, identity),
             code_maps=loaded.code_maps,
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
-            receipt_hours=loaded.configuration.web.receipt_hours,
+            receipt_hours=web.receipt_hours,
+            idle_minutes=web.idle_minutes,
+            session_hours=web.session_hours,
+            operators_configure=web.operators_configure,
+            providers=web.oidc,
+            require_totp=frozenset(Role(name) for name in web.require_totp),
             ready_seconds=loaded.configuration.observe.ready_seconds,
             version=importlib.metadata.version("passerelle"),
         )

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 
 from connectors.contracts import Reference
 from router.journal import tables
+from router.journal.naming import ask_later
 from router.journal.operations import ANSWER_PLACE, PARCEL_DETAIL_PLACE
 from router.journal.receipts import keep_references
 from router.journal.tables import WORST, DeliveryState
@@ -24,6 +25,7 @@ _SPOKEN = frozenset(
         DeliveryState.HELD.value,
     }
 )
+_PUT_BACK = frozenset({DeliveryState.DEAD.value, DeliveryState.HELD.value})
 _ARRIVED = frozenset({DeliveryState.DELIVERED, DeliveryState.ACKNOWLEDGED})
 
 
@@ -45,6 +47,8 @@ class RecordAttempt:
     """What was noticed before it was sent; kept with what its writer noticed."""
     references: Sequence[Reference] = ()
     """Names under which the partner knows it."""
+    learn_at: int | None = None
+    """When the partner may be asked for names that it tells only later (microseconds), None where it is not."""
     stopped: bool = False
     """After the commit: a receipt that was there already says that it need not be sent again."""
 
@@ -56,8 +60,10 @@ class RecordAttempt:
         """Do so for a Delivery that was settled while it was being sent, or not: `settled` is its state then.
 
         One that was cancelled is what its sending came to, unless it would be tried again. One about which the partner
-        has spoken meanwhile stays what the partner said.
+        has spoken meanwhile stays what the partner said; one that a person put back to what it was has arrived.
         """
+        if settled in _PUT_BACK and self.state in _ARRIVED and not self._spoken_of(unit):
+            settled = None
         if self.findings:
             keep_findings(unit, self.delivery_id, self.findings)
         waits = self.state in tables.OPEN_DELIVERIES or self.state is DeliveryState.HELD
@@ -93,6 +99,13 @@ class RecordAttempt:
         )
         if self.references:
             self.stopped = keep_references(unit, self.delivery_id, self.references, self.ended_at)
+        if self.learn_at is not None:
+            ask_later(unit, self.delivery_id, self.learn_at)
+
+    def _spoken_of(self, unit: Unit) -> bool:
+        column = tables.delivery_receipt.c
+        found = select(column.id).where(column.delivery_id == self.delivery_id).limit(1)
+        return unit.connection.execute(found).first() is not None
 
 
 def keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, func, literal_column, select, text
 
 from connectors.contracts import ReferenceKind
 from router.journal import tables
+from router.journal.naming import NamingLine, namings_of
 from router.journal.operations import BODY_PLACE
 from router.journal.queries import BUDGET, FIRST_SLICE, LAST_SLICE, PAGE, Clock
 from router.journal.queries_deliveries import FAILED, FAILED_STATES, OPEN
@@ -58,7 +59,7 @@ class SubmissionLine:
     """One submission. `type` is the document's, in the sender's words; `operation` is create, replace or delete.
 
     `versions` are those of the same document at the same destination, the oldest first, when there are several.
-    `findings` say why a held one is held.
+    `findings` say why a held one is held. `naming` says how far it has come with the names that are told only later.
     """
 
     delivery: DeliveryLine
@@ -70,10 +71,16 @@ class SubmissionLine:
     replaces: str
     findings: tuple[Finding, ...] = ()
     versions: tuple[Version, ...] = ()
+    naming: NamingLine | None = None
 
     def name(self, kind: ReferenceKind) -> str:
         """Give a name under which the server knows it, or an empty text."""
         return next((one.value for one in self.delivery.names if one.kind == kind.value), "")
+
+    @property
+    def logical_id(self) -> str:
+        """The name that stays the same across versions of its metadata, or an empty text."""
+        return self.name(ReferenceKind.LOGICAL_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +208,7 @@ def _wishes(filters: SubmissionFilters) -> list[Any]:
 def _lines(view: View, deliveries: Sequence[DeliveryLine]) -> tuple[SubmissionLine, ...]:
     numbers = [one.id for one in deliveries]
     names, receipts = names_of(view, numbers), receipts_of(view, numbers)
+    namings = namings_of(view, numbers)
     items = {one.item_id for one in deliveries}
     lines = {one.id: one for one in item_lines(view, tables.item.c.id.in_(items), replaced=True)} if items else {}
     said = _said(view, items)
@@ -219,6 +227,7 @@ def _lines(view: View, deliveries: Sequence[DeliveryLine]) -> tuple[SubmissionLi
             facts.unique_id,
             facts.replaces,
             findings,
+            naming=namings.get(one.id),
         )
         made.append(replace(line, unique_id=line.name(ReferenceKind.UNIQUE_ID) or facts.unique_id))
     chains = _Chains(view)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, LargeBinary, String, Table, text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, text
 
 from router.journal.tables_base import Id, metadata
 
@@ -38,6 +38,24 @@ delivery_receipt = Table(
 )
 """What partners answered, in the order of arrival. `delivery_id` is None while nothing that was sent has the name that
 the answer is about: an answer may come before the sending is recorded. `detail` holds codes, no health data."""
+
+_DUE = text("due_at IS NOT NULL")
+
+delivery_naming = Table(
+    "delivery_naming",
+    metadata,
+    Column("delivery_id", Id, ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("destination", String(64), nullable=False),
+    Column("due_at", BigInteger),
+    Column("looked_at", BigInteger),
+    Column("looks", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("detail", String(200), nullable=False),
+    Index("ix_delivery_naming_due", "destination", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
+)
+"""Deliveries whose partner tells further names only later (`router.journal.naming`): when it is asked, and was last.
+
+`due_at` is None once it is not asked any more. `detail` says in a sentence why it was not asked, or did not answer."""
 
 mail = Table(
     "mail",

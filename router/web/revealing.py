@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from router.web.accounts import Role
 from router.web.desk import Desk
+from router.web.rights import Role
 from router.web.visits import Visit
 
 ASKED_WHY = frozenset({Role.AUDITOR})

@@ -8,11 +8,17 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from router.journal.pauses import FlowSide, Pause
 from router.journal.queries_deliveries import FailureGroup
+from router.journal.storage import Outlook
 from router.watch.alarms import Alarm
-from router.watch.sentences import sentence
+from router.watch.sentences import disk_sentence, sentence
 from router.watch.signs import SignKind
+from router.web.alarm_actions import Action, alarm_action
 from router.web.boards import HOUR, Board, FlowLine
+from router.web.context import AppliedFile, RouteStatus
+from router.web.ends import FULL_DAYS, FULL_NOW_DAYS
+from router.web.flow_places import href_of
 from router.web.formatting import Formats
 from router.web.peer_words import in_words
 from router.web.states import DOWN
@@ -26,15 +32,7 @@ SLOW = 30_000_000
 LATE = 300_000_000
 """The same for Deliveries that wait to be sent."""
 
-TOLD_BY_OTHERS = frozenset({SignKind.DOWN, SignKind.BACKLOG})
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Where to press."""
-
-    label: Markup
-    href: str
+TOLD_BY_OTHERS = frozenset({SignKind.DOWN, SignKind.BACKLOG, SignKind.UNREAD, SignKind.DISK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +47,32 @@ class Trouble:
 
 
 def troubles(
-    board: Board, formats: Formats, *, identity_hours: int = 24, receipt_hours: int = 24, alarms: Sequence[Alarm] = ()
+    board: Board,
+    formats: Formats,
+    *,
+    identity_hours: int = 24,
+    receipt_hours: int = 24,
+    alarms: Sequence[Alarm] = (),
+    routes: Sequence[RouteStatus] = (),
+    applied: AppliedFile | None = None,
+    outlook: Outlook | None = None,
 ) -> list[Trouble]:
     """Say what is wrong, worst first; an empty list when all is well.
 
-    Held Items are an alert once the oldest waits for more than `identity_hours`. `alarms` are those that go on.
+    Held Items are an alert once the oldest waits for more than `identity_hours`. `alarms` are those that go on;
+    `outlook` says how fast the disk fills.
     """
     found = [
         *_sources(board, formats),
         *_destinations(board, formats),
+        *_routes(routes, formats),
+        *_configuration(applied, formats),
         *_failures(board, formats),
         *_held_deliveries(board, formats),
         *_people(board, formats, identity_hours),
         *_mails(board, formats, receipt_hours),
         *_pace(board, formats),
-        *_storage(board, formats),
+        *_storage(board, formats, outlook),
         *_certificates(board, formats),
         *_alarms(alarms, formats),
         *_notices(board, formats),
@@ -76,9 +85,12 @@ def _sources(board: Board, formats: Formats) -> Iterator[Trouble]:
     for line in board.sources:
         if line.status.state in DOWN:
             sentence = say("trouble.source_down", name=_name(line), detail=_detail(line, formats))
-            yield Trouble(90, "red", "square", sentence, (Action(say("trouble.see_notices"), "/notices"),))
+            flow = Action(say("trouble_action.flow"), href_of("source", line.status.name))
+            yield Trouble(90, "red", "square", sentence, (flow, Action(say("trouble.see_notices"), "/notices")))
         elif line.status.paused:
-            yield Trouble(15, "grey", "pause", say("trouble.source_paused", name=_name(line)), ())
+            see = Action(say("trouble.see_flow"), href_of(FlowSide.SOURCE, line.status.name))
+            said = say("trouble.source_paused", name=_name(line), by=_paused_by(line.status.pause, formats))
+            yield Trouble(46 if line.status.pause else 15, "grey", "pause", said, (see,))
 
 
 def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
@@ -95,15 +107,21 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
             sentence = say(
                 "trouble.destination_down",
                 name=_name(line),
-                since=formats.since(_since(line)),
+                since=Markup(" {}").format(formats.since(since)) if (since := _since(line)) is not None else "",
                 detail=_detail(line, formats),
                 effect=effect if waiting else Markup(""),
                 next=next_at,
             )
             yield Trouble(100, "red", "square", sentence, (see,))
         elif line.status.paused:
-            sentence = say("trouble.destination_paused", name=_name(line), effect=effect if waiting else Markup(""))
-            yield Trouble(50, "grey", "pause", sentence, (see,))
+            sentence = say(
+                "trouble.destination_paused",
+                name=_name(line),
+                by=_paused_by(line.status.pause, formats),
+                effect=effect if waiting else Markup(""),
+            )
+            resume = Action(say("trouble.see_flow"), href_of(FlowSide.DESTINATION, line.status.name))
+            yield Trouble(50, "grey", "pause", sentence, (resume, see) if waiting else (resume,))
         elif line.backlog.retrying:
             sentence = say(
                 "trouble.retrying",
@@ -119,9 +137,39 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
             yield Trouble(45, "amber", "quarter", sentence, (see,))
 
 
+def _routes(routes: Sequence[RouteStatus], formats: Formats) -> Iterator[Trouble]:
+    say = formats.texts.say
+    for route in routes:
+        if route.pause is not None:
+            name, by = Markup("<strong>{}</strong>").format(route.name), _paused_by(route.pause, formats)
+            see = Action(say("trouble.see_flow"), href_of(FlowSide.ROUTE, route.name))
+            yield Trouble(49, "grey", "pause", say("trouble.route_paused", name=name, by=by), (see,))
+
+
+def _configuration(applied: AppliedFile | None, formats: Formats) -> Iterator[Trouble]:
+    """Tell of a file that is not what runs, and of sections that wait for a start."""
+    if applied is None:
+        return
+    say = formats.texts.say
+    see = Action(say("trouble.see_configuration"), "/configuration")
+    if applied.differs:
+        yield Trouble(44, "amber", "triangle", say("trouble.file_differs"), (see,))
+    if applied.waits_for_start:
+        names = ", ".join(f"[{name}]" for name in applied.waits_for_start)
+        yield Trouble(43, "amber", "again", say("trouble.waits_for_start", names=names), (see,))
+
+
+def _paused_by(pause: Pause | None, formats: Formats) -> Markup:
+    say = formats.texts.say
+    if pause is None:
+        return say("trouble.paused_by_file")
+    return say("trouble.paused_by", actor=pause.actor, since=formats.since(pause.at), reason=pause.reason)
+
+
 def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
     say = formats.texts.say
     groups = board.situation.failures.groups
+    offered: set[str] = set()
     for rank, group in enumerate(groups[:MOST_CAUSES]):
         sentence = say(
             "trouble.dead",
@@ -131,7 +179,13 @@ def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
             detail=_quoted(group.detail, formats),
             since=formats.since(group.first_at),
         )
-        yield Trouble(80 - rank, "red", "square", sentence, (Action(say("trouble.see_failures"), cause_href(group)),))
+        actions = [Action(say("trouble.see_failures"), cause_href(group))]
+        if group.destination not in offered:
+            offered.add(group.destination)
+            fields = {"state": "dead", "destination": group.destination, "all": "1", "action": "replay"}
+            label = say("trouble.resend_all", name=group.destination)
+            actions.append(Action(label, "/deliveries/plan", fields))
+        yield Trouble(80 - rank, "red", "square", sentence, tuple(actions))
     others = groups[MOST_CAUSES:]
     if others:
         sentence = say("trouble.other_causes", count=len(others), shown=formats.number(len(others)))
@@ -206,13 +260,20 @@ def _pace(board: Board, formats: Formats) -> Iterator[Trouble]:
         yield Trouble(65, "amber", "quarter", sentence, (Action(say("trouble.see_messages"), href),))
 
 
-def _storage(board: Board, formats: Formats) -> Iterator[Trouble]:
+def _storage(board: Board, formats: Formats, outlook: Outlook | None) -> Iterator[Trouble]:
+    say, free = formats.texts.say, formats.size(board.storage.free)
+    see = Action(say("trouble_action.space"), "/#space")
+    days = None if outlook is None else outlook.days_left(board.storage)
     if board.storage.is_short:
-        sentence = formats.texts.say("trouble.disk", free=formats.size(board.storage.free))
-        yield Trouble(95, "red", "square", sentence, ())
+        yield Trouble(95, "red", "square", say("trouble.disk", free=free), (see,))
+    elif days is not None and days <= FULL_DAYS:
+        grave = days <= FULL_NOW_DAYS
+        weight, tone, shape = (86, "red", "square") if grave else (44, "amber", "triangle")
+        yield Trouble(weight, tone, shape, disk_sentence(days, free, formats), (see,))
 
 
 def _certificates(board: Board, formats: Formats) -> Iterator[Trouble]:
+    see = Action(formats.texts.say("trouble_action.ends"), "/#ends")
     for note in board.certificates:
         sentence = formats.texts.say(
             f"trouble.certificate_{note.trouble.value}",
@@ -220,22 +281,21 @@ def _certificates(board: Board, formats: Formats) -> Iterator[Trouble]:
             day=f"{formats.day(note.until)} {note.until.year}" if note.until is not None else "",
         )
         if note.stops:
-            yield Trouble(88, "red", "square", sentence, ())
+            yield Trouble(88, "red", "square", sentence, (see,))
         else:
-            yield Trouble(42, "amber", "triangle", sentence, ())
+            yield Trouble(42, "amber", "triangle", sentence, (see,))
 
 
 def _alarms(alarms: Sequence[Alarm], formats: Formats) -> Iterator[Trouble]:
     """Tell of alarms that nobody has taken up; what is down or late has its own sentence already."""
     say = formats.texts.say
     for alarm in alarms:
-        if alarm.kind in TOLD_BY_OTHERS or alarm.quiet(formats.now):
+        failing = alarm.kind is SignKind.ERRORS and alarm.side == "destination"
+        if failing or alarm.kind in TOLD_BY_OTHERS or alarm.quiet(formats.now):
             continue
         silent = alarm.kind is SignKind.SILENCE
-        action = Action(say("trouble.see_alarms"), "/alarms")
-        yield Trouble(
-            87 if silent else 58, "red" if silent else "amber", "triangle", sentence(alarm, formats), (action,)
-        )
+        actions = (alarm_action(alarm, formats), Action(say("trouble_action.take_up"), f"/alarms#alarm-{alarm.id}"))
+        yield Trouble(87 if silent else 58, "red" if silent else "amber", "triangle", sentence(alarm, formats), actions)
 
 
 def _notices(board: Board, formats: Formats) -> Iterator[Trouble]:

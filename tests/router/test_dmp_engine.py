@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from connectors.contracts import Delivered, Parcel
+from connectors.contracts import Delivered, Parcel, ReferenceKind
 from connectors.dmp.destination import DmpDestination
 from connectors.dmp.settings import DmpDestinationSettings
 from connectors.sandbox.adt import Visit
@@ -23,9 +23,11 @@ from mappings.contracts import Environment, ReadContext, WriteContext
 from mappings.xds.format import FORMAT
 from router.config.load import Loaded, load
 from router.engine.engine import Engine
+from router.engine.memory import JournalRecords
 from router.identity.patients import register
 from router.journal import tables
 from router.journal.actions import replay_deliveries
+from router.journal.receipts import REFERENCE_PLACE
 from router.journal.sealing import make_key_file
 from router.journal.store import open_store
 from router.journal.unit import Unit
@@ -67,7 +69,7 @@ def configured(folder: Path, dmp: DmpSandbox) -> Loaded:
         '[journal]\ndata = "."\n[engine]\nworkers = 0\n[identity]\nenvironment = "test"\n'
         '[sources.letters]\nconnector = "directory"\nfolder = "in"\nevery = 0.05\nsettle_seconds = 0.0\n'
         f'[sources.doctor]\n{common}mode = "DIRECTE"\nprofile = "MD"\nper_minute = 6000\n'
-        f'[destinations.dmp]\n{common}options = {{ source_id = "1.2.250.1.999.67" }}\n'
+        f'[destinations.dmp]\n{common}learn_after_minutes = 0\noptions = {{ source_id = "1.2.250.1.999.67" }}\n'
         '[[routes]]\nname = "letters to the DMP"\nsources = ["letters"]\nto = ["dmp"]\n',
         encoding="utf-8",
     )
@@ -99,6 +101,17 @@ class Rig:
 
     def deliveries(self) -> dict[str, int]:
         column = tables.delivery.c.state
+        with self.engine.store.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(select(column, func.count()).group_by(column))}
+
+    def names(self) -> dict[str, str]:
+        with self.engine.store.reading() as connection:
+            rows = connection.execute(select(tables.delivery_reference)).all()
+        sealer = self.engine.store.sealer.clone()
+        return {row.kind: sealer.open(row.sealed_value, REFERENCE_PLACE).decode() for row in rows}
+
+    def namings(self) -> dict[str, int]:
+        column = tables.delivery_naming.c.state
         with self.engine.store.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(select(column, func.count()).group_by(column))}
 
@@ -156,6 +169,24 @@ async def test_letters_go_to_the_dmp_and_those_of_others_come(rig: Rig) -> None:
 
     await rig.until(lambda: ("doctor", "xds", "processed") in rig.messages())
     assert len([one for one in rig.messages() if one[0] == "doctor"]) == 1
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look up at once what was submitted, round after round."""
+    monkeypatch.setattr("router.engine.engine.LEARN_EVERY", 0.02)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_what_the_registry_calls_a_letter_is_looked_up_later_and_once(rig: Rig) -> None:
+    rig.drop("letter1", letter("LET1"))
+    await rig.until(lambda: "xds.entry-uuid" in rig.names())
+    names = rig.names()
+    assert set(names) == {"xds.unique-id", "xds.submission-id", "sha1", "xds.entry-uuid"}, "a structure is told no lid"
+    assert rig.namings() == {"learnt": 1}
+    kept = await JournalRecords(rig.engine.store, "dmp").names_of(names["xds.unique-id"])
+    assert kept[ReferenceKind.ENTRY_UUID] == names["xds.entry-uuid"]
+    assert await JournalRecords(rig.engine.store, "other").names_of(names["xds.unique-id"]) == {}
 
 
 async def test_a_person_cannot_insist_where_it_is_not_legal(rig: Rig) -> None:

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from connectors.contracts import Delivered, FollowedPatient, Hold, Parcel, ReferenceKind, Refused, Retry
+from connectors.contracts import (
+    Delivered,
+    FollowedPatient,
+    Hold,
+    Learnt,
+    NotAsked,
+    Parcel,
+    ReferenceKind,
+    Refused,
+    Retry,
+)
 from connectors.dmp.answers import Listed, Retrieved
 from connectors.dmp.client import DmpClient
 from connectors.dmp.destination import DmpDestination
@@ -175,6 +185,84 @@ async def test_a_doctor_masks_a_document(rig: Rig) -> None:
     outcome = await doctor.send(parcel(masked, 2))
     assert isinstance(outcome, Delivered), (outcome, getattr(outcome, "answer", b"")[-900:])
     await doctor.close()
+
+
+def names(told: Any) -> dict[ReferenceKind, str]:
+    assert isinstance(told, Learnt), told
+    return {one.kind: one.value for one in told.references}
+
+
+async def test_names_are_learnt_later_by_a_structure_and_by_a_doctor(rig: Rig) -> None:
+    sent = [parcel(item(letter(f"LET{number}")), number) for number in (1, 2, 3)]
+    for one in sent[:2]:
+        outcome = await rig.destination.send(one)
+        assert isinstance(outcome, Delivered)
+        assert outcome.learn_after == 12 * 3600
+    by_structure = await rig.destination.learn(sent)
+    assert set(names(by_structure[1])) == {ReferenceKind.ENTRY_UUID}, "TD3.1b tells the entry's name alone"
+    assert by_structure[3] == Learnt(), "what is not there has no name yet"
+    assert rig.dmp.calls.count("ITI-18") == 3
+    doctor = rig.make(mode="DIRECTE", profile="MD")
+    by_doctor = await doctor.learn(sent)
+    assert rig.dmp.calls.count("ITI-18") == 4, "one question for the documents of one patient"
+    assert names(by_doctor[2]).keys() == {ReferenceKind.ENTRY_UUID, ReferenceKind.LOGICAL_ID}
+    assert names(by_doctor[2])[ReferenceKind.ENTRY_UUID] == names(by_structure[2])[ReferenceKind.ENTRY_UUID]
+    assert by_doctor[3] == Learnt()
+    await doctor.close()
+
+
+async def test_who_may_not_search_does_not_ask(rig: Rig) -> None:
+    regulating = rig.make(access="break_glass", purpose="x")
+    told = await regulating.learn([parcel(item(letter()))])
+    assert told == {1: NotAsked(told[1].detail, 86_400.0, denied=True)}  # type: ignore[union-attr]
+    assert "TD3.1b" in told[1].detail  # type: ignore[union-attr]
+    assert rig.dmp.calls == []
+    gone = await rig.destination.learn([parcel(item(letter(), operation=DocumentOperation.DELETE))])
+    assert isinstance(gone[1], NotAsked)
+    assert gone[1].wait is None
+    await regulating.close()
+
+
+async def test_a_trouble_ends_the_asking(rig: Rig) -> None:
+    rig.dmp.troubles.plan(Trouble.BUSY, transaction="ITI-18")
+    told = await rig.destination.learn([parcel(item(letter(f"LET{number}")), number) for number in (1, 2)])
+    assert isinstance(told[1], NotAsked)
+    assert told[1].wait
+    assert 2 not in told, "it was not asked about"
+
+
+@pytest.mark.parametrize("masked", [False, True])
+async def test_a_structure_replaces_and_deletes_by_the_names_that_were_kept(rig: Rig, masked: bool) -> None:
+    first = item(letter())
+    former = first.content.document_id or ""
+    assert isinstance(await rig.destination.send(parcel(first)), Delivered)
+    records = rig.services.records
+    assert isinstance(records, PlainRecords)
+    records.called[former] = names((await rig.destination.learn([parcel(first)]))[1])
+    if masked:
+        # Another version of the metadata: the entry has another name by now, and the one that was kept is refused.
+        wishes = Wishes(update_visibility=True, masked_to_professionals=True)
+        doctor = rig.make(mode="DIRECTE", profile="MD")
+        outcome = await doctor.send(parcel(item(letter(), wishes=wishes), 9))
+        assert isinstance(outcome, Delivered)
+        assert outcome.learn_after
+        assert ReferenceKind.ENTRY_UUID not in {one.kind for one in outcome.references}
+        await doctor.close()
+    before = rig.dmp.calls.count("ITI-18")
+    second = item(letter("LET2", replaces=former))
+    outcome = await rig.destination.send(parcel(second, 2))
+    assert isinstance(outcome, Delivered), (outcome, getattr(outcome, "answer", b"")[-900:])
+    assert (rig.dmp.calls.count("ITI-18") > before) is masked
+    unique_id = second.content.document_id or ""
+    records.called[unique_id] = names((await rig.destination.learn([parcel(second, 2)]))[2])
+    if masked:
+        records.called[unique_id][ReferenceKind.ENTRY_UUID] = "urn:uuid:00000000-0000-4000-8000-000000000001"
+    before = rig.dmp.calls.count("ITI-18")
+    gone = item(letter("LET2", replaces=former), operation=DocumentOperation.DELETE)
+    outcome = await rig.destination.send(parcel(gone, 3))
+    assert isinstance(outcome, Delivered), (outcome, getattr(outcome, "answer", b"")[-900:])
+    assert "nothing" not in outcome.detail
+    assert (rig.dmp.calls.count("ITI-18") > before) is masked
 
 
 @pytest.mark.parametrize(

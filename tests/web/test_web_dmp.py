@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from html_check import check
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 from web_journal import HOSTILE
 from web_mails import DMP_FLOWS, submit
 from web_person import NOW
@@ -17,7 +17,7 @@ from web_person import NOW
 from connectors.certificates import CertificateTrouble
 from router.certificates import CertificateEnd, CertificateUse
 from router.journal import tables
-from router.web.accounts import Role
+from router.web.rights import Role
 
 NOW_AT = datetime.fromtimestamp(NOW / 1_000_000, UTC)
 ENDS = (
@@ -75,6 +75,48 @@ async def test_a_submission_has_its_names_and_its_versions(dmp: Any) -> None:
     for name in ("v1", "v2", "v3"):
         assert re.search(r"Versions .*v1 .*→.*v2 .*→.*v3", entry(dmp, text, name)), name
     assert "Versions" not in entry(dmp, text, "refus")
+
+
+def named_later(site: Any, name: str, **values: Any) -> None:
+    row = {"delivery_id": site.sent[name], "destination": "dmp", "looks": 0, "detail": "", **values}
+    with site.journal.store.writing() as connection:
+        connection.execute(
+            delete(tables.delivery_naming).where(tables.delivery_naming.c.delivery_id == site.sent[name])
+        )
+        connection.execute(insert(tables.delivery_naming).values(**row))
+
+
+async def test_the_page_says_when_names_are_looked_up(dmp: Any) -> None:
+    names = tables.delivery_reference.c
+    with dmp.journal.store.writing() as connection:
+        gone = names.kind == "xds.logical-id", names.delivery_id.in_([dmp.sent["v1"], dmp.sent["v3"]])
+        connection.execute(delete(tables.delivery_reference).where(*gone))
+    hour = 3_600_000_000
+    browser = await dmp.signed_in()
+
+    async def shown(name: str) -> str:
+        return entry(dmp, (await browser.get("/dmp")).text, name)
+
+    named_later(dmp, "v1", state="waiting", due_at=NOW + hour)
+    waiting = await shown("v1")
+    assert "pas encore recherchés" in waiting
+    assert "Prochaine recherche :" in waiting
+    assert "Dernière recherche" not in waiting
+    named_later(dmp, "v1", state="learnt", due_at=None, looked_at=NOW - hour)
+    assert "ne dit pas le logicalId dans ce mode" in await shown("v1")
+    named_later(dmp, "v2", state="learnt", due_at=None, looked_at=NOW - hour)
+    assert "recherche" not in await shown("v2"), "all three are known"
+    named_later(dmp, "v3", state="denied", due_at=NOW + hour, looked_at=NOW, detail="TD3.1b: no right")
+    assert "n’en a pas le droit" in await shown("v3")
+    named_later(dmp, "v3", state="trouble", due_at=NOW + hour, looked_at=NOW, detail="nobody answers")
+    assert "Pas de réponse du DMP. nobody answers." in await shown("v3")
+    named_later(dmp, "v3", state="absent", due_at=None, looked_at=NOW)
+    last = await shown("v3")
+    assert "ne connaît pas ce document" in last
+    assert "Prochaine" not in last
+    browser.headers["authorization"] = f"Bearer {dmp.journal.key}"
+    said = (await browser.get(f"/api/v1/submissions/{dmp.sent['v3']}")).json()["naming"]
+    assert (said["state"], said["due_at"]) == ("absent", None)
 
 
 async def test_refusals_and_guards_are_told_in_words(dmp: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import router.web
 from mappings.hl7v2.triggers import triggers
+from router.bulk.jobs import BulkAction, JobState, Left
 from router.desk.dossiers import SOUGHT
 from router.desk.reasons import Why
 from router.dossier.happenings import Event
@@ -23,7 +24,6 @@ from router.identity.matching import HoldReason
 from router.identity.tasks import TaskKind
 from router.journal.decisions import DeskAction
 from router.journal.tables import DeliveryState, ItemState, MessageState
-from router.web.bulk import BulkAction, JobState
 from router.web.states import MARKS
 from router.web.texts import LANGUAGES, Texts, catalogue
 from schemas.circle import MemberState, RoleFamily
@@ -39,7 +39,7 @@ from schemas.stay import StayStatus
 from schemas.visibility import RestrictionKind
 
 ROOM = Path(router.web.__file__).parent
-FILES = [*ROOM.rglob("*.html"), *ROOM.rglob("*.py")]
+FILES = [*ROOM.rglob("*.html"), *ROOM.rglob("*.py"), *(ROOM.parent / "watch").glob("*.py")]
 SAID = re.compile(r"""(?:\bt|\bsay|texts\.say)\(\s*f?["']([a-z_.]+)["']\s*(~|,|\)| if)""")
 ANY_KEY = re.compile(r"""["']([a-z_]+(?:\.[a-zA-Z0-9_-]+)+)["']""")
 
@@ -124,6 +124,7 @@ def test_every_value_of_ours_has_its_word(language: str) -> None:
         "insi": [f"accepted_{one.value}" for one in Accepted],
         "event": sorted({trigger.event for trigger in triggers().values() if trigger.event}),
         "bulk": [f"title_{one.value}" for one in BulkAction] + [f"state_{one.value}" for one in JobState],
+        "bulk_left": [one.value for one in Left],
         "month": [str(number) for number in range(1, 13)],
     }
     for family, marks in MARKS.items():
@@ -161,3 +162,12 @@ def test_an_unknown_word_is_shown_as_it_is_and_escaped() -> None:
     assert texts.language == "fr"
     assert texts.word("state.flow", "<odd>") == "&lt;odd&gt;"
     assert texts.word("state.flow", "ready") == "prêt"
+
+
+def test_a_name_that_runs_the_other_way_does_not_turn_its_sentence() -> None:
+    texts = Texts.of("fr")
+    key = next(key for key, text in catalogue("fr").items() if isinstance(text, str) and text.count("{") == 1)
+    place = re.findall(r"{(\w+)}", str(catalogue("fr")[key]))[0]
+    assert "\u2068\u202eTSET\u2069" in texts.say(key, **{place: "\u202eTSET"})
+    assert "\u2068" not in texts.say(key, **{place: "TESTROSE"})
+    assert "&lt;b&gt;" in texts.say(key, **{place: "<b>\u202e"})

@@ -14,13 +14,14 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, no
 
 from router.dossier.context import Thing
 from router.dossier.store.access import Access
+from router.dossier.store.away import A_STAY, is_marked, marked_as
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE
 from router.dossier.store.elements import Resource, kept
 from router.dossier.store.indexing import stands_for_patient, system_key
 from router.dossier.store.parameters import Kind, Parameter, parameters
 from router.journal import tables
 from router.journal.view import View
-from schemas.habilitation import DataCategory
+from schemas.habilitation import Action, DataCategory
 from schemas.visibility import Mark
 
 _CATEGORIES = frozenset(DataCategory)
@@ -118,6 +119,7 @@ class Search:
         self._view: View = access.view
         self._sealer = access.view.sealer
         self._about: dict[Query, frozenset[int] | None] = {}
+        self._stays: dict[int, bool] = {}
 
     def page(self, query: Query, after: tuple[int, int] | None = None, *, counted: bool | None = None) -> Page:
         """Give a page. `counted` None counts where it costs little: for searches about given patients.
@@ -138,7 +140,8 @@ class Search:
         rows = self._view.connection.execute(statement.order_by(*order).limit(query.count + 1)).all()
         page = Page([self._open(row) for row in rows[: query.count]], len(rows) > query.count)
         if counted or (counted is None and patients is not None):
-            page.total = self.total(where)
+            whole = after is None and not page.more
+            page.total = len(page.matches) if whole else self.total(where)
         return page
 
     def patients_of(self, query: Query) -> frozenset[int] | None:
@@ -162,7 +165,7 @@ class Search:
             if forms:
                 inner_values.append(Criterion(parameters("Patient")["identifier"], forms))
             for inner in inner_values:
-                statement = select(_R.patient_id).where(_R.type == "Patient", self._criterion("Patient", inner))
+                statement = select(_R.patient_id).where(_of_type("Patient", inner), self._criterion("Patient", inner))
                 found.update(self._view.connection.execute(statement.limit(MOST_CHAINED)).scalars())
         return frozenset(found) if any(_is_patient(one) for one in query.criteria) else None
 
@@ -211,7 +214,7 @@ class Search:
 
     def _conditions(self, query: Query) -> tuple[frozenset[int] | None, list[ColumnElement[bool]]]:
         patients = self._patients(query)
-        where: list[ColumnElement[bool]] = [_R.type == query.type, _R.state != DELETED]
+        where: list[ColumnElement[bool]] = [_of_type(query.type, *query.criteria), _R.state != DELETED]
         where.append(self._access.condition(query.type, patients))
         if query.ids is not None:
             where.append(_R.logical_id.in_(query.ids))
@@ -256,7 +259,7 @@ class Search:
 
     def _chained(self, kind: str, inner: Criterion) -> Sequence[Row[Any]]:
         """Find the resources that a chain goes through, with the same eyes: it tells nothing of what is hidden."""
-        where = [_R.type == kind, _R.state != DELETED, self._criterion(kind, inner)]
+        where = [_of_type(kind, inner), _R.state != DELETED, self._criterion(kind, inner)]
         few = select(_R.patient_id).where(*where, _R.patient_id.is_not(None)).distinct().limit(MOST_CHAINED + 1)
         numbers = self._view.connection.execute(few).scalars().all()
         # Few people are asked about at the door one by one; for many, it is asked whom the reader knows.
@@ -373,12 +376,21 @@ class Search:
                 row.version,
                 row.at,
                 row.state,
-                opened(self._view, row.sealed_body),
+                self._opened(found.type, found.patient, row.sealed_body),
                 blobs=row.blobs,
                 thing=found.thing,
             )
             for row in rows
         ]
+
+    def _opened(self, kind: str, patient: int | None, sealed: bytes) -> Resource:
+        """Open a body as this reader may see it: who sees no stays is not told by a visit that there is one."""
+        found = opened(self._view, sealed)
+        if kind != "Appointment" or patient is None or not is_marked(found):
+            return found
+        if patient not in self._stays:
+            self._stays[patient] = self._access.may(Action.READ, patient, A_STAY).allowed
+        return found if self._stays[patient] else marked_as(found, away=False)
 
     def _open(self, row: Row[Any]) -> Found:
         return Found(
@@ -389,7 +401,7 @@ class Search:
             row.version,
             row.updated_at,
             row.state,
-            opened(self._view, row.sealed_body),
+            self._opened(row.type, row.patient_id, row.sealed_body),
             row.sort,
             row.blobs,
             _thing(row),
@@ -427,6 +439,16 @@ def _columns(key: Any) -> Select[Any]:
         _B.sealed_body,
         _B.blobs,
     ).join(tables.resource_body, and_(_B.resource_id == _R.id, _B.version == _R.version))
+
+
+def _of_type(kind: str, *criteria: Criterion) -> ColumnElement[bool]:
+    """Give the condition on the type; where a number finds the few resources, no index on the type may be taken first.
+
+    Without statistics a database supposes that a type has few resources, and would go through all of them.
+    """
+    if any(one.parameter.name == "identifier" and not one.negated for one in criteria):
+        return func.coalesce(_R.type, "") == kind
+    return and_(_R.type == kind)
 
 
 def _is_patient(criterion: Criterion) -> bool:

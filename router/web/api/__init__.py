@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from router.web.api import (
+    bulk,
     codes,
     deliveries,
     directory,
@@ -18,6 +19,7 @@ from router.web.api import (
     patients,
     submissions,
 )
+from router.web.api.declared import declare_problems
 
 PREFIX = "/api/v1"
 
@@ -27,6 +29,7 @@ def mount_api(app: FastAPI) -> None:
     for module in (
         messages,
         deliveries,
+        bulk,
         patients,
         identities,
         dossiers,
@@ -40,3 +43,4 @@ def mount_api(app: FastAPI) -> None:
     ):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router, include_in_schema=False)
+    declare_problems(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from router.web.access import Called, Office
+from router.web.access import Office, Watcher
 from router.web.api.models import FlowOut, moment
 from router.web.boards import FlowLine
 
@@ -12,7 +12,7 @@ router = APIRouter(tags=["flows"])
 
 
 @router.get("/flows")
-async def flows(desk: Office, _caller: Called) -> list[FlowOut]:
+async def flows(desk: Office, _caller: Watcher) -> list[FlowOut]:
     """List sources and destinations with their state, rates, backlogs and failures."""
     now = desk.now()
     board = await desk.look(lambda view: desk.boards.board(view, now))

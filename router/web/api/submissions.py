@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from connectors.contracts import ReferenceKind
+from router.journal.naming import NamingLine
 from router.journal.queries_submissions import (
     SubmissionFilters,
     SubmissionLine,
@@ -16,7 +17,7 @@ from router.journal.queries_submissions import (
     load_submission,
 )
 from router.journal.tables import DeliveryState
-from router.web.access import Called, Office
+from router.web.access import Called, Office, Watcher
 from router.web.api.models import DeliveryOut, at, delivery_out
 from router.web.faults import NotThere
 from router.web.pages.dmp import ends_of
@@ -35,6 +36,18 @@ class VersionOut(BaseModel):
     at: datetime
 
 
+class NamingOut(BaseModel):
+    """How far it has come with names that are told only later: `learnt`, `waiting`, `absent`, `denied`, `trouble`.
+
+    `nothing` where there is nothing to ask about. `due_at` is null once the server is not asked any more.
+    """
+
+    state: str
+    due_at: datetime | None
+    looked_at: datetime | None
+    detail: str
+
+
 class SubmissionOut(BaseModel):
     """A submission with its Delivery; `type` is the document's in its sender's words, never its title.
 
@@ -50,6 +63,7 @@ class SubmissionOut(BaseModel):
     logical_id: str
     replaces: str
     versions: list[VersionOut]
+    naming: NamingOut | None
     findings: list[Finding] = []
     insistable: bool
 
@@ -97,7 +111,7 @@ async def one_submission(number: int, desk: Office, _caller: Called) -> Submissi
 
 
 @router.get("/certificates")
-async def certificates(desk: Office, _caller: Called) -> list[CertificateOut]:
+async def certificates(desk: Office, _caller: Watcher) -> list[CertificateOut]:
     """List every certificate that the configuration names, those that end first before the others."""
     return [
         CertificateOut(
@@ -125,5 +139,14 @@ def _submission(line: SubmissionLine) -> SubmissionOut:
             VersionOut(unique_id=one.unique_id, delivery_id=one.delivery_id, state=one.state.value, at=at(one.at))
             for one in line.versions
         ],
+        naming=_naming(line.naming),
         insistable=may_insist(line.findings),
     )
+
+
+def _naming(line: NamingLine | None) -> NamingOut | None:
+    if line is None:
+        return None
+    due = at(line.due_at) if line.due_at is not None else None
+    looked = at(line.looked_at) if line.looked_at is not None else None
+    return NamingOut(state=line.state.value, due_at=due, looked_at=looked, detail=line.detail)

@@ -21,20 +21,21 @@ from router.journal.queries_message import (
 )
 from router.journal.tables import MessageState
 from router.journal.view import View
-from router.web.access import Asked, Office, Posted, Signed
+from router.web.access import Asked, Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.attachments import Shown, attachment, attachments_of
 from router.web.desk import Desk
 from router.web.document_facts import document_card, restricted
 from router.web.documents import Paper, paper
 from router.web.facts import Fact, item_facts, patient_facts
-from router.web.faults import NotThere
+from router.web.faults import NotEntitled, NotThere
 from router.web.formatting import Formats
 from router.web.previews import Form, Preview, preview
 from router.web.recipients import ShownRecipient, recipient_of
 from router.web.reports import Reported, reported
 from router.web.rereading import chosen_reader
 from router.web.revealing import noted
+from router.web.rights import Right
 from router.web.timeline import headline, timeline
 from router.web.visits import Visit
 from router.web.why import whys
@@ -44,6 +45,8 @@ from schemas.lab import LabReport
 router = APIRouter()
 
 TABS = ("understood", "original", "sent", "why", "findings")
+SEEN_BY_ALL = ("why",)
+"""Tabs that say nothing of what a message holds."""
 """Tabs of this page; `router.web.pages.side` draws one more."""
 _FORMS: dict[str, Form] = {"1": "raw", "exact": "exact"}
 ANSWERS = {"": 3, "raw": 3, "exact": 12}
@@ -86,13 +89,13 @@ class Sent:
 
 
 @router.get("/messages/{number}")
-async def message(number: int, desk: Office, visit: Signed) -> Response:
+async def message(number: int, desk: Office, visit: Looking) -> Response:
     """Show a message on the tab that says most about it."""
     return await _show(desk, visit, number, "")
 
 
 @router.get("/messages/{number}/{tab}")
-async def message_tab(number: int, tab: str, request: Request, desk: Office, visit: Signed) -> Response:
+async def message_tab(number: int, tab: str, request: Request, desk: Office, visit: Looking) -> Response:
     """Show one tab of a message."""
     if tab not in TABS:
         raise NotThere
@@ -132,7 +135,10 @@ async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, form: Form =
     detail = await desk.look(lambda view: load_message(view, number))
     if detail is None:
         raise NotThere
-    chosen = tab or _telling(detail)
+    tabs = TABS if visit.may(Right.READ) else SEEN_BY_ALL
+    chosen = tab or (_telling(detail) if tabs is TABS else tabs[0])
+    if chosen not in tabs:
+        raise NotEntitled
     if chosen in CONTENT_TABS and not visit.partial:
         await desk.audit(visit.account, "read message", f"message {number}", chosen)
 
@@ -141,6 +147,7 @@ async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, form: Form =
         values: dict[str, object] = {
             "message": detail,
             "tab": chosen,
+            "tabs": tabs,
             "headline": headline(detail, formats),
             "timeline": timeline(detail, formats),
             "routes": {route.name: route for route in desk.context.routes()},

@@ -9,7 +9,7 @@ from router.journal import tables
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_overview import notices
 from router.journal.view import View
-from router.web.access import Asked, Office, Signed
+from router.web.access import Asked, Looking, Office, Own
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
 from router.web.filters import Query, query_of, row_number
@@ -23,7 +23,7 @@ SEVERITIES = ("error", "warning", "info")
 
 
 @router.get("/held")
-async def held(_visit: Signed) -> Response:
+async def held(_visit: Own) -> Response:
     """Lead to the identity desk, where this page's content went: people have marked its address."""
     return go("/identities")
 
@@ -46,7 +46,7 @@ async def reveal(number: int, request: Request, desk: Office, visit: Asked) -> R
 
 
 @router.get("/notices")
-async def notices_page(request: Request, desk: Office, visit: Signed) -> Response:
+async def notices_page(request: Request, desk: Office, visit: Looking) -> Response:
     """Show what the router noticed beside messages, and how the journal is."""
     query = query_of("/notices", request.query_params, ("severity",))
     before = row_number(request.query_params.get("before", ""))
@@ -66,7 +66,7 @@ async def notices_page(request: Request, desk: Office, visit: Signed) -> Respons
 
 
 @router.get("/api")
-async def api_page(request: Request, desk: Office, visit: Signed) -> Response:
+async def api_page(request: Request, desk: Office, visit: Looking) -> Response:
     """Explain the HTTP API, with examples for this very address."""
     base = f"{request.url.scheme}://{request.headers.get('Host', 'localhost')}"
     return await page(desk, visit, "api.html", lambda _view: {"base": base})

@@ -6,6 +6,7 @@ escaped unless it is markup already, so that a text can be put into a page, or i
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
@@ -46,6 +47,17 @@ def _flat(prefix: str, table: dict[str, object]) -> list[tuple[str, str | dict[s
     return found
 
 
+_TURNING = re.compile("[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]")
+"""Letters written from right to left, and marks that turn the direction of what follows (Unicode UAX #9)."""
+
+
+def _isolated(value: object) -> object:
+    """Keep a name that runs the other way from turning the sentence around it: isolate it (FSI … PDI)."""
+    if not isinstance(value, str) or not _TURNING.search(value):
+        return value
+    return type(value)("\u2068") + value + type(value)("\u2069")
+
+
 @dataclass(frozen=True, slots=True)
 class Texts:
     """The texts of one language."""
@@ -72,7 +84,7 @@ class Texts:
         if count is not None:
             places.setdefault("count", places.pop("shown", count))
         text = escape(found)
-        return text.format(**places) if places else text
+        return text.format(**{name: _isolated(value) for name, value in places.items()}) if places else text
 
     def has(self, key: str) -> bool:
         """Whether there is a text of this key."""
