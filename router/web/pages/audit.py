@@ -82,7 +82,7 @@ def _actors(view: View) -> list[str]:
 
 
 @router.get(PATH + "/chain")
-async def chain_state(desk: Office, visit: Signed) -> Response:
+async def chain_state(desk: Office, visit: Auditing) -> Response:
     """Give the part of the page that tells how far a verification is, and what the last one came to."""
 
     def draw(view: View) -> str:
