@@ -70,6 +70,7 @@ def audit_of_patient(connection: Connection, patient_id: int) -> list[Any] | Non
 def _about(connection: Connection, patient_id: int) -> Any:
     """Give the condition that a row is about a patient, None when there is no such patient."""
     patient, item, delivery, audit = tables.patient.c, tables.item.c, tables.delivery.c, tables.audit.c
+    dossier = tables.dossier.c
     known = select(patient.id).where(or_(patient.id == patient_id, patient.merged_into == patient_id))
     people = list(connection.execute(known).scalars())
     if not people:
@@ -78,7 +79,7 @@ def _about(connection: Connection, patient_id: int) -> Any:
     sent = select(delivery.id).where(delivery.item_id.in_(select(own.c.id)))
     targets = union_all(
         *(select(literal(f"patient {number}")) for number in people),
-        *(select(literal(f"dossier {number}")) for number in people),
+        select(literal("dossier ").concat(_text(dossier.id))).where(dossier.patient_id.in_(people)),
         select(literal("item ").concat(_text(own.c.id))),
         select(literal("message ").concat(_text(own.c.message_id))).distinct(),
         select(literal("delivery ").concat(_text(sent.subquery().c.id))),
@@ -89,3 +90,10 @@ def _about(connection: Connection, patient_id: int) -> Any:
 def _text(column: Any) -> Any:
 
     return cast(column, String)
+
+
+def dossiers_of(connection: Connection, patient_id: int) -> list[int]:
+    """Give the numbers of the dossiers of a patient, and of those that were merged into it."""
+    patient, dossier = tables.patient.c, tables.dossier.c
+    people = select(patient.id).where(or_(patient.id == patient_id, patient.merged_into == patient_id))
+    return list(connection.execute(select(dossier.id).where(dossier.patient_id.in_(people))).scalars())

@@ -6,11 +6,12 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from router.dossier.accesses import AccessLine
 from router.journal.auditing import Chain
 from router.journal.queries_audit import AuditFilters
 from router.journal.queries_overview import AuditLine
@@ -119,51 +120,72 @@ def target_words(target: str, texts: Texts) -> str:
 
 def detail_words(detail: str, texts: Texts) -> str:
     """Say why, or on which tab, in words; what has none stays as it is."""
+    word, _, rest = detail.partition(" ")
+    if word in {"whole", "altered"} and ":" in rest:
+        return f"{texts.say(f'audit.chain.kept_{word}')} · {rest.rpartition(' ')[2]}"
     for family in ("reveal.why", "tab"):
         if texts.has(f"{family}.{detail}"):
             return texts.say(f"{family}.{detail}").unescape()
     return detail
 
 
-def as_csv(rows: Iterable[AuditLine], formats: Formats) -> bytes:
-    """Write rows as a CSV that a spreadsheet opens as it is: UTF-8 with its mark, semicolons, nothing that computes."""
-    texts, out = formats.texts, io.StringIO()
-    writer = csv.writer(out, delimiter=";")
-    writer.writerow([texts.say(f"audit.{name}").unescape() for name in ("at", "actor")] + _heads(texts))
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One line of a patient's copy, in words; `codes` are what is kept, for a program. `at` is microseconds."""
+
+    at: int
+    who: str
+    what: str
+    on: str
+    why: str
+    codes: Mapping[str, str | int]
+
+
+def told_of_audit(rows: Iterable[AuditLine], texts: Texts) -> Iterator[Told]:
+    """Tell rows of the audit."""
     for one in rows:
-        writer.writerow([_plain(text) for text in _cells(one, formats)])
-    return b"\xef\xbb\xbf" + out.getvalue().encode()
-
-
-def as_json(rows: Iterable[AuditLine], formats: Formats, patient: int) -> bytes:
-    """Write rows as JSON, each with its words and its codes."""
-    entries = [
-        {
-            "at": at,
-            "who": actor,
-            "what": action,
-            "on": target,
-            "why": why,
+        action = texts.word("audit.action", one.action).unescape()
+        codes: dict[str, str | int] = {
             "row": one.id,
             "action": one.action,
             "target": one.target,
             "detail": one.detail,
         }
+        yield Told(one.at, one.actor, action, target_words(one.target, texts), detail_words(one.detail, texts), codes)
+
+
+def told_of_dossier(rows: Iterable[AccessLine], texts: Texts) -> Iterator[Told]:
+    """Tell what members of a circle and their tools asked a dossier for, and what was decided."""
+    for one in rows:
+        what = texts.say("audit.asked_allowed" if one.allowed else "audit.asked_denied").unescape()
+        on = texts.word("data_category", one.category).unescape() if one.category else ""
+        who = f"{one.reader} ({one.tool})" if one.tool else one.reader
+        codes: dict[str, str | int] = {"access": one.id, "action": one.action.value, "rule": one.rule}
+        yield Told(one.at, who, what, on, texts.word("dossier_rule", one.rule).unescape(), codes)
+
+
+def as_csv(rows: Iterable[Told], formats: Formats) -> bytes:
+    """Write lines as a CSV that a spreadsheet opens as it is: UTF-8 with its mark, semicolons, nothing to compute."""
+    texts, out = formats.texts, io.StringIO()
+    writer = csv.writer(out, delimiter=";")
+    heads = ("audit.at", "audit.actor", "audit.action.title", "audit.target.title", "audit.why")
+    writer.writerow([texts.say(key).unescape() for key in heads])
+    for one in rows:
+        writer.writerow([_plain(text) for text in (_moment(one.at, formats), one.who, one.what, one.on, one.why)])
+    return b"\xef\xbb\xbf" + out.getvalue().encode()
+
+
+def as_json(rows: Iterable[Told], formats: Formats, patient: int) -> bytes:
+    """Write lines as JSON, each with its words and its codes."""
+    entries = [
+        {"at": _moment(one.at, formats), "who": one.who, "what": one.what, "on": one.on, "why": one.why, **one.codes}
         for one in rows
-        for at, actor, action, target, why in [_cells(one, formats)]
     ]
     return json.dumps({"patient": patient, "accesses": entries}, ensure_ascii=False, indent=2).encode()
 
 
-def _heads(texts: Texts) -> list[str]:
-    return [texts.say(key).unescape() for key in ("audit.action.title", "audit.target.title", "audit.why")]
-
-
-def _cells(one: AuditLine, formats: Formats) -> tuple[str, str, str, str, str]:
-    texts = formats.texts
-    at = datetime.fromtimestamp(one.at / 1_000_000, formats.zone).strftime("%Y-%m-%d %H:%M:%S")
-    action = texts.word("audit.action", one.action).unescape()
-    return at, one.actor, action, target_words(one.target, texts), detail_words(one.detail, texts)
+def _moment(at: int, formats: Formats) -> str:
+    return datetime.fromtimestamp(at / 1_000_000, formats.zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _plain(text: str) -> str:

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from connectors.dmp.errors import meanings
 from mappings.xds.guards import PREFIX
-from router.web.texts import Texts
+from router.web.texts import Texts, catalogue
 from schemas.finding import Finding
 
 _NOT_CONFORMING = re.compile(
@@ -33,6 +33,10 @@ def in_words(text: str, texts: Texts) -> str:
         return texts.say("said.not_conforming", code=refused["code"], message=refused["message"]).unescape()
     if text in _OURS:
         return texts.say(_OURS[text]).unescape()
+    for name, pattern in _details():
+        if found := pattern.fullmatch(text):
+            places: dict[str, object] = {**found.groupdict()}
+            return texts.say(f"detail.{name}", None, **places).unescape()
     for english, french in _sentences():
         if english in text:
             text = text.replace(english, french)
@@ -59,6 +63,22 @@ def _mail_key(code: str, texts: Texts) -> str:
     own = code.replace(".", "_")
     classes = (own, own.rpartition("_")[0] + "_x", own.partition("_")[0] + "_x")
     return next((key for key in classes if texts.has(f"mail_code.{key}")), "")
+
+
+@cache
+def _details() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Give the sentences of our connectors as patterns: the English text of each is what is kept in the journal."""
+    english = catalogue("en")
+    return tuple(
+        (key.removeprefix("detail."), re.compile(_places(text), re.DOTALL))
+        for key, text in english.items()
+        if key.startswith("detail.") and isinstance(text, str)
+    )
+
+
+def _places(text: str) -> str:
+    parts = re.split(r"\{(\w+)\}", text)
+    return "".join(f"(?P<{part}>.+)" if rank % 2 else re.escape(part) for rank, part in enumerate(parts))
 
 
 @cache

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from router.journal.actions import record_audit
 from router.web.accounts import Role
-from router.web.auditing import as_csv
+from router.web.auditing import as_csv, told_of_audit
 from router.web.formatting import Formats
 from router.web.texts import Texts
 
@@ -55,12 +55,12 @@ async def test_the_chain_is_verified_by_a_button_and_that_is_kept(site: Any) -> 
     browser = await site.signed_in()
     assert "jamais été vérifiée" in (await browser.get("/audit")).plain
     said = await verified(site, browser)
-    assert "Entière à" in said
+    assert "Entière (" in said
     head = site.desk.verification.chain.head
     assert head in said
     assert site.audited("verify audit") == [("admin", "audit", f"whole 4 {head}")]
     site.desk.verification = None
-    assert "Entière à" in (await browser.get("/audit")).plain, "after a restart as well"
+    assert "Entière (" in (await browser.get("/audit")).plain, "after a restart as well"
     with site.journal.store.writing() as connection:
         connection.execute(text("UPDATE audit SET actor = 'nobody' WHERE id = 2"))
     assert "Altérée" in (said := await verified(site, browser))
@@ -84,13 +84,33 @@ async def test_a_patients_copy_is_readable_and_noted(site: Any) -> None:
     assert (await browser.get("/audit/patients/1/accesses.exe")).status == 404
 
 
+async def test_a_patients_copy_tells_who_asked_for_the_dossier(site: Any) -> None:
+    with site.journal.store.writing() as connection:
+        connection.execute(text("INSERT INTO dossier VALUES (77, 1, 'active', 1, NULL, 1, 1, x'00')"))
+        connection.execute(
+            text(
+                "INSERT INTO dossier_access (at, dossier_id, reader, action, category, allowed, rule, tool)"
+                " VALUES (5, 77, 'infirmiere', 'read', 'medical', 0, 'circle', 'spico')"
+            )
+        )
+    noted(site, "referente", "record consent", "dossier 77", 6)
+    noted(site, "referente", "record consent", "dossier 1", 7)
+    browser = await site.signed_in()
+    found = (await browser.get("/audit/patients/1/accesses.json")).json()["accesses"]
+    assert [(one["who"], one["what"]) for one in found] == [
+        ("infirmiere (spico)", "s’est vu refuser l’accès au dossier"),
+        ("referente", "a enregistré un consentement"),
+    ], "dossier 1 is somebody else's"
+
+
 def test_a_spreadsheet_is_given_nothing_to_compute() -> None:
     from zoneinfo import ZoneInfo
 
     from router.journal.queries_overview import AuditLine
 
     line = AuditLine(1, 1, "=HYPERLINK(1)", "login", "dashboard", "@SUM(A1)")
-    content = as_csv([line], Formats(Texts.of("fr"), ZoneInfo("UTC"), 1)).decode("utf-8-sig")
+    told = told_of_audit([line], Texts.of("fr"))
+    content = as_csv(told, Formats(Texts.of("fr"), ZoneInfo("UTC"), 1)).decode("utf-8-sig")
     cells = list(csv.reader(io.StringIO(content), delimiter=";"))[1]
     assert not any(cell.startswith(("=", "@")) for cell in cells)
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import connectors.dmp
 from connectors.dmp.errors import meanings
 from mappings.xds import guards
@@ -38,3 +40,19 @@ def test_every_guard_is_told_in_the_readers_language() -> None:
         finding = Finding(severity=Severity.ERROR, code=guards.PREFIX + name, where="dmp", message="<b>")
         assert finding_text(finding, FRENCH) == FRENCH.say(f"dmp_guard.{name}")
         assert finding_text(finding, ENGLISH) == "&lt;b&gt;"
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        ("written, 1697 bytes", "écrit, 1697 octets"),
+        ("no acknowledgement within 30 s", "aucun acquittement en 30 s"),
+        ("HTTP 401: our credentials are not accepted", "HTTP 401 : nos identifiants ne sont pas acceptés"),
+        ("the operator wants another login (535)", "l’opérateur veut une autre authentification (535)"),
+        ("HTTP 200", "HTTP 200"),
+        ("<b>its own words</b>", "<b>its own words</b>"),
+    ],
+)
+def test_the_sentences_of_our_connectors_are_said_in_french(kept: str, said: str) -> None:
+    assert in_words(kept, Texts.of("fr")) == said
+    assert in_words(kept, Texts.of("en")) == kept

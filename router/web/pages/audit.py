@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import func, select
 
+from router.dossier.accesses import accesses
 from router.identity.patients import load_patients
 from router.journal import tables
 from router.journal.auditing import Chain, verify_audit
-from router.journal.queries_audit import AuditFilters, audit_lines
+from router.journal.queries_audit import AuditFilters, audit_lines, dossiers_of
 from router.journal.queries_lines import PatientLine
 from router.journal.store import JournalFault
 from router.journal.view import View
@@ -28,6 +29,8 @@ from router.web.auditing import (
     filters_of,
     last_verification,
     target_words,
+    told_of_audit,
+    told_of_dossier,
     verdict,
 )
 from router.web.desk import Desk
@@ -78,6 +81,17 @@ def _actors(view: View) -> list[str]:
     return list(view.connection.execute(select(tables.account.c.name).order_by(tables.account.c.name)).scalars())
 
 
+@router.get(PATH + "/chain")
+async def chain_state(desk: Office, visit: Auditing) -> Response:
+    """Give the part of the page that tells how far a verification is, and what the last one came to."""
+
+    def draw(view: View) -> str:
+        verified = last_verification(audit_lines(view, AuditFilters(target=VERIFIED_TARGET), limit=1))
+        return desk.pages.draw(visit, "_audit_chain.html", {"verification": desk.verification, "verified": verified})
+
+    return HTMLResponse(await desk.look(draw))
+
+
 @router.post(PATH + "/verify")
 async def verify(desk: Office, visit: Audited) -> Response:
     """Begin to verify the chain, unless that is under way."""
@@ -118,7 +132,11 @@ async def export(number: int, form: str, desk: Office, visit: Auditing) -> Respo
         if not load_patients(view.connection, view.sealer, [number]):
             return None
         rows = audit_lines(view, AuditFilters(patient=number), limit=MOST_EXPORTED, newest_first=False)
-        return as_csv(rows, formats) if form == "csv" else as_json(rows, formats, number)
+        told = [*told_of_audit(rows, visit.texts)]
+        for dossier in dossiers_of(view.connection, number):
+            told += told_of_dossier(accesses(view, dossier, limit=MOST_EXPORTED), visit.texts)
+        told.sort(key=lambda one: one.at)
+        return as_csv(told, formats) if form == "csv" else as_json(told, formats, number)
 
     content = await desk.look(ask)
     if content is None:
