@@ -319,3 +319,6 @@ class Connector:
     make_destination: Callable[[str, Any, Services], Destination] | None = None
     format: str | None = None
     source_format: str | None = None
+    probe_source: Callable[[Any, datetime], Awaitable[Any]] | None = None
+    probe_destination: Callable[[Any, datetime], Awaitable[Any]] | None = None
+    """Test the connection that settings describe (`connectors.probing.Prober`); None where there is no way to."""

@@ -14,6 +14,7 @@ The command line prints them as they are; anything else that reaches it is a def
       TrialFault            a demonstration, bench or proof cannot go on (router.trial.process)
         RouterDidNotStart     its router ended, or did not listen in time
       PackageFault          a validation package cannot be used (router.validation.faults)
+      AccountFault          an account or key cannot be made or changed so (router.web.accounts)
       UnknownPatient        there is no patient of that number (router.identity.insi)
       ValidationUnavailable a document could not be checked (router.validation.faults)
 """

@@ -5,7 +5,7 @@ A member who leaves and comes back is two members, each with its own period (CDS
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -189,6 +189,8 @@ def _key(identifier: Identifier) -> str:
         return f"rpps|{value}" if kind == "RPPS" else f"idnps|{value}"
     if system in RPPS_SYSTEMS or kind == "RPPS":
         return f"rpps|{value}"
+    if kind in _FINESS_TYPES and value.isalnum() and len(value) == 9:
+        return f"finess|{value}"  # whatever its system: the national one of structures holds it bare, too
     if system == IDNST_SYSTEM or kind == "IDNST":
         return f"finess|{value[1:]}" if value[0] == "1" and len(value) == 10 else f"idnst|{value}"
     if system in FINESS_SYSTEMS or kind in _FINESS_TYPES or system == "urn:oid:1.2.250.1.71.4.2.2":
@@ -212,6 +214,6 @@ def family_of(profession: Coding | None, role: Coding | None = None) -> RoleFami
     return None
 
 
-def _same_system(system: str | None, row: dict[str, str]) -> bool:
+def _same_system(system: str | None, row: Mapping[str, str]) -> bool:
     bare = (system or "").removeprefix("urn:oid:")
     return bare in {row["oid"], row["name"]} or (f"/{row['name']}" in bare and bool(row["name"]))

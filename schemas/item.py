@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.actors import Organization, Professional, Recipient
+from schemas.appointment import Appointment
 from schemas.base import Frozen, PartialDateTime
 from schemas.document import Document
 from schemas.finding import Finding
@@ -17,6 +18,7 @@ from schemas.lab import LabReport
 from schemas.note import LiaisonNote
 from schemas.receipt import Receipt
 from schemas.stay import Stay
+from schemas.task import Task
 
 
 class ItemKind(StrEnum):
@@ -27,6 +29,8 @@ class ItemKind(StrEnum):
     IDENTITY = "identity"
     DOCUMENT = "document"
     NOTE = "note"
+    APPOINTMENT = "appointment"
+    TASK = "task"
     RECEIPT = "receipt"
 
 
@@ -90,6 +94,20 @@ class NoteItem(ItemBase):
     content: LiaisonNote
 
 
+class AppointmentItem(ItemBase):
+    """An appointment with a patient, or about one; `occurred_at` is when it begins."""
+
+    kind: Literal["appointment"] = "appointment"
+    content: Appointment
+
+
+class TaskItem(ItemBase):
+    """A request about a patient, and how far it is."""
+
+    kind: Literal["task"] = "task"
+    content: Task
+
+
 class ReceiptItem(ItemBase):
     """A partner's answer about something that was sent. It names no patient: what it is about does."""
 
@@ -99,19 +117,21 @@ class ReceiptItem(ItemBase):
 
 
 Item = Annotated[
-    LabReportItem | StayItem | IdentityItem | DocumentItem | NoteItem | ReceiptItem,
+    LabReportItem | StayItem | IdentityItem | DocumentItem | NoteItem | AppointmentItem | TaskItem | ReceiptItem,
     Field(discriminator="kind"),
 ]
 
-ITEM: TypeAdapter[LabReportItem | StayItem | IdentityItem | DocumentItem | NoteItem | ReceiptItem] = TypeAdapter(Item)
+ITEM: TypeAdapter[
+    LabReportItem | StayItem | IdentityItem | DocumentItem | NoteItem | AppointmentItem | TaskItem | ReceiptItem
+] = TypeAdapter(Item)
 """Validates and dumps one Item: `ITEM.validate_json(bytes)`, `ITEM.dump_json(item)`."""
 
 
-_KINDS = (LabReportItem, StayItem, IdentityItem, DocumentItem, NoteItem, ReceiptItem)
+_KINDS = (LabReportItem, StayItem, IdentityItem, DocumentItem, NoteItem, AppointmentItem, TaskItem, ReceiptItem)
 _BY_KIND = {kind: TypeAdapter(kind) for kind in _KINDS}
 
 
-def dump_item(item: LabReportItem | StayItem | IdentityItem | DocumentItem | NoteItem | ReceiptItem) -> bytes:
+def dump_item(item: Item) -> bytes:
     """Dump one Item as JSON: what `ITEM.dump_json` gives, without looking for the kind that the Item knows itself."""
     return _BY_KIND[type(item)].dump_json(item)
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import base64
 
 from schemas.actors import Address, Contact, Organization, Professional, Recipient, Telecom
+from schemas.appointment import Appointment, AppointmentState
 from schemas.attachment import Attachment
 from schemas.coding import LOCAL, LOINC, Coding, Identifier
 from schemas.document import Document, DocumentOperation, Participant
 from schemas.identifiers import PROFESSIONALS, STRUCTURES
 from schemas.identity import IdentityAttribute, IdentityStatus, Ins, PatientIdentity, Sex
 from schemas.identity_event import IdentityEvent
-from schemas.item import DocumentItem, IdentityItem, Item, LabReportItem, NoteItem, Provenance, StayItem
+from schemas.item import (
+    AppointmentItem,
+    DocumentItem,
+    IdentityItem,
+    Item,
+    LabReportItem,
+    NoteItem,
+    Provenance,
+    StayItem,
+    TaskItem,
+)
 from schemas.lab import (
     CodedValue,
     DateTimeValue,
@@ -32,6 +43,7 @@ from schemas.lab import (
 )
 from schemas.note import LiaisonNote
 from schemas.stay import Location, Movement, MovementAction, Stay, StayStatus
+from schemas.task import Task, TaskState
 
 TEST_INS = Ins(matricule="279035121518989", oid="1.2.250.1.213.1.4.10")
 
@@ -405,4 +417,52 @@ NOTE_ITEM = NoteItem(
     **COMMON,
 )
 
-EVERY_ITEM: tuple[Item, ...] = (REPORT_ITEM, STAY_ITEM, DOCUMENT_ITEM, NOTE_ITEM, *IDENTITY_ITEMS)
+APPOINTMENT_ITEM = AppointmentItem(
+    id="1",
+    occurred_at="2026-03-09T08:30:00+01:00",
+    content=Appointment(
+        number=Identifier(system="urn:oid:2.999.67.20", value="RDV-1"),
+        state=AppointmentState.BOOKED,
+        kind=Coding(
+            system="http://terminology.hl7.org/CodeSystem/service-type", code="124", display="General Practice"
+        ),
+        title="Aide à la toilette",
+        starts_at="2026-03-09T08:30:00+01:00",
+        ends_at="2026-03-09T09:30:00+01:00",
+        place="à domicile",
+        professionals=(DOCTOR,),
+        organizations=(HOSPITAL,),
+        comment="Sonner deux fois",
+        created_at="2026-03-02T10:00:00+01:00",
+    ),
+    **COMMON,
+)
+TASK_ITEM = TaskItem(
+    id="1",
+    occurred_at="2026-03-05T09:00:00+01:00",
+    content=Task(
+        number=Identifier(system="urn:oid:2.999.67.21", value="SOL-1"),
+        state=TaskState.IN_PROGRESS,
+        kind=Coding(system=LOCAL, code="sollicitation"),
+        title="Mission 1 : appui",
+        reason="Retour à domicile difficile",
+        urgent=True,
+        requester=DOCTOR,
+        owner_organization=HOSPITAL,
+        authored_at="2026-03-05T09:00:00+01:00",
+        changed_at="2026-03-06T11:00:00+01:00",
+        due_at="2026-03-12",
+        notes=("Appeler la fille.",),
+    ),
+    **COMMON,
+)
+
+EVERY_ITEM: tuple[Item, ...] = (
+    REPORT_ITEM,
+    STAY_ITEM,
+    DOCUMENT_ITEM,
+    NOTE_ITEM,
+    APPOINTMENT_ITEM,
+    TASK_ITEM,
+    *IDENTITY_ITEMS,
+)

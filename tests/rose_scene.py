@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import uvicorn
 from dossier_scene import DAC, INFORMED, SAAD, daughter, doctor, home_help, nurse, professional
 from sqlalchemy import select
@@ -39,6 +40,7 @@ from router.journal import tables
 from router.journal.operations import Operation
 from router.journal.sealing import make_key_file
 from router.journal.store import JournalPlace, open_store
+from router.web.accounts import make_api_key
 from router.web.app import create_app
 from router.web.context import DossierOffer, WebContext
 from schemas.actors import Telecom
@@ -100,9 +102,9 @@ def identity(**more: Any) -> PatientIdentity:
     return PatientIdentity(**values | more)
 
 
-def mailed_doctor() -> Member:
+def mailed_doctor(mailbox: str = DOCTOR_MAILBOX) -> Member:
     """The general practitioner, who reads MSSanté and has no tool."""
-    box = Telecom(kind="mssante", value=DOCTOR_MAILBOX)
+    box = Telecom(kind="mssante", value=mailbox)
     return doctor(
         professional=professional("89900000001", "TESTMEDECIN", telecoms=(box,)),
         organization=None,
@@ -122,6 +124,7 @@ class RoseScene:
     folder: Path
     extra: str = ""
     beginning: datetime = BEGINNING
+    configuration: str = CONFIGURATION
     engine: Engine = field(init=False)
     web: str = ""
     members: dict[str, int] = field(default_factory=dict)
@@ -130,6 +133,7 @@ class RoseScene:
     _began: float = field(default_factory=time.monotonic)
     _ahead: timedelta = timedelta(0)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _session: aiohttp.ClientSession | None = None
     _senders: dict[str, MllpSender] = field(default_factory=dict)
 
     # --- time -------------------------------------------------------------------------------------------------------
@@ -150,7 +154,7 @@ class RoseScene:
 
     async def start(self) -> None:
         """Start the router with its pages and API."""
-        (self.folder / "passerelle.toml").write_text(CONFIGURATION + self.extra, encoding="utf-8")
+        (self.folder / "passerelle.toml").write_text(self.configuration + self.extra, encoding="utf-8")
         loaded = load(self.folder / "passerelle.toml")
         self.engine = Engine(loaded, open_store(loaded.place, migrate=False), now=self.now)
         await self.engine.start()
@@ -163,6 +167,8 @@ class RoseScene:
             wake=self.engine.wake,
             now=self.now,
             stopping=self.engine.stopping,
+            insi=self.engine.insi,
+            directory=self.engine.directory,
             dossier=DossierOffer(self.engine.dossier.door, self.engine.dossier.settings, self.engine.wake),
             version="1",
         )
@@ -240,6 +246,17 @@ class RoseScene:
         await self.enter(tool)
         return tool
 
+    async def ask(self, method: str, path: str, body: Any = None) -> aiohttp.ClientResponse:
+        """Ask the router's own API, with a key of its own."""
+        if self._session is None:
+            key, change = make_api_key("scene", now=int(self.now().timestamp() * 1_000_000))
+            await self.apply(change)
+            self._session = await self.enter(aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}))
+        assert self._session is not None
+        answer = await self._session.request(method, f"{self.web}/api/v1/{path}", json=body)
+        await answer.read()
+        return answer
+
     async def send(self, content: str | bytes, source: str = "hospital") -> Ack:
         """Send an HL7v2 message over MLLP and read the acknowledgement."""
         if source not in self._senders:
@@ -308,15 +325,17 @@ def make_template(folder: Path) -> None:
 
 @asynccontextmanager
 async def rose_scene(
-    template: Path | None, folder: Path, extra: str = "", *, beginning: datetime = BEGINNING
+    template: Path | None, folder: Path, extra: str = "", *, beginning: datetime = BEGINNING, keeps: bool = False
 ) -> AsyncIterator[RoseScene]:
     """Give a scene with nobody in it yet, or, without a template, one that goes on in its folder.
 
-    Sandboxes with certificates need one that begins in the present.
+    Sandboxes with certificates need one that begins in the present. `keeps` lets documents be kept that cannot go.
     """
     if template is not None:
         shutil.copytree(template, folder, dirs_exist_ok=True)
     scene = RoseScene(folder, extra, beginning)
+    if keeps:
+        scene.configuration = CONFIGURATION.replace("[dossier]", "[dossier]\nrefuse_unqualified = false")
     await scene.start()
     try:
         yield scene
@@ -345,13 +364,8 @@ login = {{ password = "bac-a-sable" }}
 allowed_domains = ["sandbox.mssante.invalid"]
 options = {{ from = "{account}", mdn = "yes", note_subject = "Nouveau message dans un dossier" }}
 
-[destinations.mailboxes.recipients]
-to = ["circle"]
-
-[[routes]]
-name = "what tools write, to members with a mailbox"
-when = "source == 'dossier' && item.kind in ['note', 'document']"
-to = ["mailboxes"]
+[dossier.alerts]
+mssante = "mailboxes"
 """
 
 

@@ -32,7 +32,8 @@ from router.journal.sealing import loose, make_key_file
 from router.journal.store import JournalPlace, Store, open_store
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import Unit
-from router.web.accounts import add_account, add_api_key
+from router.web.accounts import add_account
+from router.web.keys import add_api_key
 from schemas.attachment import Attachment
 from schemas.coding import LOCAL, LOINC, Coding, Identifier
 from schemas.finding import Finding, Severity

@@ -22,7 +22,7 @@ NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
 class Served:
     """The application on a real port, in a thread of its own."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, **context: Any) -> None:
         self.journal = journal
         self.now = NOW
         self.flows = [
@@ -31,17 +31,16 @@ class Served:
             FlowStatus("spico", "destination", "fhir", "unreachable", detail="connection refused"),
             FlowStatus("medecin", "destination", "directory", "ready", address="/srv/out"),
         ]
-        self.app = create_app(
-            WebContext(
-                store=journal.store,
-                submit=journal.submit,
-                flows=lambda: self.flows,
-                routes=lambda: (RouteStatus("résultats", "item.kind == 'lab_report'", ("spico",)),),
-                now=lambda: datetime.fromtimestamp(self.now / 1_000_000, UTC),
-                version="1.2.3",
-                title="CH de Beaumont",
-            )
-        )
+        known: dict[str, Any] = {
+            "store": journal.store,
+            "submit": journal.submit,
+            "flows": lambda: self.flows,
+            "routes": lambda: (RouteStatus("résultats", "item.kind == 'lab_report'", ("spico",)),),
+            "now": lambda: datetime.fromtimestamp(self.now / 1_000_000, UTC),
+            "version": "1.2.3",
+            "title": "CH de Beaumont",
+        }
+        self.app = create_app(WebContext(**{**known, **context}))
         config = uvicorn.Config(self.app, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         self.server = uvicorn.Server(config)
         self.started = threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.contracts import Connector
 from connectors.directory.destination import DirectoryDestination
+from connectors.directory.probe import probe_destination, probe_source
 from connectors.directory.settings import DirectoryDestinationSettings, DirectorySourceSettings
 from connectors.directory.source import DirectorySource
 
@@ -14,4 +15,6 @@ CONNECTOR = Connector(
     destination_settings=DirectoryDestinationSettings,
     make_source=DirectorySource,
     make_destination=DirectoryDestination,
+    probe_source=probe_source,
+    probe_destination=probe_destination,
 )

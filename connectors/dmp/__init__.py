@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from connectors.contracts import Connector
 from connectors.dmp.destination import DmpDestination
+from connectors.dmp.probe import probe
 from connectors.dmp.settings import DmpDestinationSettings, DmpSourceSettings
 from connectors.dmp.source import DmpSource
 
@@ -25,4 +26,6 @@ CONNECTOR = Connector(
     make_destination=DmpDestination,
     format="xds",
     source_format="xds",
+    probe_source=probe,
+    probe_destination=probe,
 )

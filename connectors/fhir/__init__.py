@@ -5,6 +5,7 @@ from __future__ import annotations
 from connectors.contracts import Connector
 from connectors.fhir.destination import FhirDestination
 from connectors.fhir.settings import FhirDestinationSettings
+from connectors.probing import fhir_server
 
 CONNECTOR = Connector(
     name="fhir",
@@ -12,4 +13,5 @@ CONNECTOR = Connector(
     destination_settings=FhirDestinationSettings,
     make_destination=FhirDestination,
     format="fhir",
+    probe_destination=fhir_server,
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from connectors.contracts import Connector
 from connectors.http.destination import HttpDestination
+from connectors.http.probe import probe_source
 from connectors.http.settings import HttpDestinationSettings, HttpSourceSettings
 from connectors.http.source import HttpSource
+from connectors.probing import webhook
 
 CONNECTOR = Connector(
     name="http",
@@ -14,4 +16,6 @@ CONNECTOR = Connector(
     destination_settings=HttpDestinationSettings,
     make_source=HttpSource,
     make_destination=HttpDestination,
+    probe_source=probe_source,
+    probe_destination=webhook,
 )

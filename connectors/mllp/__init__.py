@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.contracts import Connector
 from connectors.mllp.destination import MllpDestination
+from connectors.mllp.probe import probe_destination, probe_source
 from connectors.mllp.settings import MllpDestinationSettings, MllpSourceSettings
 from connectors.mllp.source import MllpSource
 
@@ -15,4 +16,6 @@ CONNECTOR = Connector(
     make_source=MllpSource,
     make_destination=MllpDestination,
     format="hl7v2",
+    probe_source=probe_source,
+    probe_destination=probe_destination,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connectors.contracts import Connector
 from connectors.mssante.destination import MssanteDestination
+from connectors.mssante.probe import probe_destination, probe_source
 from connectors.mssante.settings import MssanteDestinationSettings, MssanteSourceSettings
 from connectors.mssante.source import MssanteSource
 
@@ -15,4 +16,6 @@ CONNECTOR = Connector(
     make_source=MssanteSource,
     make_destination=MssanteDestination,
     format="mail",
+    probe_source=probe_source,
+    probe_destination=probe_destination,
 )

@@ -93,6 +93,11 @@ class Submission:
             outcome = await self._tried(line, envelope, content, fresh=True)
             return outcome or Retry("the operator closed the connection", reached=False)
 
+    async def reach(self) -> None:
+        """Connect and log in, and keep the connection for the next mail. Raises Unreachable."""
+        async with self._free:
+            self._idle.append(await self._connect())
+
     async def close(self) -> None:
         """Close the connections; a later mail would open new ones."""
         self._idle.clear()

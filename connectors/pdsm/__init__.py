@@ -6,6 +6,7 @@ from connectors.contracts import Connector
 from connectors.pdsm.destination import PdsmDestination
 from connectors.pdsm.settings import PdsmDestinationSettings, PdsmSourceSettings
 from connectors.pdsm.source import PdsmSource
+from connectors.probing import fhir_server
 
 CONNECTOR = Connector(
     name="pdsm",
@@ -15,4 +16,6 @@ CONNECTOR = Connector(
     destination_settings=PdsmDestinationSettings,
     make_destination=PdsmDestination,
     format="pdsm",
+    probe_source=fhir_server,
+    probe_destination=fhir_server,
 )

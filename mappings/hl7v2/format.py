@@ -27,8 +27,8 @@ class Hl7v2Format:
     name = "hl7v2"
     media_type = "application/hl7-v2"
     extension = ".hl7"
-    writes = frozenset(ItemKind) - {ItemKind.NOTE}
-    reads = frozenset(ItemKind) - {ItemKind.NOTE}
+    writes = frozenset(ItemKind) - {ItemKind.NOTE, ItemKind.APPOINTMENT, ItemKind.TASK}
+    reads = writes
 
     def sniff(self, content: bytes) -> float:
         """Recognise MSH (or a batch header) at the beginning; later in the content it is less certain."""

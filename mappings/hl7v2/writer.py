@@ -10,7 +10,17 @@ from mappings.hl7v2.written_adt import write_identity, write_stay
 from mappings.hl7v2.written_documents import write_document
 from mappings.hl7v2.written_receipts import write_receipt
 from mappings.hl7v2.written_reports import write_report
-from schemas.item import DocumentItem, IdentityItem, Item, LabReportItem, NoteItem, ReceiptItem, StayItem
+from schemas.item import (
+    AppointmentItem,
+    DocumentItem,
+    IdentityItem,
+    Item,
+    LabReportItem,
+    NoteItem,
+    ReceiptItem,
+    StayItem,
+    TaskItem,
+)
 
 MEDIA_TYPE = "application/hl7-v2"
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -19,7 +29,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 def write(item: Item, context: WriteContext) -> Rendition:
     """Write one Item as one message.
 
-    Raises FormatError for an option that has no such value, WriteRefused for a note.
+    Raises FormatError for an option that has no such value, WriteRefused for a note, an appointment and a task.
     """
     pen = Pen(context)
     match item:
@@ -33,8 +43,9 @@ def write(item: Item, context: WriteContext) -> Rendition:
             write_receipt(pen, item, context)
         case DocumentItem():
             write_document(pen, item, context)
-        case NoteItem():
-            raise WriteRefused("hl7v2.write.kind", "kind", "no message of the French profiles carries a note")
+        case NoteItem() | AppointmentItem() | TaskItem():
+            message = f"no message of the French profiles carries this kind of item ({item.kind})"
+            raise WriteRefused("hl7v2.write.kind", "kind", message)
     name = _UNSAFE.sub("-", context.identity)[:100].strip(".-") or "message"
     return Rendition(
         content=pen.content(),

@@ -19,6 +19,7 @@ from mappings.xdm import FORMAT as XDM
 from schemas.attachment import Attachment
 from schemas.document import Document
 from schemas.identity import PatientIdentity
+from schemas.identity_status import ins_usable
 from schemas.item import DocumentItem, LabReportItem
 
 _PDF = "application/pdf"
@@ -48,6 +49,22 @@ def carried(item: DocumentItem | LabReportItem, context: WriteContext, notes: No
     names = [pdf_name(read.content, read.patient, context.timezone, rank) for rank in range(1, len(copies) + 1)]
     pdfs = [file_part(content, _PDF, name) for content, name in zip(copies, names, strict=True)]
     return Carried((archive, *pdfs), read.content, read.patient)
+
+
+def ins_qualified(said: PatientIdentity, patient: PatientIdentity) -> bool:
+    """Say whether an archive names the patient by a qualified INS with its five elements (X-MSS-INS).
+
+    `said` is the identity of the Item, `patient` that of the document.
+    """
+    if patient.ins is None or not ins_usable(said.status, said.attributes):
+        return False
+    traits = (
+        patient.birth_name,
+        patient.first_given_name or patient.birth_given_names,
+        patient.birth_date,
+        patient.sex,
+    )
+    return bool(patient.ins.oid) and all(traits)
 
 
 def _copies(

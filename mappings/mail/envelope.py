@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mappings.contracts import Correspondence
 from mappings.mail.headers import Headers, Mailbox
 from mappings.mail.mime import Part
 from mappings.mail.reports import mailbox
+from mappings.mail.thread_marks import answered_by
 from schemas.actors import Organization, Professional, Recipient
 from schemas.coding import Identifier
 from schemas.identity import PatientIdentity
@@ -111,21 +113,27 @@ def envelope_in(headers: Headers) -> Envelope:
     replies = headers.mailboxes("Reply-To")
     ids, answered = headers.message_ids("Message-ID"), headers.message_ids("In-Reply-To")
     subject = headers.text("Subject")
+    to = tuple(dict.fromkeys((*headers.mailboxes("To"), *headers.mailboxes("Cc"))))[:_MOST_RECIPIENTS]
     codes = (one.strip() for one in headers.text("X-MSS-CODECDA").split(","))
     return Envelope(
         message_id=ids[0] if ids else None,
         subject=subject,
         sender=senders[0] if senders else None,
         reply_to=next((one.address for one in replies if not is_patient_address(one.address)), None),
-        to=tuple(dict.fromkeys((*headers.mailboxes("To"), *headers.mailboxes("Cc"))))[:_MOST_RECIPIENTS],
+        to=to,
         sent_at=headers.moment(),
-        in_reply_to=answered[0] if answered else None,
+        in_reply_to=answered[0] if answered else _marked(subject, to),
         references=headers.message_ids("References"),
         closed=headers.text("X-MSS-MES").upper() == "FIN" or headers.raw("Subject") == CLOSING_SUBJECT,
         urgent=_urgent(headers.text("Importance"), headers.text("X-Priority"), headers.text("Priority")),
         document_codes=tuple(one for one in codes if one),
         says_ins=headers.text("X-MSS-INS").upper(),
     )
+
+
+def _marked(subject: str, to: Sequence[Mailbox]) -> str | None:
+    """Give the Message-ID that the mark in the subject of an answer names."""
+    return answered_by(subject, to[0].address) if to and _ANSWER.match(subject) else None
 
 
 def _urgent(importance: str, x_priority: str, priority: str) -> bool | None:

@@ -20,7 +20,7 @@ from mappings.mail.composing import CRLF, address, boundary_of, date, field, pla
 from mappings.mail.headers import Mailbox, clean
 from mappings.mail.mime import Part, parse
 from mappings.mail.reports import ERROR_CODES
-from mappings.mail.writing import message_id
+from mappings.mail.thread_marks import message_id
 from mappings.notes import Notes
 from schemas.mailboxes import domain_of
 

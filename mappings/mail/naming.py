@@ -71,3 +71,10 @@ def plain(text: str) -> str:
 def shown_day(moment: str | None, zone: ZoneInfo) -> str:
     """Write the day of a moment as people write it; empty when there is none."""
     return write_day(moment, zone) if moment else ""
+
+
+def shown_moment(moment: str | None, zone: ZoneInfo) -> str:
+    """Write a moment as people write it; only its day where nothing more is known, empty when there is none."""
+    if not moment or "T" not in moment:
+        return shown_day(moment, zone)
+    return f"{local_time(moment, zone):%d/%m/%Y %H:%M}"

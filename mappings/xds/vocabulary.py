@@ -109,6 +109,12 @@ def type_label(code: str) -> str | None:
     return row["label"] if row else None
 
 
+def known_type(code: str) -> Code | None:
+    """Give a typeCode (JDV_J07) with its label; None for one that the table does not have."""
+    row = _types().get(code)
+    return Code(row["code"], row["scheme"], row["label"]) if row else None
+
+
 def known_code(value_set: str, code: str) -> Code | None:
     """Give a code of the sets `class`, `practice_setting` (JDV_J04), `confidentiality` (JDV_J08), `content_type`."""
     return _codes().get((value_set, code))

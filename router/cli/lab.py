@@ -50,6 +50,20 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
 @click.option("--dossier", "documents", default=0, help="Search a dossier store of this many documents instead.")
 @click.option("--alerts", is_flag=True, help="Measure from an admission to the webhook of every member instead.")
 @click.option("--dossiers", default=0, help="Dossiers of that store.  [default: one for 20 documents]")
+@click.option(
+    "--dashboard",
+    "pages",
+    is_flag=False,
+    flag_value=1_000_000,
+    default=0,
+    metavar="[MESSAGES]",
+    help="Time every page of the dashboard instead, on a journal of so many messages.  [1000000]",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the filled store or journal in this folder, and take it again the next time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command_bench(
     seconds: float,
@@ -68,12 +82,14 @@ def command_bench(
     documents: int,
     alerts: bool,
     dossiers: int,
+    pages: int,
+    keep: Path | None,
     as_json: bool,
 ) -> int:
     """Load a real `passerelle serve` over MLLP and measure it, beside the floor of this machine in the same run.
 
     \b
-    Exit status: 0 measured, 1 measured but not everything arrived.
+    Exit status: 0 measured, 1 measured but not everything arrived (of pages: not all were quick).
     \b
     Examples:
       passerelle bench
@@ -84,9 +100,12 @@ def command_bench(
       passerelle bench --directory 500000
       passerelle bench --mail 1000
       passerelle bench --dmp
-      passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60
+      passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60 --keep filled
       passerelle bench --alerts --rate 50 --seconds 30
+      passerelle bench --dashboard 1000000 --keep filled
     """
+    if pages:
+        return _bench_dashboard(pages, keep, as_json=as_json)
     if mappings:
         return _bench_mappings(as_json=as_json)
     if dmp:
@@ -100,7 +119,7 @@ def command_bench(
     if alerts:
         return _bench_alerts(rate, seconds, as_json=as_json)
     if documents:
-        return _bench_dossier(documents, dossiers or max(1, documents // 20), rate, seconds, as_json=as_json)
+        return _bench_dossier(documents, dossiers or max(1, documents // 20), rate, seconds, keep, as_json=as_json)
     from router.bench.bench import BenchOptions, run_bench
     from router.bench.figures import print_figures
     from router.trial.process import TrialFault
@@ -123,14 +142,16 @@ def command_bench(
     return 0 if figures.sound else 1
 
 
-def _bench_dossier(documents: int, dossiers: int, rate: float, seconds: float, *, as_json: bool) -> int:
+def _bench_dossier(
+    documents: int, dossiers: int, rate: float, seconds: float, keep: Path | None, *, as_json: bool
+) -> int:
     import orjson
 
     from router.bench.dossier import measure
     from router.trial.process import TrialFault
 
     try:
-        figures = measure(dossiers, documents, min(rate, 200.0), seconds, lambda said: click.echo(said, err=True))
+        figures = measure(dossiers, documents, min(rate, 200.0), seconds, lambda said: click.echo(said, err=True), keep)
     except TrialFault as problem:
         raise Failed(str(problem)) from None
     if as_json:
@@ -140,6 +161,7 @@ def _bench_dossier(documents: int, dossiers: int, rate: float, seconds: float, *
             f"{figures.documents:,} documents, {figures.dossiers:,} dossiers, {figures.journal_bytes / 1e6:,.0f} MB\n"
             f"{figures.answered:,} searches at {figures.rate:g}/s: p50 {figures.p50_ms} ms, p95 {figures.p95_ms} ms, "
             f"p99 {figures.p99_ms} ms, longest {figures.longest_ms} ms, {figures.failed} failed"
+            + (f"; {figures.cpu_ms_per_search} ms of processor time a search" if figures.cpu_ms_per_search else "")
         )
     return 1 if figures.failed else 0
 
@@ -222,6 +244,18 @@ def _bench_directory(lines: int, *, as_json: bool) -> int:
     figures = measure_directory(lines, say=lambda said: click.echo(said, err=True))
     _show(figures, print_directory, as_json=as_json)
     return 0
+
+
+def _bench_dashboard(messages: int, keep: Path | None, *, as_json: bool) -> int:
+    from router.bench.dashboard import measure_dashboard, print_dashboard
+    from router.trial.process import TrialFault
+
+    try:
+        figures = measure_dashboard(messages, keep=keep, say=lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    _show(figures, print_dashboard, as_json=as_json)
+    return 0 if figures.quick else 1
 
 
 def _bench_mail(mails: int, *, as_json: bool) -> int:

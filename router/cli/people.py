@@ -1,15 +1,14 @@
-"""`passerelle patients` and `passerelle users`."""
+"""`passerelle patients`."""
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from router.cli.base import Failed, config_file, config_option
+from router.cli.base import config_file, config_option
 
 if TYPE_CHECKING:
     from router.identity.import_report import ImportReport
@@ -122,73 +121,3 @@ def patients_count(config: Path) -> None:
         count = connection.execute(select(func.count()).select_from(tables.patient)).scalar_one()
     store.close()
     click.echo(f"{count} patients registered.")
-
-
-@click.group("users")
-def command_users() -> None:
-    """Accounts of the dashboard and keys of the API."""
-
-
-@command_users.command("add")
-@click.argument("name")
-@config_option
-@click.option("--password", envvar="PASSERELLE_USER_PASSWORD", help="Unset: one is made and shown once.")
-@click.option(
-    "--role",
-    type=click.Choice(["administrator", "identity-officer", "referent", "auditor"]),
-    default="administrator",
-    show_default=True,
-    help="An identity officer decides whose held items are; a referent keeps dossiers; an auditor only looks.",
-)
-def users_add(name: str, config: Path, password: str | None, role: str) -> None:
-    """Add an account, or give an existing one a new password and role."""
-    from router.config.load import load
-    from router.journal.store import open_store
-    from router.web.accounts import Role, add_account
-
-    store = open_store(load(config_file(config)).place)
-    chosen = password or secrets.token_urlsafe(12)
-    add_account(store, name, chosen, Role(role.replace("-", "_")))
-    store.close()
-    click.echo(f"Account {name} is ready." + ("" if password else f" Password (shown this once): {chosen}"))
-
-
-@command_users.command("list")
-@config_option
-def users_list(config: Path) -> None:
-    """List the accounts and the API keys."""
-    from sqlalchemy import select
-
-    from router.config.load import load
-    from router.journal import tables
-    from router.journal.store import open_store
-
-    store = open_store(load(config_file(config)).place)
-    with store.reading() as connection:
-        for row in connection.execute(select(tables.account.c.name, tables.account.c.role)):
-            click.echo(f"account  {row.name}  {row.role}")
-        for row in connection.execute(select(tables.api_key.c.name, tables.api_key.c.revoked_at)):
-            click.echo(f"key      {row.name}  {'revoked' if row.revoked_at else 'valid'}")
-    store.close()
-
-
-@command_users.command("key")
-@click.argument("name")
-@config_option
-@click.option("--revoke", is_flag=True, help="Withdraw the key of this name.")
-def users_key(name: str, config: Path, revoke: bool) -> None:
-    """Make a key for the API (shown once), or withdraw it."""
-    from router.config.load import load
-    from router.journal.store import open_store
-    from router.web.accounts import add_api_key, revoke_api_key
-
-    store = open_store(load(config_file(config)).place)
-    try:
-        if revoke:
-            if not revoke_api_key(store, name):
-                raise Failed(f"there is no valid key named {name}")
-            click.echo(f"Key {name} is withdrawn.")
-            return
-        click.echo(f"Key {name} (shown this once): {add_api_key(store, name)}")
-    finally:
-        store.close()

@@ -24,7 +24,9 @@ NAMES = ("mespatients", "parcours", "sicodom", "spico", "telesante-pdl")
 @click.option("--user", required=True, help="Professional for whom it asks: `system|value`.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port for notices; 0 takes a free one.")
 def command_sandbox_tool(profile: str, server: str, name: str, secret: str | None, user: str, port: int) -> None:
-    """Play a coordination tool against a router until Ctrl-C: it subscribes, pulls, and prints its users' feed.
+    """Play a coordination tool against a router until Ctrl-C: it subscribes, pulls, and shows its users' feed.
+
+    Its page, at the address that it prints, shows alerts and news as they come.
 
     Notices come over plain http on this machine: the router needs `[dossier] subscriber_http = true` and
     `subscriber_networks = ["127.0.0.0/8"]`, as a sandbox's configuration has them. `PUT /mood/unavailable` at the
@@ -57,6 +59,7 @@ async def _play(tool: Tool) -> None:
                 click.echo(f"Notices  {tool.endpoint}, {len(made)} subscription(s)")
             else:
                 click.echo(f"Pulls    every {tool.profile.every:g} s")
+            click.echo(f"Page     {tool.address}")
             click.echo("Ready. Ctrl-C stops.")
             await _tell(tool)
     except (ToolFault, OSError, aiohttp.ClientError) as problem:

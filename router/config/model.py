@@ -21,6 +21,7 @@ from pydantic import (
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
+from router.config.oidc import OidcSection, RoleName
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of a source or destination: lower case letters, digits, `-` and `_`."""
@@ -246,6 +247,11 @@ class DossierSection(Section):
         "only.",
     )
     subscriber_http: bool = Field(False, description="Whether notices may go over plain http: for a test only.")
+    refuse_unqualified: bool = Field(
+        True,
+        description="Whether a tool's document that a route takes to the DMP is refused (422) when the identity of its "
+        "patient is not qualified. False: it is kept in the dossier, and its delivery waits.",
+    )
     alerts: AlertsSection = Field(AlertsSection(), description="How members are told whom no tool tells.")
 
     @field_validator("subscriber_networks")
@@ -288,6 +294,21 @@ class WebSection(Section):
         ge=0,
         description="Hours after which a mail that the operator took, and of which no receipt has spoken since, is "
         "told of on the overview. 0: never.",
+    )
+    idle_minutes: int = Field(30, ge=1, le=1440, description="Minutes without an action after which a session ends.")
+    session_hours: int = Field(
+        12, ge=1, le=168, description="Hours after which a session ends, whatever its user does."
+    )
+    operators_configure: bool = Field(
+        False, description="Whether operators may change the configuration, which is for administrators otherwise."
+    )
+    require_totp: tuple[RoleName, ...] = Field(
+        (),
+        description="Roles whose local accounts must sign in with a one-time code: until they enrol, they see the page "
+        "of their own account only.",
+    )
+    oidc: dict[Name, OidcSection] = Field(
+        default_factory=dict, description="OpenID providers through which people sign in: `[web.oidc.NAME]`."
     )
 
 

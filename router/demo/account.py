@@ -215,3 +215,32 @@ def print_account(outcomes: Sequence[Outcome], patients: int, console: Console) 
         console.print("Hospital and laboratory know Mme Rose by different numbers; at the tool she is one patient.")
     else:
         console.print(f"Mme Rose has become {patients} patients at the coordination tool.", style="bold red")
+
+
+async def circle_settled(stage: Stage, seconds: float = 30.0) -> bool:
+    """Wait until the circle's tools were told what the story promises, or time is up; gives whether they were."""
+    patience = Patience(seconds)
+    while stage.circle is not None and not stage.circle.as_told:
+        if patience.ended or not stage.router.running:
+            return False
+        await asyncio.sleep(_POLL)
+    return True
+
+
+_EVENTS = {"ADM": "admission", "SOR": "discharge", "DOC": "document", "NOT": "note"}
+
+
+def print_circle(stage: Stage, console: Console) -> None:
+    """Print what the tools of the circle were told by webhook."""
+    if stage.circle is None:
+        return
+    told = stage.circle.told()
+    counted = ", ".join(f"{_EVENTS.get(event, event)} {count}" for event, count in sorted(told.items()))
+    good = "[green]✓[/green]" if {"ADM", "SOR"} <= told.keys() else "[bold red]✗[/bold red]"
+    said = f"{good} Nurse's tool, told by webhook: {counted or 'nothing'}. {stage.circle.nurse.address}"
+    console.print(said, soft_wrap=True)
+    leaked = stage.circle.leaked
+    good = "[green]✓[/green]" if not leaked else "[bold red]✗[/bold red]"
+    said = f"{leaked} things that are not hers" if leaked else "nothing"
+    said = f"{good} Former nurse's tool, with the same subscriptions: {said}. {stage.circle.former.address}"
+    console.print(said, soft_wrap=True)

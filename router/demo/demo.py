@@ -13,7 +13,7 @@ from rich.console import Console
 
 from connectors.sandbox.laboratory import paris_now
 from connectors.sandbox.mllp import NoAnswer
-from router.demo.account import patients_at_tool, print_account, settled
+from router.demo.account import circle_settled, patients_at_tool, print_account, print_circle, settled
 from router.demo.gentle import traffic
 from router.demo.officer import Officer
 from router.demo.scene import Scene
@@ -45,9 +45,12 @@ async def _run(*, once: bool, port: int, folder: Path, say: Callable[[str], None
             scenes = await _play(stage, officer, say)
         outcomes = await settled(stage, scenes)
         patients = patients_at_tool(stage.tool, outcomes)
-        print_account(outcomes, patients, Console())
+        console = Console()
+        print_account(outcomes, patients, console)
+        circle = await circle_settled(stage)
+        print_circle(stage, console)
         if once:
-            return 0 if patients == 1 and all(outcome.as_told for outcome in outcomes) else 1
+            return 0 if patients == 1 and circle and all(outcome.as_told for outcome in outcomes) else 1
         return await _live(stage, say)
 
 
@@ -69,6 +72,10 @@ def _welcome(stage: Stage, say: Callable[[str], None]) -> None:
     say(f"  Dashboard   {stage.listening.web}")
     say(f"  Login       {ADMINISTRATOR}")
     say(f"  Password    {stage.password}")
+    if stage.circle is not None:
+        say("")
+        say(f"  Nurse's tool         {stage.circle.nurse.address}  (open it: what the hospital says appears there)")
+        say(f"  Former nurse's tool  {stage.circle.former.address}  (is told nothing)")
     say("")
 
 
@@ -80,8 +87,10 @@ async def _live(stage: Stage, say: Callable[[str], None]) -> int:
         # Where signal handlers do not exist (Windows), Ctrl-C cancels this task, which stops everything as well.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
+    nurse = f" Nurse's tool: {stage.circle.nurse.address}." if stage.circle is not None else ""
     say(
-        f"Traffic goes on, gently. Dashboard: {stage.listening.web} ({ADMINISTRATOR} / {stage.password}). Ctrl-C stops."
+        f"Traffic goes on, gently. Dashboard: {stage.listening.web} ({ADMINISTRATOR} / {stage.password}).{nurse} "
+        "Ctrl-C stops."
     )
     life = asyncio.create_task(traffic(stage))
     stopping = asyncio.create_task(stop.wait())

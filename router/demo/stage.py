@@ -18,6 +18,7 @@ from connectors.sandbox.mllp import MllpSender
 from connectors.sandbox.people import BY_USED_NAME, DOUBLE_IPP, ROSE, WITHOUT_INS, Person, population
 from connectors.sandbox.registration import import_bundle, import_file
 from connectors.sandbox.reports import LABORATORY_AUTHORITY
+from router.demo.circle import CircleTools, circle_tools, open_dossiers
 from router.demo.stage_outside import Outside, dmp_sections, furnish, mail_sections, outside
 from router.trial.folder import make_folder
 from router.trial.process import Listening, RouterProcess, run_command
@@ -42,6 +43,7 @@ class Stage:
     outside: Outside
     password: str
     notes_key: str = ""
+    circle: CircleTools | None = None
     insi: InsiSandbox | None = None
     people: tuple[Person, ...] = field(default_factory=lambda: population(FOLLOWED))
 
@@ -77,6 +79,8 @@ environment = "test"
 
 [dossier]
 api = true
+subscriber_networks = ["127.0.0.0/8"]  # the tools of this machine are told by plain http
+subscriber_http = true
 
 [insi]
 url = "{insi_url}"            # the real one needs a contract and a certificate
@@ -160,17 +164,18 @@ async def staged(folder: Path, port: int) -> AsyncIterator[Stage]:
         outside(folder, (*people, WITHOUT_INS, BY_USED_NAME)) as services,
     ):
         text = configuration(url, free_or_any(port), services, insi.url)
-        await asyncio.to_thread(_prepare, folder, text, password, people, notes_key)
+        secrets_of_tools = await asyncio.to_thread(_prepare, folder, text, password, people, notes_key)
         router = RouterProcess(folder)
         try:
             listening = await asyncio.to_thread(router.start)
-            yield Stage(folder, router, listening, tool, services, password, notes_key, insi, people)
+            async with circle_tools(listening.web, secrets_of_tools) as circle:
+                yield Stage(folder, router, listening, tool, services, password, notes_key, circle, insi, people)
         finally:
             # Shielded: a Ctrl-C while it stops must not leave a router behind.
             await asyncio.shield(asyncio.to_thread(router.__exit__))
 
 
-def _prepare(folder: Path, text: str, password: str, people: tuple[Person, ...], notes_key: str) -> None:
+def _prepare(folder: Path, text: str, password: str, people: tuple[Person, ...], notes_key: str) -> tuple[str, str]:
     make_folder(folder, text, password=password)
     write_secret(folder / NOTES_KEY, notes_key.encode())
     furnish(folder)
@@ -185,6 +190,7 @@ def _prepare(folder: Path, text: str, password: str, people: tuple[Person, ...],
     double.write_text(import_file((replace(ROSE, ipp=DOUBLE_IPP),), with_ins=False), encoding="utf-8")
     for file in (listed, by_hand, double):
         run_command("patients", "import", str(file), "--config", str(folder / "passerelle.toml"))
+    return open_dossiers(folder)
 
 
 def free_or_any(port: int) -> int:

@@ -15,6 +15,8 @@ from router.journal.unit import Unit
 from router.journal.view import View
 from schemas.habilitation import Action, DataCategory
 
+_KEEP = insert(tables.dossier_access)
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -61,7 +63,7 @@ def keep_accesses(connection: Connection, found: list[Access], now: int) -> None
         for one in found
     ]
     if rows:
-        connection.execute(insert(tables.dossier_access), rows)
+        connection.execute(_KEEP, rows)
     for one in found:
         member = one.verdict.member
         if not one.verdict.allowed or one.action is not Action.READ or member is None or one.thing is None:

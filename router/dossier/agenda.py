@@ -14,6 +14,7 @@ from router.dossier.api.queries import understood
 from router.dossier.context import Reader
 from router.dossier.door import Door
 from router.dossier.store.access import Access
+from router.dossier.store.away import is_marked
 from router.dossier.store.drafts import LIVE, patient_id
 from router.dossier.store.elements import Resource, child, children, said, span
 from router.dossier.store.searching import Found, Search
@@ -26,6 +27,7 @@ BEFORE, AFTER = timedelta(days=90), timedelta(days=400)
 
 MOST = 2000
 USUAL = "Rendez-vous"
+AWAY_WORDS = "Patient hospitalisé"
 
 _STATES = {
     "proposed": State.TENTATIVE,
@@ -76,7 +78,7 @@ def _entries(found: list[Found], host: str) -> Iterator[Entry]:
             changed=moment(one.at),
             start=start,
             end=end,
-            summary=_summary(one.resource),
+            summary=f"[{AWAY_WORDS}] {_summary(one.resource)}" if is_marked(one.resource) else _summary(one.resource),
             state=_STATES.get(said(one.resource, "status"), State.CONFIRMED),
             location=_displays(one.resource, "Location"),
             description="\n".join(part for part in (said(one.resource, "comment"), _people(one.resource)) if part),

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from router.dossier.context import Seat
 from router.dossier.keeping import (
@@ -28,12 +29,18 @@ from router.dossier.moments import beginning, ending
 from router.engine.clock import moment
 from router.journal import tables
 from router.journal.operations import Change
+from router.journal.ready import Ready
 from router.journal.sealing import Sealer
 from router.journal.unit import Unit
 from router.journal.view import View
 from schemas.circle import Member, MemberState, Preferences, RoleFamily, party_keys
 from schemas.dossier import DossierState
 
+_MEMBERS = Ready(
+    select(tables.dossier_member)
+    .where(tables.dossier_member.c.dossier_id == bindparam("dossier"))
+    .order_by(tables.dossier_member.c.id)
+)
 STANDING = frozenset({MemberState.ACTIVE, MemberState.PROPOSED})
 
 
@@ -66,18 +73,24 @@ def members(view: View, patient_id: int, *, now: int) -> list[MemberLine]:
 
 def lines_of(connection: Connection, sealer: Sealer, line: DossierLine, *, now: int) -> list[MemberLine]:
     """Give the members of a dossier; nobody stands in one that is closed."""
-    column = tables.dossier_member.c
-    rows = connection.execute(
-        select(tables.dossier_member).where(column.dossier_id == line.id).order_by(column.id)
-    ).all()
+    rows = _MEMBERS.rows(connection, dossier=line.id)
     found = []
     for row in rows:
-        member = Member.model_validate_json(sealer.open(row.sealed_body, MEMBER_PLACE))
-        seat = Seat(row.id, member, row.start_at, row.end_at, seat_keys(row.id, member))
-        standing = row.start_at <= now and (row.end_at is None or row.end_at > now) and member.state in STANDING
+        seat = _seat(row, sealer)
+        standing = row.start_at <= now and (row.end_at is None or row.end_at > now) and seat.member.state in STANDING
         standing = standing and line.state is not DossierState.CLOSED
         found.append(MemberLine(seat, row.added_at, row.added_by, row.updated_at, standing))
     return found
+
+
+def seats_of(connection: Connection, sealer: Sealer, dossier_id: int) -> tuple[Seat, ...]:
+    """Give the memberships of a dossier, former ones included: what decisions look at."""
+    return tuple(_seat(row, sealer) for row in _MEMBERS.rows(connection, dossier=dossier_id))
+
+
+def _seat(row: Any, sealer: Sealer) -> Seat:
+    member = Member.model_validate_json(sealer.open(row.sealed_body, MEMBER_PLACE))
+    return Seat(row.id, member, row.start_at, row.end_at, seat_keys(row.id, member))
 
 
 def seat_keys(number: int, member: Member) -> frozenset[str]:

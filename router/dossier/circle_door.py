@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, true
@@ -14,18 +15,33 @@ from router.dossier.accesses import Access
 from router.dossier.circle import dossiers_with
 from router.dossier.context import Context, Reader, Thing
 from router.dossier.door import Sight
-from router.dossier.habilitations import habilitations
-from router.dossier.keeping import DossierLine, dossier_of
-from router.dossier.loading import context_for
-from router.dossier.matrices import matrix_now
+from router.dossier.keeping import DOSSIER_OF
+from router.dossier.loading import AllHave, context_of_all, own_context
 from router.dossier.may import Rule, Verdict, may, standings_of, verdict
 from router.dossier.visible import Part, Visible, visible
 from router.journal import tables
+from router.journal.ready import Ready
 from router.journal.view import View
+from schemas.dossier import DossierState
 from schemas.habilitation import Action, DataCategory
 
 REMEMBERED = 4000
 """Dossiers kept as they were loaded; the newest line of a dossier's history says whether one is still right."""
+
+
+_HEAD = Ready(
+    DOSSIER_OF.with_only_columns(
+        tables.dossier.c.id,
+        tables.dossier.c.state,
+        func.coalesce(
+            select(func.max(tables.dossier_history.c.id))
+            .where(tables.dossier_history.c.dossier_id == tables.dossier.c.id)
+            .scalar_subquery(),
+            0,
+        ).label("newest"),
+    )
+)
+"""A patient's dossier, and the newest line of its history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +54,17 @@ class CircleSight:
         """Give the condition: that of any of its parts."""
         if self.shows.everything:
             return true()
-        return or_(false(), *(_part(part, self.shows.tokens, columns) for part in self.shows.parts))
+        return _of_resources(self.shows) if columns is tables.resource.c else _parts(self.shows, columns)
+
+
+@lru_cache(maxsize=1024)
+def _of_resources(shows: Visible) -> ColumnElement[bool]:
+    """Give the condition on `resource`: many dossiers show the same to the same reader."""
+    return _parts(shows, tables.resource.c)
+
+
+def _parts(shows: Visible, columns: Any) -> ColumnElement[bool]:
+    return or_(false(), *(_part(part, shows.tokens, columns) for part in shows.parts))
 
 
 def _part(part: Part, tokens: frozenset[int], columns: Any) -> ColumnElement[bool]:
@@ -62,8 +88,8 @@ class _Seen:
 
     view: View
     now: int
-    shared: Context
-    loaded: dict[int, tuple[DossierLine, Context] | None] = field(default_factory=dict)
+    shared: AllHave
+    loaded: dict[int, tuple[int, Context] | None] = field(default_factory=dict)
 
 
 class CircleDoor:
@@ -101,45 +127,34 @@ class CircleDoor:
         loaded = self._context(view, patient, now)
         if loaded is None:
             return None
-        line, context = loaded
+        dossier_id, context = loaded
         if thing is None:
             standing = standings_of(reader, action, context)
             said = standing if isinstance(standing, Verdict) else _of_dossier(reader, action, context)
-            return Access(line.id, reader, action, None, said)
+            return Access(dossier_id, reader, action, None, said)
         said = may(reader, action, thing, context)
-        return Access(line.id, reader, action, thing.category, said, thing=thing.thing)
+        return Access(dossier_id, reader, action, thing.category, said, thing=thing.thing)
 
-    def _context(self, view: View, patient: int, now: int) -> tuple[DossierLine, Context] | None:
-        """Give a dossier as it is at this moment; one request, on one connection, loads it once."""
+    def _context(self, view: View, patient: int, now: int) -> tuple[int, Context] | None:
+        """Give a dossier's number and the dossier as it is now; one request, on one connection, loads it once."""
         seen: _Seen | None = getattr(self._own, "seen", None)
         if seen is None or seen.view is not view or seen.now != now:
-            seen = self._own.seen = _Seen(view, now, _shared(view))
+            seen = self._own.seen = _Seen(view, now, context_of_all(view.connection, view.sealer))
         if patient not in seen.loaded:
             seen.loaded[patient] = self._loaded(view, patient, now, seen.shared)
         return seen.loaded[patient]
 
-    def _loaded(self, view: View, patient: int, now: int, shared: Context) -> tuple[DossierLine, Context] | None:
-        line = dossier_of(view.connection, view.sealer, patient)
-        if line is None:
+    def _loaded(self, view: View, patient: int, now: int, shared: AllHave) -> tuple[int, Context] | None:
+        head = _HEAD.first(view.connection, patient=patient)
+        if head is None:
             return None
-        column = tables.dossier_history.c
-        newest = select(func.max(column.id)).where(column.dossier_id == line.id)
-        version = view.connection.execute(newest).scalar() or 0
-        known = self._known.get(line.id)
-        if known is None or known[0] != version:
-            known = version, context_for(view.connection, view.sealer, line, now=now)
-            self._known[line.id] = known
+        known = self._known.get(head.id)
+        if known is None or known[0] != head.newest:
+            known = head.newest, own_context(view.connection, view.sealer, head.id)
+            self._known[head.id] = known
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        present = replace(known[1], now=now, state=line.state, habilitations=shared.habilitations, matrix=shared.matrix)
-        return line, present
-
-
-def _shared(view: View) -> Context:
-    """Load what all dossiers have in common."""
-    return Context(
-        0, None, habilitations=habilitations(view.connection, view.sealer), matrix=matrix_now(view.connection)
-    )
+        return head.id, replace(known[1], now=now, state=DossierState(head.state), **shared)
 
 
 def _of_dossier(reader: Reader, action: Action, context: Context) -> Verdict:

@@ -13,10 +13,10 @@ from router.dossier.moments import beginning
 from router.journal.sealing import Sealer
 from schemas.actors import Professional
 from schemas.circle import party_keys
-from schemas.coding import Coding
+from schemas.coding import Coding, Identifier
 from schemas.document import Document
 from schemas.habilitation import DataCategory
-from schemas.item import DocumentItem, Item, LabReportItem, NoteItem, StayItem
+from schemas.item import AppointmentItem, DocumentItem, Item, LabReportItem, NoteItem, StayItem, TaskItem
 from schemas.tables import rows
 from schemas.visibility import Mark, marks_of
 
@@ -144,11 +144,32 @@ def _stay(item: Item) -> _Facts:
     )
 
 
+def _appointment(item: Item) -> _Facts:
+    if not isinstance(item, AppointmentItem):
+        raise TypeError(type(item).__name__)
+    thing = _numbered("appointment", item.content.number) or item.id
+    return _Facts(DataCategory.AGENDA, Mark.NONE, item.id, thing, None, (item.author,))
+
+
+def _task(item: Item) -> _Facts:
+    if not isinstance(item, TaskItem):
+        raise TypeError(type(item).__name__)
+    thing = _numbered("task", item.content.number) or item.id
+    return _Facts(DataCategory.PLANS, Mark.NONE, item.id, thing, None, (item.author, item.content.requester))
+
+
+def _numbered(kind: str, number: Identifier | None) -> str | None:
+    """Name what all versions of a thing have in common: its number at who keeps it."""
+    return f"{kind} {number.system or ''}|{number.value}" if number is not None else None
+
+
 _KINDS: dict[type, Callable[[Item], _Facts]] = {
     DocumentItem: _document,
     LabReportItem: _lab_report,
     StayItem: _stay,
     NoteItem: _note,
+    AppointmentItem: _appointment,
+    TaskItem: _task,
 }
 """Kinds of Items that a dossier holds, each with what it is there."""
 

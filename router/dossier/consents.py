@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from router.dossier.circle import lines_of, write_member
 from router.dossier.context import ConsentRecord, Context, Emergency
@@ -16,6 +16,7 @@ from router.dossier.moments import beginning, ending
 from router.engine.clock import moment
 from router.journal import tables
 from router.journal.operations import Change
+from router.journal.ready import Ready
 from router.journal.sealing import Sealer
 from router.journal.unit import Unit
 from schemas.circle import MemberState
@@ -23,6 +24,16 @@ from schemas.consent import Consent, ConsentKind, EmergencyAccess
 from schemas.dossier import DossierState
 
 CONSENT_PLACE = b"dossier_consent.sealed_body"
+_CONSENTS = Ready(
+    select(tables.dossier_consent)
+    .where(tables.dossier_consent.c.dossier_id == bindparam("dossier"))
+    .order_by(tables.dossier_consent.c.id)
+)
+_EMERGENCIES = Ready(
+    select(tables.dossier_emergency)
+    .where(tables.dossier_emergency.c.dossier_id == bindparam("dossier"))
+    .order_by(tables.dossier_emergency.c.id)
+)
 EMERGENCY_PLACE = b"dossier_emergency.sealed_body"
 
 LONGEST_EMERGENCY = 24 * 3600 * 1_000_000
@@ -105,10 +116,7 @@ def withdraw_consent(patient_id: int, number: int, *, by: By) -> Change[Done]:
 
 def consents_of(connection: Connection, sealer: Sealer, dossier_id: int) -> tuple[ConsentRecord, ...]:
     """Give every record of a dossier, oldest first."""
-    column = tables.dossier_consent.c
-    rows = connection.execute(
-        select(tables.dossier_consent).where(column.dossier_id == dossier_id).order_by(column.id)
-    ).all()
+    rows = _CONSENTS.rows(connection, dossier=dossier_id)
     return tuple(
         ConsentRecord(
             row.id,
@@ -177,8 +185,5 @@ def emergency_accesses(connection: Connection, sealer: Sealer, dossier_id: int) 
 
 
 def _emergencies(connection: Connection, sealer: Sealer, dossier_id: int) -> list[tuple[Any, dict[str, Any]]]:
-    column = tables.dossier_emergency.c
-    rows = connection.execute(
-        select(tables.dossier_emergency).where(column.dossier_id == dossier_id).order_by(column.id)
-    ).all()
+    rows = _EMERGENCIES.rows(connection, dossier=dossier_id)
     return [(row, orjson.loads(sealer.open(row.sealed_body, EMERGENCY_PLACE))) for row in rows]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import orjson
 from sqlalchemy import Connection, insert, or_, select, update
 
@@ -11,12 +13,14 @@ from router.dossier.moments import beginning, ending
 from router.journal import tables
 from router.journal.actions import record_audit
 from router.journal.operations import Change
+from router.journal.ready import Ready
 from router.journal.sealing import Sealer
 from router.journal.unit import Unit
 from schemas.circle import party_keys
 from schemas.habilitation import Habilitation, HolderKind
 
 HABILITATION_PLACE = b"habilitation.sealed_body"
+_ALL = Ready(select(tables.habilitation).order_by(tables.habilitation.c.id))
 
 
 def grant(habilitation: Habilitation, *, by: By) -> Change[Done]:
@@ -68,10 +72,16 @@ def end_habilitation(number: int, *, by: By) -> Change[Done]:
 
 def habilitations(connection: Connection, sealer: Sealer) -> tuple[Granted, ...]:
     """Give every habilitation, ended ones included: who had one and has it no more is not habilitated."""
-    rows = connection.execute(select(tables.habilitation).order_by(tables.habilitation.c.id)).all()
     found = []
-    for row in rows:
-        one = Habilitation.model_validate(orjson.loads(sealer.open(row.sealed_body, HABILITATION_PLACE)))
-        tied: frozenset[str] = frozenset().union(*(party_keys(each.identifiers) for each in one.structures))
-        found.append(Granted(row.id, one, party_keys(one.identifiers), tied, row.start_at, row.end_at))
+    for row in _ALL.rows(connection):
+        one, keys, tied = _read(sealer.open(row.sealed_body, HABILITATION_PLACE))
+        found.append(Granted(row.id, one, keys, tied, row.start_at, row.end_at))
     return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _read(plain: bytes) -> tuple[Habilitation, frozenset[str], frozenset[str]]:
+    """Read a habilitation, its holder's keys, and those of the structures that it is tied to: each decision asks."""
+    one = Habilitation.model_validate(orjson.loads(plain))
+    tied: frozenset[str] = frozenset().union(*(party_keys(each.identifiers) for each in one.structures))
+    return one, party_keys(one.identifiers), tied

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from schemas.actors import Professional
+from schemas.actors import Organization, Professional
 from schemas.circle import party_keys
 from schemas.document import Document, DocumentOperation
-from schemas.item import DocumentItem, Item, LabReportItem, NoteItem, StayItem
+from schemas.item import DocumentItem, Item, LabReportItem, NoteItem, StayItem, TaskItem
 from schemas.lab import LabChapter, LabReport, Observation, ResultStatus
 from schemas.note import LiaisonNote
 from schemas.stay import Stay
+from schemas.task import Task, TaskState
 
 
 class Event(StrEnum):
@@ -35,6 +36,8 @@ class Event(StrEnum):
     CRITICAL = "CRITICAL"
     CORRECTED = "CORRECTED"
     EMERGENCY = "EMERGENCY"
+    TASK = "TASK"
+    TASK_ENDED = "ENDED"
 
 
 HOSPITAL = frozenset({Event.ADMISSION, Event.PLANNED, Event.DISCHARGE, Event.DATE, Event.ANNULLED})
@@ -46,7 +49,8 @@ class Happening:
     """Something that happened to a person.
 
     `same` says what is the same happening told again, `fact` what is said of it (a date); `annuls` is the `same` of
-    what it takes back. `prescribers` and `recipients` are the keys of those whom the Item names.
+    what it takes back. `prescribers`, `requesters` and `recipients` are the keys of those whom the
+    Item names.
     """
 
     event: Event
@@ -58,6 +62,7 @@ class Happening:
     type: str | None = None
     prescribers: frozenset[str] = frozenset()
     recipients: frozenset[str] = frozenset()
+    requesters: frozenset[str] = frozenset()
     author: frozenset[str] = frozenset()
     """The keys of who wrote it: they are not told of what they wrote."""
 
@@ -77,6 +82,8 @@ def happenings(item: Item) -> tuple[Happening, ...]:
         return tuple(_of_report(item, item.content))
     if isinstance(item, NoteItem):
         return tuple(_of_note(item, item.content))
+    if isinstance(item, TaskItem):
+        return tuple(_of_task(item, item.content))
     return ()
 
 
@@ -127,6 +134,24 @@ def _of_note(item: NoteItem, note: LiaisonNote) -> Iterator[Happening]:
         recipients=frozenset().union(*keys),
         author=_keys(item.author),
     )
+
+
+def _of_task(item: TaskItem, task: Task) -> Iterator[Happening]:
+    """Give what a request is: news each time that its state changes, an answer to its requester when it ends."""
+    if task.state in {TaskState.DRAFT, TaskState.ENTERED_IN_ERROR}:
+        return
+    number = f"{task.number.system or ''}|{task.number.value}" if task.number is not None else item.id
+    yield Happening(
+        Event.TASK_ENDED if task.state.ended else Event.TASK,
+        f"task {number} {task.state.value} {task.changed_at or ''}",
+        type=task.kind.code if task.kind is not None else None,
+        requesters=_keys(task.requester) | _own(task.requester_organization),
+        recipients=_keys(task.owner) | _own(task.owner_organization),
+    )
+
+
+def _own(organization: Organization | None) -> frozenset[str]:
+    return party_keys(organization.identifiers) if organization is not None else frozenset()
 
 
 def _of_report(item: LabReportItem, report: LabReport) -> Iterator[Happening]:

@@ -10,10 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from router.journal import tables
 from router.journal.actions import record_audit
+from router.journal.ready import Ready
 from router.journal.sealing import Sealer
 from router.journal.unit import Unit
 from schemas.circle import Member
@@ -100,16 +101,24 @@ class DossierLine:
     body: Dossier = field(repr=False)
 
 
+DOSSIER_OF = (
+    select(tables.dossier)
+    .where(tables.dossier.c.patient_id == bindparam("patient"))
+    .order_by(tables.dossier.c.closed_at.is_not(None), tables.dossier.c.id.desc())
+    .limit(1)
+)
+"""The dossier of a `patient`: the one that is not closed, else the last that was."""
+
+_OF_PATIENT = Ready(DOSSIER_OF)
+
+
 def dossier_of(connection: Connection, sealer: Sealer, patient_id: int) -> DossierLine | None:
     """Give a patient's dossier: the one that is not closed, else the last that was."""
-    column = tables.dossier.c
-    found = select(tables.dossier).where(column.patient_id == patient_id)
-    rows = connection.execute(found.order_by(column.closed_at.is_not(None), column.id.desc()).limit(1))
-    row = rows.one_or_none()
+    row = _OF_PATIENT.first(connection, patient=patient_id)
     return None if row is None else dossier_line(row, sealer)
 
 
-def dossier_line(row: Row[Any], sealer: Sealer) -> DossierLine:
+def dossier_line(row: Any, sealer: Sealer) -> DossierLine:
     """Open a row of `dossier`."""
     body = Dossier.model_validate_json(sealer.open(row.sealed_body, BODY_PLACE))
     return DossierLine(

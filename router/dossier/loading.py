@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypedDict
 
 from sqlalchemy import Connection
 
-from router.dossier.circle import MemberLine, lines_of, seat_keys
+from router.dossier.circle import MemberLine, seat_keys, seats_of
 from router.dossier.classifying import author_token
 from router.dossier.consents import consents_of, emergencies_of
-from router.dossier.context import Context, Reader, ReaderKind
+from router.dossier.context import Context, Granted, Reader, ReaderKind
 from router.dossier.habilitations import habilitations
 from router.dossier.keeping import DossierLine, dossier_of
 from router.dossier.matrices import matrix_now
+from router.dossier.matrix import Matrix
 from router.dossier.restrictions import restrictions_of
 from router.journal.sealing import Sealer
 from schemas.circle import Member, party_keys
+
+
+class AllHave(TypedDict):
+    """What all dossiers have in common."""
+
+    habilitations: tuple[Granted, ...]
+    matrix: Matrix
 
 
 def context_of(connection: Connection, sealer: Sealer, patient_id: int, *, now: int) -> Context:
@@ -26,15 +35,24 @@ def context_of(connection: Connection, sealer: Sealer, patient_id: int, *, now: 
 
 def context_for(connection: Connection, sealer: Sealer, line: DossierLine, *, now: int) -> Context:
     """Give the context of a dossier that was loaded already."""
+    shared = context_of_all(connection, sealer)
+    return replace(own_context(connection, sealer, line.id), now=now, state=line.state, **shared)
+
+
+def context_of_all(connection: Connection, sealer: Sealer) -> AllHave:
+    """Give what the contexts of all dossiers have in common."""
+    return {"habilitations": habilitations(connection, sealer), "matrix": matrix_now(connection)}
+
+
+def own_context(connection: Connection, sealer: Sealer, dossier_id: int) -> Context:
+    """Give what a dossier's history changes of its context; its state and the rest are as without a dossier."""
     return Context(
-        now=now,
-        state=line.state,
-        seats=tuple(one.seat for one in lines_of(connection, sealer, line, now=now)),
-        consents=consents_of(connection, sealer, line.id),
-        restrictions=restrictions_of(connection, sealer, line.id),
-        emergencies=emergencies_of(connection, sealer, line.id),
-        habilitations=habilitations(connection, sealer),
-        matrix=matrix_now(connection),
+        now=0,
+        state=None,
+        seats=seats_of(connection, sealer, dossier_id),
+        consents=consents_of(connection, sealer, dossier_id),
+        restrictions=restrictions_of(connection, sealer, dossier_id),
+        emergencies=emergencies_of(connection, sealer, dossier_id),
     )
 
 

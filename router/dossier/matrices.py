@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, insert, select
 
@@ -18,7 +19,10 @@ from router.dossier.matrix import (
 from router.journal import tables
 from router.journal.actions import record_audit
 from router.journal.operations import Change
+from router.journal.ready import Ready
 from router.journal.unit import Unit
+
+_NEWEST = Ready(select(tables.habilitation_matrix.c.content).order_by(tables.habilitation_matrix.c.id.desc()).limit(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,14 @@ class MatrixVersion:
 
 def matrix_now(connection: Connection) -> Matrix:
     """Give the matrix that holds: the newest that was brought, else the default."""
-    column = tables.habilitation_matrix.c
-    content = connection.execute(select(column.content).order_by(column.id.desc()).limit(1)).scalar()
-    return default_matrix() if content is None else read_matrix(content)
+    newest = _NEWEST.first(connection)
+    return default_matrix() if newest is None else _read(newest.content)
+
+
+@lru_cache(maxsize=8)
+def _read(content: str) -> Matrix:
+    """Read a matrix that was kept: each decision asks for it."""
+    return read_matrix(content)
 
 
 def bring_matrix(text: str, *, by: By) -> Change[list[CellChange]]:

@@ -42,6 +42,7 @@ class Audience(StrEnum):
     CIRCLE = "circle"
     PCP = "pcp"
     PRESCRIBER = "prescriber"
+    REQUESTER = "requester"
     RECIPIENTS = "recipients"
     SEEN = "seen"
     TOLD = "told"
@@ -176,6 +177,7 @@ def _is_meant(rule: NoticeRule, seat: Seat, happening: Happening, former: Former
         Audience.CIRCLE: True,
         Audience.PCP: seat.member.is_pcp,
         Audience.PRESCRIBER: bool(seat.keys & happening.prescribers),
+        Audience.REQUESTER: bool(seat.keys & happening.requesters),
         Audience.RECIPIENTS: bool(seat.keys & happening.recipients),
         Audience.SEEN: seat.id in former.seen,
         Audience.TOLD: seat.id in former.told,

@@ -9,31 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from router.journal import tables
 
 TOGETHER = 200
+_FIRST_TIME = "INSERT INTO dossier_reading (thing, member_id, fetched_at, read_at) VALUES"
 
 
 def keep_readings(connection: Connection, found: Iterable[tuple[int, int]], now: int, *, read: bool) -> None:
     """Keep that members (second) have things (first) since now, or have read them; the first time counts."""
     column = tables.dossier_reading.c
     pairs = list(dict.fromkeys(found))
+    mark = "?" if connection.dialect.positional else "%s"
     for start in range(0, len(pairs), TOGETHER):
         some = pairs[start : start + TOGETHER]
-        members = {member for _, member in some}
-        known = select(column.thing, column.member_id).where(
-            column.thing.in_([thing for thing, _ in some]), column.member_id.in_(members)
-        )
-        there = {(row.thing, row.member_id) for row in connection.execute(known)}
-        fresh = [
-            {"thing": thing, "member_id": member, "fetched_at": now, "read_at": now if read else None}
-            for thing, member in some
-            if (thing, member) not in there
-        ]
-        if fresh:
-            connection.execute(insert(tables.dossier_reading), fresh)
+        rows = ", ".join([f"({mark}, {mark}, {mark}, {mark})"] * len(some))
+        values = [value for thing, member in some for value in (thing, member, now, now if read else None)]
+        connection.exec_driver_sql(f"{_FIRST_TIME} {rows} ON CONFLICT DO NOTHING", tuple(values))
     if read:
         for thing, member in pairs:
             unread = update(tables.dossier_reading).where(

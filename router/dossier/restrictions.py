@@ -5,18 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from router.dossier.circle import lines_of
 from router.dossier.entries import COUNTED, governed_by
 from router.dossier.keeping import By, Done, Refusal, keep_history, opened
 from router.journal import tables
 from router.journal.operations import Change
+from router.journal.ready import Ready
 from router.journal.sealing import Sealer
 from router.journal.unit import Unit
 from schemas.visibility import Restriction
 
 RESTRICTION_PLACE = b"dossier_restriction.sealed_body"
+_STANDING = Ready(
+    select(tables.dossier_restriction)
+    .where(
+        tables.dossier_restriction.c.dossier_id == bindparam("dossier"),
+        tables.dossier_restriction.c.lifted_at.is_(None),
+    )
+    .order_by(tables.dossier_restriction.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +88,6 @@ def lift_restriction(patient_id: int, number: int, *, by: By) -> Change[Done]:
 
 def restriction_lines(connection: Connection, sealer: Sealer, dossier_id: int) -> list[RestrictionLine]:
     """Give the restrictions that stand in a dossier, oldest first."""
-    column = tables.dossier_restriction.c
-    standing = select(tables.dossier_restriction).where(column.dossier_id == dossier_id, column.lifted_at.is_(None))
     return [
         RestrictionLine(
             row.id,
@@ -89,7 +96,7 @@ def restriction_lines(connection: Connection, sealer: Sealer, dossier_id: int) -
             row.at,
             row.by,
         )
-        for row in connection.execute(standing.order_by(column.id)).all()
+        for row in _STANDING.rows(connection, dossier=dossier_id)
     ]
 
 

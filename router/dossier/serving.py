@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from router.config.model import DossierSection
+from router.dossier.api.deposits import Deposits
 from router.dossier.api.service import DossierSettings
 from router.dossier.circle_door import CircleDoor
 from router.dossier.leaving.mailing import ByMail
@@ -34,13 +35,14 @@ class DossierRuntime:
         trouble: Callable[[str], None],
         *,
         base: str,
+        deposits: Deposits | None = None,
         mail: Callable[[], ByMail] | None = None,
         queued: Callable[[Sequence[Queued]], None] = lambda _: None,
     ) -> None:
         policy = AddressPolicy.of(section.subscriber_networks, http=section.subscriber_http)
         self.is_on = section.api
         self.door = CircleDoor()
-        self.settings = DossierSettings(section.url, bool(section.client_authorities), policy)
+        self.settings = DossierSettings(section.url, bool(section.client_authorities), policy, deposits)
         self._writer = writer
         self.follower = Follower(store, writer, pool, now, trouble)
         self.notifier = Notifier(store, writer, self.door, HttpSender(policy), now, trouble, base=section.url or base)
@@ -58,7 +60,7 @@ class DossierRuntime:
             queued=queued,
         )
 
-    async def start(self, spawn: Callable[[Awaitable[None], str], None]) -> None:
+    async def start(self, spawn: Callable[[Awaitable[None], str], object]) -> None:
         """Begin to follow and to tell, where the API is on; else what changes is left for the day when it is.
 
         Notices leave where there is any way for them; without one they wait, and the dossier shows it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -109,6 +109,7 @@ class Dispatcher:
         self._kept = 0
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._recording: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._unrecorded: list[RecordAttempt] = []
         self._unrecorded_count = 0
         self._wake = asyncio.Event()
@@ -166,10 +167,43 @@ class Dispatcher:
         self._more = self._missed = True
         self._down_until = None
 
+    def pause(self) -> None:
+        """Start nothing more; what is under way goes on."""
+        self.paused = True
+
     def resume(self) -> None:
         """Go on after a pause."""
         self.paused = False
         self._wake.set()
+
+    def hold_back(self, routes: AbstractSet[str]) -> None:
+        """Send nothing of these routes, nor what comes after it for the same patient; all others go on."""
+        if routes == self._lanes.paused:
+            return
+        self._lanes.paused = frozenset(routes)
+        self.reload()
+
+    def rebind(self, destination: Destination, *, concurrency: int, retry: RetrySection) -> None:
+        """Send through another Destination from now on; the former one is closed once what it sends has ended.
+
+        What waits keeps its place and its bytes.
+        """
+        former, self._destination = self._destination, destination
+        self._concurrency, self._retry = concurrency, retry
+        self._reached()
+        task = asyncio.create_task(_close_after(former, list(self._sending.values())))
+        self._closing.add(task)
+        task.add_done_callback(self._closed_former)
+        self._wake.set()
+
+    def _closed_former(self, task: asyncio.Task[None]) -> None:
+        self._closing.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            self._trouble(f"a former connection could not be closed ({type(problem).__name__})")
+
+    def judge_by(self, gate: Gate | None) -> None:
+        """Judge by another Gate from now on."""
+        self._gate = gate
 
     @property
     def down(self) -> bool:
@@ -431,4 +465,12 @@ class Dispatcher:
         await asyncio.sleep(0)  # what was just settled is handed to the writer at the end of the loop's turn
         if self._recording:
             await asyncio.wait(list(self._recording), timeout=seconds)
+        if self._closing:
+            await asyncio.wait(list(self._closing), timeout=seconds)
         await self._destination.close()
+
+
+async def _close_after(destination: Destination, sending: Sequence[asyncio.Task[None]]) -> None:
+    if sending:
+        await asyncio.wait(sending)
+    await destination.close()

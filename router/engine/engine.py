@@ -10,45 +10,54 @@ from functools import partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.interval import IntervalTrigger
 from sqlalchemy import func, select
 
-from connectors.contracts import Delivered, Health, Learner, Services, Source
+from connectors.contracts import Delivered
 from connectors.registry import connectors
+from router.bulk.rerouting import REROUTED
+from router.bulk.running import BulkRunner
+from router.bulk.undoing import UNDO_ACTION
 from router.certificates import CertificateEnd, CertificateNote, certificate_ends, certificate_notes
 from router.codes.maps import MapFiles
+from router.config.changes import Changes
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
 from router.directory.service import DirectoryService
+from router.dossier.api.deposits import Deposits
+from router.dossier.api.journaling import SOURCE as DOSSIER_SOURCE
 from router.dossier.leaving.mailing import ByMail
 from router.dossier.serving import DossierRuntime
+from router.engine.applying import Applying
+from router.engine.attempting import Attempted
 from router.engine.clock import utc_now
-from router.engine.dispatcher import Dispatcher
+from router.engine.destinations import Destinations
 from router.engine.gate import Gate
 from router.engine.housekeeping import Housekeeping
 from router.engine.inbox import HandOver, SourceInbox
-from router.engine.learning import EVERY as LEARN_EVERY, Learning
-from router.engine.memory import JournalMemory, JournalRecords
+from router.engine.lending import Lender, Schedule, Stop
+from router.engine.memory import JournalRecords
 from router.engine.noticing import Notices
 from router.engine.outcomes import Outcomes
 from router.engine.pipeline import Pipeline
 from router.engine.plan import plan_of
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
+from router.engine.reconfiguring import CannotApply, Reconfiguring
 from router.engine.reverification import Reverification
-from router.engine.status import RunningSource, destination_statuses, source_statuses
+from router.engine.sources import Sources
+from router.engine.worker import RawMessage
 from router.identity.flows_published import ACTION as WITHDRAW_INS
 from router.identity.insi import Insi
 from router.identity.reindexing import bring_index_up
 from router.journal import tables
-from router.journal.operations import Operation, Queued
+from router.journal.operations import Operation
+from router.journal.pauses import FlowSide, Pauses, load_pauses
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
 from router.validation.server import ValidationServer
 from router.watch.telling import Teller
 from router.watch.watching import EVERY, Watching
-from router.web.context import FlowStatus
+from router.web.context import FlowStatus, RouteStatus
 from schemas.finding import Finding, Severity
 
 R = TypeVar("R")
@@ -64,8 +73,9 @@ MAP_PROBLEMS = 20
 
 DAY_SECONDS = 86_400.0
 
-RESTART_SECONDS = 5.0
-"""Wait before a source that failed is started again."""
+
+DMP = "dmp"
+"""The connector of destinations to which nothing goes under an identity that is not qualified."""
 
 
 class Engine:
@@ -82,11 +92,10 @@ class Engine:
         self._handed = HandOver()
         self._outcomes = Outcomes(store)
         self.pool = WorkerPool(plan_of(loaded, store.sealer.master), section.worker_count, section.batch_seconds)
-        self._scheduler = AsyncIOScheduler(timezone="UTC")
-        self._sources: dict[str, RunningSource] = {}
-        self._dispatchers: dict[str, Dispatcher] = {}
-        self._healths: dict[str, Health] = {}
-        self._addresses: dict[str, str] = {}
+        self._schedule = Schedule(self.notices)
+        self._pauses: Pauses = {}
+        self._changing, self._sweeping = asyncio.Lock(), asyncio.Lock()
+        self._stop_watching: Stop = lambda: None
         self._tasks: list[asyncio.Task[None]] = []
         self._last_action = 0
         self._validation = ValidationServer(
@@ -106,6 +115,20 @@ class Engine:
             report=partial(self.notices.report, "annuaire"),
             apart=section.worker_count > 0,
         )
+        self._nudged = asyncio.Event()
+        self.stopping = asyncio.Event()
+        self._lender = Lender(
+            lambda name: connectors()[name],
+            now,
+            self.notices,
+            self._schedule,
+            store,
+            self.writer,
+            self.records,
+            loaded.place.data,
+        )
+        self._sources = Sources(self._lender, self._inbox_of, section.stop_seconds)
+        self._destinations = Destinations(self._lender, self._gate, self._spawn, self.stopping, section.stop_seconds)
         self.dossier = DossierRuntime(
             loaded.configuration.dossier,
             store,
@@ -114,12 +137,11 @@ class Engine:
             now,
             partial(self.notices.trouble, "dossier"),
             base=f"http://{loaded.configuration.web.listen}/fhir",
+            deposits=self._deposits(),
             mail=self._notice_mail(),
-            queued=self._queued,
+            queued=self._destinations.enqueue,
         )
         self.watching = self._watching()
-        self._nudged = asyncio.Event()
-        self.stopping = asyncio.Event()
         self.pipeline = Pipeline(
             store,
             self.writer,
@@ -129,10 +151,34 @@ class Engine:
             self._outcomes,
             batch=section.batch,
             now=now,
-            queued=self._queued,
-            stopped=self._read_anew,
+            queued=self._destinations.enqueue,
+            stopped=self._destinations.read_anew,
             committed=self.dossier.committed,
             trouble=partial(self.notices.trouble, "pipeline"),
+        )
+        self._reconfiguring = Reconfiguring(
+            self._sources, self._destinations, self.pipeline, self.pool, self._sweeping, store.sealer.master
+        )
+        self.applying = Applying(
+            loaded.path,
+            store,
+            self.submit,
+            self.reconfigure,
+            lambda: self._loaded,
+            now,
+            partial(self.notices.trouble, "configuration"),
+        )
+
+        self.bulk = BulkRunner(
+            store,
+            self.submit,
+            now=now,
+            write=self.pool.reroute,
+            destinations=frozenset(one.name for one in loaded.destinations),
+            routes={route.name: route.to for route in loaded.configuration.routes},
+            queued=self._destinations.enqueue,
+            changed=self._nudged.set,
+            trouble=partial(self.notices.trouble, "bulk actions"),
         )
 
     # --- life -----------------------------------------------------------------------------------------------------
@@ -143,25 +189,32 @@ class Engine:
         await self.pool.warm_up()
         await self.pipeline.start()
         self._last_action = await asyncio.to_thread(self._action_number)
-        self._scheduler.start()
-        self._start_destinations()
+        self._schedule.start()
+        self._pauses = await asyncio.to_thread(self._load_pauses)
+        await self._sources.heed(self._pauses)
+        self._destinations.heed(self._pauses)
+        for resolved in self._loaded.destinations:
+            self._destinations.add(resolved)
         self._spawn(self.pipeline.run(), "pipeline")
         self._spawn(self._sweep(), "sweep")
+        self._spawn(self.bulk.run(), "bulk actions")
         self._spawn(bring_index_up(self.store, self.submit), "patient index")
         housekeeping = Housekeeping(
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )
-        self._every(3600.0, housekeeping.run)
-        self._every(COUNT_SECONDS, housekeeping.count)
-        self._every(EVERY, self.watching.run)
+        self._schedule.every(3600.0, housekeeping.run)
+        self._schedule.every(COUNT_SECONDS, housekeeping.count)
+        self._stop_watching = self._schedule.every(EVERY, self.watching.run)
         await self.dossier.start(self._spawn)
         self._start_insi()
         if self.directory.configured:
-            self._every(60.0, self.directory.begin_if_due)
+            self._schedule.every(60.0, self.directory.begin_if_due)
             await self.directory.begin_if_due()
         await self._look_at_certificates()
-        self._every(DAY_SECONDS, self._look_at_certificates)
-        await self._start_sources()
+        self._schedule.every(DAY_SECONDS, self._look_at_certificates)
+        await self._sources.open(self._loaded.sources)
+        await self.applying.begin()
+        self._spawn(self.applying.run(), "configuration")
 
     def _watching(self) -> Watching:
         section, zone = self._loaded.configuration.watch, ZoneInfo(self._loaded.configuration.web.timezone)
@@ -184,7 +237,7 @@ class Engine:
         )
 
     async def _post_alarm(self, destination: str, mail: bytes) -> str:
-        outcome = await self._dispatchers[destination].send_apart(mail)
+        outcome = await self._destinations.send_apart(destination, mail)
         return "" if isinstance(outcome, Delivered) else outcome.detail
 
     def _start_insi(self) -> None:
@@ -205,7 +258,7 @@ class Engine:
         async def run() -> None:
             await reverification.run()
 
-        self._every(60.0, run)
+        self._schedule.every(60.0, run)
 
     async def _look_at_certificates(self) -> None:
         for note in await asyncio.to_thread(self.certificates):
@@ -215,37 +268,13 @@ class Engine:
                 "certificates", Finding(severity=severity, code=code, where=note.owner, message=note.sentence)
             )
 
-    def _start_destinations(self) -> None:
-        for resolved in self._loaded.destinations:
-            section = resolved.section
-            connector = connectors()[section.connector]
-            assert connector.make_destination is not None  # noqa: S101 - the configuration was checked for it
-            health = self._healths[resolved.name] = Health()
-            services = self._services("destination", resolved.name, health, self.stopping, lambda _address: None)
-            destination = connector.make_destination(resolved.name, resolved.settings, services)
-            dispatcher = Dispatcher(
-                resolved.name,
-                destination,
-                self.store,
-                self.writer,
-                concurrency=resolved.concurrency,
-                retry=section.retry,
-                now=self._now,
-                trouble=partial(self.notices.trouble, f"destination {resolved.name}"),
-                paused=section.paused,
-                gate=self._gate(resolved),
-            )
-            self._dispatchers[resolved.name] = dispatcher
-            self._spawn(dispatcher.run(), f"destination {resolved.name}")
-            if isinstance(destination, Learner):
-                learning = Learning(resolved.name, destination, self.store, self.submit, self._now, dispatcher.resting)
-                self._every(LEARN_EVERY, learning.run)
-
     def _gate(self, resolved: ResolvedDestination) -> Gate | None:
         """Give what checks a destination's documents, None when neither it nor a route to it asks for it."""
         name = resolved.name
         asking = [route for route in self._loaded.configuration.routes if name in route.to]
         routes = frozenset(route.name for route in asking if route.validation == "strict")
+        if routes:  # what a person sends here passes no route: it is checked as the strictest would
+            routes |= {REROUTED}
         everything = resolved.section.validation == "strict"
         if not routes and not everything:
             return None
@@ -256,66 +285,21 @@ class Engine:
             trouble=partial(self.notices.trouble, f"validation for {name}"),
         )
 
-    async def _start_sources(self) -> None:
-        starting = []
-        for resolved in self._loaded.sources:
-            section = resolved.section
-            running = RunningSource(
-                resolved.name,
-                section.connector,
-                resolved.format,
-                Health(),
-                SourceInbox(resolved.name, self.store, self.writer, self._handed, self._pressure, self._outcomes),
-                section.paused,
-                asyncio.Event(),
-            )
-            self._sources[resolved.name] = running
-            if section.paused:
-                running.health.state = "paused"
-                continue
-            connector = connectors()[section.connector]
-            assert connector.make_source is not None  # noqa: S101 - the configuration was checked for it
-            running.ready = asyncio.Event()
-            services = self._services("source", resolved.name, running.health, running.stopping, running.listening)
-            source = connector.make_source(resolved.name, resolved.settings, services)
-            running.task = asyncio.create_task(self._keep(running, source), name=f"source {resolved.name}")
-            starting.append(running.ready.wait())
-        await asyncio.gather(*starting)
-
-    async def _keep(self, running: RunningSource, source: Source) -> None:
-        """Run a source, and run it again when it fails: a port in use or a folder without permission may be mended."""
-        while True:
-            try:
-                await source.run(running.inbox)
-            except Exception as problem:
-                detail = (
-                    f"{type(problem).__name__}: {problem}" if isinstance(problem, OSError) else type(problem).__name__
-                )
-                running.health.state, running.health.detail = "failed", detail
-                self.notices.trouble(f"source {running.name}", f"stopped: {detail}; trying again")
-            else:
-                return
-            finally:
-                if running.ready is not None:
-                    running.ready.set()
-            await asyncio.sleep(RESTART_SECONDS)
+    def _inbox_of(self, source: str) -> SourceInbox:
+        return SourceInbox(source, self.store, self.writer, self._handed, self._pressure, self._outcomes)
 
     async def stop(self) -> None:
         """Stop gracefully: sources first, then what is under way, then the journal's last commits."""
-        seconds = self._loaded.configuration.engine.stop_seconds
         self.stopping.set()
-        for running in self._sources.values():
-            running.stopping.set()
-            if running.task is not None:
-                running.task.cancel()
-        tasks = [running.task for running in self._sources.values() if running.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-        self._scheduler.shutdown(wait=False)
+        # A change of configuration that is under way ends first: it opens and closes sources.
+        await self.applying.close()
+        async with self._changing:
+            await self._sources.stop()
+        self._schedule.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(dispatcher.drain(seconds) for dispatcher in self._dispatchers.values()))
+        await self._destinations.drain()
         await self._validation.close()
         await self.insi.close()
         await self.directory.close()
@@ -333,6 +317,7 @@ class Engine:
     def wake(self) -> None:
         """Look at the journal now: rows were changed by a person, or by a tool."""
         self._nudged.set()
+        self.bulk.nudge()
         self.dossier.changed()
 
     def address_of(self, source: str) -> str:
@@ -342,14 +327,52 @@ class Engine:
     @property
     def addresses(self) -> dict[str, str]:
         """Addresses of all sources."""
-        return {name: running.address for name, running in self._sources.items()}
+        return dict(self._sources.addresses)
 
     def flows(self) -> Sequence[FlowStatus]:
         """Say how every source and destination is doing right now."""
+        return [*self._sources.statuses(), *self._destinations.statuses()]
+
+    def routes(self) -> Sequence[RouteStatus]:
+        """Give the routes, with what is paused of them."""
         return [
-            *source_statuses(self._sources.values()),
-            *destination_statuses(self._loaded.destinations, self._dispatchers, self._healths),
+            RouteStatus(
+                route.name,
+                route.when,
+                route.to,
+                route.sources,
+                route.unattached,
+                route.validation,
+                self._pauses.get((FlowSide.ROUTE, route.name)),
+            )
+            for route in self._loaded.configuration.routes
         ]
+
+    async def attempt(self, raw: RawMessage, format_name: str | None, charset: str | None) -> Attempted:
+        """Say what would be made of a message, and keep nothing. Raises AttemptFailed."""
+        return await self.pool.attempt(raw, format_name, charset, self._now())
+
+    @property
+    def loaded(self) -> Loaded:
+        """The configuration that runs."""
+        return self._loaded
+
+    async def reconfigure(self, other: Loaded) -> Changes:
+        """Bring another configuration into use without losing a message. Raises CannotApply; all is then as it was."""
+        async with self._changing:
+            if self.stopping.is_set():
+                raise CannotApply("the router is stopping")
+            former = self._loaded
+            changes = await self._reconfiguring.exchange(former, other, self._settle)
+            await self._sources.heed(self._pauses)
+            if changes.watch:
+                self._stop_watching()
+                self.watching = self._watching()
+                self._stop_watching = self._schedule.every(EVERY, self.watching.run)
+        return changes
+
+    def _settle(self, loaded: Loaded) -> None:
+        self._loaded = loaded
 
     def certificates(self) -> list[CertificateNote]:
         """Say what is wrong with the certificates that the configuration names; reads their files."""
@@ -373,14 +396,12 @@ class Engine:
             return None
         return partial(ByMail, plan_of(self._loaded, self.store.sealer.master), self.store, name)
 
-    def _queued(self, queued: Sequence[Queued]) -> None:
-        by_destination: dict[str, list[Queued]] = {}
-        for one in queued:
-            by_destination.setdefault(one.destination, []).append(one)
-        for name, those in by_destination.items():
-            dispatcher = self._dispatchers.get(name)
-            if dispatcher is not None:
-                dispatcher.enqueue(those)
+    def _deposits(self) -> Deposits | None:
+        """Give what knows which documents of tools would go to the DMP, None where they are kept whoever it is."""
+        dmp = frozenset(one.name for one in self._loaded.destinations if one.section.connector == DMP)
+        if not dmp or not self._loaded.configuration.dossier.refuse_unqualified:
+            return None
+        return Deposits(plan_of(self._loaded, self.store.sealer.master), dmp, DOSSIER_SOURCE)
 
     async def _sweep(self) -> None:
         while True:
@@ -389,7 +410,10 @@ class Engine:
                     await self._nudged.wait()
             self._nudged.clear()
             try:
-                await self.pipeline.sweep()
+                async with self._sweeping:
+                    await self.pipeline.sweep()
+                await self._look_at_pauses()
+                self.applying.look()
                 number = await asyncio.to_thread(self._action_number)
                 await self._look_at_maps()
             except JournalFault as fault:
@@ -397,12 +421,21 @@ class Engine:
                 continue
             if number != self._last_action:
                 self._last_action = number
-                self._read_anew()
+                self._destinations.read_anew()
 
-    def _read_anew(self) -> None:
-        """Let every destination read anew what waits: some of it was cancelled or reopened."""
-        for dispatcher in self._dispatchers.values():
-            dispatcher.reload()
+    async def _look_at_pauses(self) -> None:
+        """Heed what a person paused or resumed, on the dashboard or from the command line."""
+        pauses = await asyncio.to_thread(self._load_pauses)
+        if pauses == self._pauses:
+            return
+        async with self._changing:
+            self._pauses = pauses
+            self._destinations.heed(pauses)
+            await self._sources.heed(pauses)
+
+    def _load_pauses(self) -> Pauses:
+        with self.store.reading() as connection:
+            return load_pauses(connection)
 
     async def _look_at_maps(self) -> None:
         """Tell what cannot be used in the files of concept maps, once a change; workers read them themselves."""
@@ -413,44 +446,12 @@ class Engine:
 
     def _action_number(self) -> int:
         column = tables.audit.c
-        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", WITHDRAW_INS)
+        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", UNDO_ACTION, WITHDRAW_INS)
         with self.store.reading() as connection:
             newest = select(func.max(column.id)).where(column.action.in_(actions))
             return connection.execute(newest).scalar() or 0
 
-    def _services(
-        self, side: str, name: str, health: Health, stopping: asyncio.Event, ready: Callable[[str], None]
-    ) -> Services:
-        return Services(
-            now=self._now,
-            report=lambda finding: self.notices.report(name, finding),
-            health=health,
-            ready=ready,
-            spawn_every=self._every,
-            stopping=stopping,
-            memory=JournalMemory(f"{side} {name}", self.store, self.writer, self._now),
-            records=JournalRecords(self.store, name) if side == "destination" else self.records,
-            folder=self._loaded.place.data,
-        )
-
-    def _every(self, seconds: float, job: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-        async def run() -> None:
-            try:
-                await job()
-            except Exception as problem:
-                self.notices.trouble("scheduler", f"a periodic job failed ({type(problem).__name__})")
-
-        scheduled = self._scheduler.add_job(
-            run, IntervalTrigger(seconds=seconds), max_instances=1, coalesce=True, misfire_grace_time=None
-        )
-
-        def stop() -> None:
-            with contextlib.suppress(LookupError):
-                scheduled.remove()
-
-        return stop
-
-    def _spawn(self, work: Awaitable[None], name: str) -> None:
+    def _spawn(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
         async def supervised() -> None:
             try:
                 await work
@@ -458,7 +459,9 @@ class Engine:
                 self.notices.trouble(name, f"stopped by a defect ({type(defect).__name__}): restart the router")
                 raise
 
-        self._tasks.append(asyncio.create_task(supervised(), name=name))
+        task = asyncio.create_task(supervised(), name=name)
+        self._tasks.append(task)
+        return task
 
     @property
     def failed(self) -> BaseException | None:

@@ -1,13 +1,15 @@
 """Lanes: the order of one destination's Deliveries, one queue a patient, and when each may be tried again.
 
-A lane sends one Delivery at a time. One that must be retried parks its lane, and nobody else's. Pure bookkeeping: no
-I/O, no clock of its own.
+A lane sends one Delivery at a time. One that must be retried parks its lane, and nobody else's; one of a paused route
+closes its lane behind what came before it, until the lanes are read anew. Pure bookkeeping: no I/O, no clock of its
+own.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 PARKED_KEPT = 50
@@ -42,6 +44,7 @@ class Lane:
     parked_until: int | None = None
     queued_ready: bool = False
     overflow: bool = False
+    closed: bool = False
 
 
 class Lanes:
@@ -52,6 +55,7 @@ class Lanes:
         self._ready: deque[Lane] = deque()
         self._parked: list[tuple[int, int]] = []
         self.count = 0
+        self.paused: AbstractSet[str] = frozenset()
 
     def __len__(self) -> int:
         return self.count
@@ -61,6 +65,11 @@ class Lanes:
         lane = self._lanes.get(entry.lane)
         if lane is None:
             lane = self._lanes[entry.lane] = Lane(entry.lane)
+        if entry.route in self.paused:
+            # Nothing of this patient may overtake it; it waits in the journal, and takes no room here.
+            lane.closed = True
+        if lane.closed:
+            return
         if lane.overflow or (lane.parked_until is not None and len(lane.queue) >= PARKED_KEPT):
             lane.overflow = True
             return
@@ -101,7 +110,7 @@ class Lanes:
         elif lane.overflow:
             lane.overflow = False
             return True
-        else:
+        elif not lane.closed:
             del self._lanes[entry.lane]
         return False
 
@@ -109,6 +118,11 @@ class Lanes:
         """Put the Delivery back at the head of its lane, and park the lane until then (microseconds)."""
         lane = self._lanes[entry.lane]
         lane.busy = False
+        if entry.route in self.paused:
+            self.count -= len(lane.queue)
+            lane.queue.clear()
+            lane.closed = True
+            return
         lane.queue.appendleft(entry)
         self.count += 1
         while len(lane.queue) > PARKED_KEPT:

@@ -83,12 +83,26 @@ class Parcels:
                 written = token is not None and (prepared.sealed_content is not None or prepared.blob is not None)
                 yield replace(prepared, ins_token=token) if written else prepared
 
-    def apart(self, item: Item, destination: str, route: str, name: str, now: datetime) -> PreparedDelivery:
-        """Write an Item for whom it names, beside any route; the same name gives the same identity."""
+    def apart(
+        self,
+        item: Item,
+        destination: str,
+        route: str,
+        name: str,
+        now: datetime,
+        *,
+        usual: Mapping[str, str] | None = None,
+        always: Mapping[str, str] | None = None,
+    ) -> PreparedDelivery:
+        """Write an Item for whom it names, beside any route; the same name gives the same identity.
+
+        `usual` are options of the format unless the destination says otherwise, `always` whatever it says.
+        """
         target = _Target(
             destination, route, uuid5_text(DELIVERY_NAMESPACE.bytes, name), self._plan.destinations[destination]
         )
-        prepared = self._written(target, item, now, {})
+        own = {name: value for name, value in (usual or {}).items() if name not in target.plan.options}
+        prepared = self._written(target, item, now, {**own, **(always or {})})
         return replace(prepared, ins_token=leaving_token(self._sealer, item.patient))
 
     def _addressed(self, target: _Target, name: str, leaving: Leaving) -> Iterator[PreparedDelivery]:

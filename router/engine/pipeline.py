@@ -131,6 +131,9 @@ class Pipeline:
         self._decided = DecidedItems(store, writer, pool, now)
         self.processed = 0
         self._pace = Pace(time.perf_counter)
+        self._going_on = asyncio.Event()
+        self._going_on.set()
+        self._still = asyncio.Event()
 
     async def start(self) -> None:
         """Find what a previous run left unprocessed: the cursor stands before it."""
@@ -153,13 +156,17 @@ class Pipeline:
         under_way: deque[tuple[asyncio.Task[list[PreparedMessage]], list[RawMessage]]] = deque()
         try:
             while True:
-                while len(under_way) < depth:
+                while len(under_way) < depth and self._going_on.is_set():
                     raws = await self._next_batch()
                     if not raws:
                         break
                     self._in_flight.update(raw.message_id for raw in raws)
                     task = asyncio.create_task(self._pool.process(raws, self._now()))
                     under_way.append((task, raws))
+                if not under_way and not self._going_on.is_set():
+                    self._still.set()
+                    await self._going_on.wait()
+                    continue
                 if not under_way:
                     self._pressure.arrived.clear()
                     if self._cursor < self._pressure.last_committed or self._again:
@@ -178,6 +185,17 @@ class Pipeline:
         finally:
             for task, _ in under_way:
                 task.cancel()
+
+    async def hold(self) -> None:
+        """Start nothing more, and return once what was under way is committed; messages are acknowledged meanwhile."""
+        self._still.clear()
+        self._going_on.clear()
+        self._pressure.arrived.set()
+        await self._still.wait()
+
+    def go_on(self) -> None:
+        """Go on after `hold`."""
+        self._going_on.set()
 
     async def _give_way(self, count: int) -> None:
         """Let acknowledgements have the processors during a burst.

@@ -12,13 +12,16 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+from router.bulk.rerouting import ChosenItem, Rerouted
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
+from router.engine.attempting import Attempted, AttemptFailed, attempt
 from router.engine.plan import Plan
 from router.engine.worker import HeldItem, RawMessage, Worker
 from router.following import follow
@@ -30,6 +33,9 @@ R = TypeVar("R")
 
 TRIES = 2
 """How often a batch is given to a worker before it is split, and a message alone before it is set aside."""
+
+START_SECONDS = 60.0
+"""Time that workers of another Plan may take to start."""
 
 WORKER_NICE = 10
 """How much less urgent workers are than the process that acknowledges (POSIX nice)."""
@@ -69,9 +75,37 @@ def _reconsider(held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
     return _worker.reconsider(held, now)
 
 
+def _reroute(chosen: Sequence[ChosenItem], routes: Mapping[str, str], mark: str, now: datetime) -> list[Rerouted]:
+    assert _worker is not None  # noqa: S101 - the same
+    return _worker.reroute(chosen, routes, mark, now)
+
+
 def _project(jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
     assert _worker is not None  # noqa: S101 - the same
     return _worker.project(jobs, now)
+
+
+def _attempt(raw: RawMessage, format_name: str | None, charset: str | None, now: datetime) -> Attempted:
+    assert _worker is not None  # noqa: S101 - the same
+    return attempt(_worker.plan, _worker.store, raw, format_name, charset, now)
+
+
+def _processes(plan: Plan, workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(plan, os.getpid()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Workers that are ready to take over: one of this process, or processes of their own."""
+
+    plan: Plan
+    worker: Worker | None
+    executor: Executor | None
 
 
 class WorkerPool:
@@ -90,12 +124,41 @@ class WorkerPool:
         if self.workers == 0:
             # The initializer's global is this process's own: one thread, one Worker.
             return ThreadPoolExecutor(1, "worker", initializer=_start_in_process, initargs=(self._plan,))
-        return ProcessPoolExecutor(
-            self.workers,
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(self._plan, os.getpid()),
-        )
+        return _processes(self._plan, self.workers)
+
+    async def prepare(self, plan: Plan) -> Prepared:
+        """Start workers for another Plan, beside those that work. Raises what keeps them from starting."""
+        loop = asyncio.get_running_loop()
+        if self.workers == 0:
+            return Prepared(plan, await loop.run_in_executor(self._executor, Worker, plan), None)
+        executor = _processes(plan, self.workers)
+        now = datetime.now().astimezone()
+        try:
+            async with asyncio.timeout(max(self._seconds, START_SECONDS)):
+                await asyncio.gather(
+                    *(loop.run_in_executor(executor, _process, [], now) for _ in range(self.workers)),
+                )
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+        return Prepared(plan, None, executor)
+
+    async def exchange(self, prepared: Prepared) -> None:
+        """Let the prepared workers take over; those before them end with what they have in hand."""
+        self._plan = prepared.plan
+        if prepared.worker is not None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, _exchange_in_process, prepared.worker)
+        elif prepared.executor is not None:
+            self._generation += 1
+            former, self._executor = self._executor, prepared.executor
+            former.shutdown(wait=False)
+
+    async def discard(self, prepared: Prepared) -> None:
+        """Let prepared workers go that will not take over."""
+        if prepared.worker is not None:
+            await asyncio.get_running_loop().run_in_executor(self._executor, prepared.worker.close)
+        elif prepared.executor is not None:
+            prepared.executor.shutdown(wait=False, cancel_futures=True)
 
     @property
     def pids(self) -> list[int]:
@@ -129,9 +192,29 @@ class WorkerPool:
         except (BrokenProcessPool, TimeoutError):
             return []
 
+    async def reroute(
+        self, chosen: Sequence[ChosenItem], routes: Mapping[str, str], mark: str, now: datetime
+    ) -> list[Rerouted]:
+        """Write Items for other destinations; one that no worker survives is said to be unreadable."""
+        try:
+            return await self._run(_reroute, chosen, routes, mark, now)
+        except (BrokenProcessPool, TimeoutError) as ending:
+            if len(chosen) == 1:
+                return [Rerouted(chosen[0].item_id, problem=type(ending).__name__)]
+        return [made for one in chosen for made in await self.reroute([one], routes, mark, now)]
+
     async def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
         """Make resources of the dossier. Raises BrokenProcessPool or TimeoutError when a worker did not survive it."""
         return await self._run(_project, jobs, now)
+
+    async def attempt(self, raw: RawMessage, format_name: str | None, charset: str | None, now: datetime) -> Attempted:
+        """Try a message and keep nothing of it. Raises AttemptFailed when no worker survives it."""
+        try:
+            return await self._run(_attempt, raw, format_name, charset, now)
+        except BrokenProcessPool:
+            raise AttemptFailed("reading this message stopped its worker process; please report it") from None
+        except TimeoutError:
+            raise AttemptFailed("reading this message took too long; please report it") from None
 
     async def _run(self, function: Callable[..., R], *arguments: Any) -> R:
         generation = self._generation
@@ -172,6 +255,13 @@ class WorkerPool:
         if self.workers == 0:
             self._executor.submit(_end_in_process).result()
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _exchange_in_process(worker: Worker) -> None:
+    global _worker
+    former, _worker = _worker, worker
+    if former is not None:
+        former.close()
 
 
 def _end_in_process() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mappings.contracts import Correspondence
 from router.journal.sealing import Sealer, loose
+from schemas.actors import Organization
 from schemas.document import Document
 from schemas.identity import PatientIdentity
 from schemas.item import Item
@@ -28,12 +29,26 @@ def _numbers(item: Item) -> list[str | None]:
     if isinstance(content, Stay):
         return [one.value for one in (content.visit, content.account) if one is not None]
     if isinstance(content, Document):
-        return [content.document_id, content.report_id, content.replaces_id]
+        visit = content.visit.value if content.visit is not None else None
+        numbers = [content.document_id, content.set_id, content.report_id, content.replaces_id]
+        return [*numbers, content.order_id, visit]
     if isinstance(content, LiaisonNote):
         return [content.note_id, content.thread, content.in_reply_to]
     if isinstance(content, Receipt):
         return [content.about]
     return []
+
+
+def sender_token(sealer: Sealer, text: str) -> int:
+    """Make the token of a sender's name or number."""
+    return sealer.token("sender", loose(text))
+
+
+def sender_tokens(sealer: Sealer, sender: Organization | None) -> set[int]:
+    """Make the tokens of whoever sent an Item: a filter by sender finds them."""
+    if sender is None:
+        return set()
+    return {sender_token(sealer, one) for one in (sender.name, *(one.value for one in sender.identifiers)) if one}
 
 
 def identity_tokens(sealer: Sealer, identity: PatientIdentity) -> set[int]:

@@ -14,7 +14,6 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -31,7 +30,8 @@ from router.journal.locking import router_lock
 from router.journal.store import open_store
 from router.watch.telling import alarm_ways
 from router.web.app import create_app
-from router.web.context import DossierOffer, WebContext
+from router.web.context import AppliedFile, DossierOffer, WebContext
+from router.web.rights import Role
 from router.web.tls import CertifiedProtocol
 
 
@@ -78,15 +78,27 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    rereading: set[asyncio.Task[None]] = set()
+
+    def read_again() -> None:
+        task = asyncio.create_task(engine.applying.read_file_again(), name="SIGHUP")
+        rereading.add(task)
+        task.add_done_callback(rereading.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, read_again)
     app = create_app(
         WebContext(
             store=engine.store,
             submit=engine.submit,
             flows=engine.flows,
+            routes=engine.routes,
+            loaded=lambda: engine.loaded,
+            applied=lambda: AppliedFile(engine.applying.waits_for_start, engine.applying.file_differs),
+            attempt=engine.attempt,
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
-            alarm_ways=alarm_ways(loaded.configuration.watch),
-            known_ends=partial(known_ends, loaded),
+            alarm_ways=lambda: alarm_ways(engine.loaded.configuration.watch),
+            known_ends=lambda: known_ends(engine.loaded),
             timezone=ZoneInfo(web.timezone),
             insi=engine.insi,
             directory=engine.directory,
@@ -99,7 +111,12 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             code_maps=loaded.code_maps,
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
-            receipt_hours=loaded.configuration.web.receipt_hours,
+            receipt_hours=web.receipt_hours,
+            idle_minutes=web.idle_minutes,
+            session_hours=web.session_hours,
+            operators_configure=web.operators_configure,
+            providers=web.oidc,
+            require_totp=frozenset(Role(name) for name in web.require_totp),
             version=importlib.metadata.version("passerelle"),
         )
     )

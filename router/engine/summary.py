@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from schemas.appointment import Appointment
 from schemas.document import Document, DocumentOperation
 from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
@@ -15,6 +16,7 @@ from schemas.lab import LabChapter, LabReport, Observation, QuantityValue
 from schemas.note import LiaisonNote
 from schemas.receipt import Receipt
 from schemas.stay import Stay
+from schemas.task import Task
 
 _ARROWS = {"LL": "↓↓", "HH": "↑↑", "L": "↓", "H": "↑", "AA": "!!", "A": "!"}
 _GRAVITY = {"LL": 3, "HH": 3, "AA": 3, "L": 1, "H": 1, "A": 1}
@@ -54,6 +56,12 @@ def _content(item: Item) -> dict[str, Any]:
         return {"title": status, "status": status, "line": _joined([status, content.about])}
     if isinstance(content, LiaisonNote):
         return {"title": content.subject, "line": _joined([content.subject or _beginning(content.text)])}
+    if isinstance(content, Appointment):
+        label = content.title or (content.kind.display if content.kind is not None else None)
+        return {"title": label, "status": content.state.value, "line": _joined([label, content.starts_at])}
+    if isinstance(content, Task):
+        label = content.title or (content.kind.display if content.kind is not None else None)
+        return {"title": label, "status": content.state.value, "line": _joined([label, content.state.value])}
     return _document(content)
 
 

@@ -6,15 +6,16 @@ reads the journal (patients, blobs) and writes nothing to it but blobs; what it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from mappings.contracts import FormatError, ReadContext, Reading
 from mappings.registry import detect, format_named
+from router.bulk.rerouting import ChosenItem, Rerouted
 from router.codes.maps import CodeMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
@@ -25,11 +26,11 @@ from router.dossier.store.projection import Means
 from router.dossier.telling import Telling, telling_of
 from router.engine.attachments import blobs_of, with_data, without_data
 from router.engine.clock import micros
-from router.engine.conditions import ConditionFault, holds
 from router.engine.outcomes import first_error
 from router.engine.parcels import Leaving, Parcels
 from router.engine.plan import Plan, RoutePlan
-from router.engine.searchable import identity_tokens, searchable
+from router.engine.routing import item_view, looks_into_content, patient_view, routes_of
+from router.engine.searchable import identity_tokens, searchable, sender_tokens
 from router.engine.summary import summarise
 from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
@@ -116,7 +117,17 @@ class Worker:
         )
         self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
         self._parcels = Parcels(plan, self._store, self._sealer)
-        self._needs_content = any("content" in route.when or "item.patient" in route.when for route in plan.routes)
+        self._needs_content = looks_into_content(plan.routes)
+
+    @property
+    def plan(self) -> Plan:
+        """What it works by."""
+        return self._plan
+
+    @property
+    def store(self) -> Store:
+        """The journal that it reads."""
+        return self._store
 
     def close(self) -> None:
         """Close the worker's own connections to the journal."""
@@ -156,6 +167,31 @@ class Worker:
             prepared = self._prepare_item(draft, draft.reading.items[0], one.ordinal, decision, now)
             released.append(replace(prepared, item_id=one.item_id, decision_id=one.decision_id))
         return released
+
+    def reroute(
+        self, chosen: Sequence[ChosenItem], routes: Mapping[str, str], mark: str, now: datetime
+    ) -> list[Rerouted]:
+        """Write Items for destinations that a person chose, each under the name of a route, whatever its condition."""
+        plans = {name: RoutePlan(route, "true", frozenset(), (name,), True) for name, route in routes.items()}
+        numbers = sorted({one.patient_id for one in chosen if one.patient_id is not None})
+        with self._store.reading() as connection:
+            patients = load_patients(connection, self._sealer, numbers, self._patients)
+        return [self._rerouted(one, plans, patients.get(one.patient_id or 0), mark, now) for one in chosen]
+
+    def _rerouted(
+        self, one: ChosenItem, plans: Mapping[str, RoutePlan], patient: Patient | None, mark: str, now: datetime
+    ) -> Rerouted:
+        try:
+            item = with_data(ITEM.validate_json(one.body), self._store.blobs)
+        except (ValidationError, OSError) as problem:
+            return Rerouted(one.item_id, problem=type(problem).__name__)
+        leaving = without_ins(item) if one.candidates or one.patient_id is None else item
+        if patient is not None:
+            leaving = (attached_by_person if one.by_person else attached)(item, patient.identity)
+        name = f"{one.message_id}/{one.replays}/{one.ordinal}"
+        made = tuple(self._parcels.deliveries(Leaving(name, mark, leaving, patient, now), plans))
+        seen = patient.updated_at if patient is not None else None
+        return Rerouted(one.item_id, made, patient.id if patient is not None else None, seen)
 
     def project(self, jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
         """Make resources of the dossier from Items and patients."""
@@ -324,45 +360,14 @@ class Worker:
         raw = draft.raw
         patient = decision.patient
         variables: dict[str, object] = {
-            "item": self._view(item),
-            "patient": {
-                "known": patient is not None,
-                "in_coordination": patient is not None and patient.in_coordination,
-            },
+            "item": item_view(item, whole=self._needs_content),
+            "patient": patient_view(
+                known=patient is not None, in_coordination=patient is not None and patient.in_coordination
+            ),
             "source": raw.source,
             "message": {"type": raw.message_type, "control_id": raw.control_id, "test": bool(draft.reading.test)},
         }
-        verdicts: dict[str, bool | str] = {}
-        chosen: dict[str, RoutePlan] = {}
-        for route in self._plan.routes:
-            if route.sources and raw.source not in route.sources:
-                continue
-            if patient is None and not route.unattached and not isinstance(item, ReceiptItem):
-                continue
-            try:
-                verdict = holds(route.when, variables)
-            except ConditionFault as fault:
-                verdicts[route.name] = str(fault)
-                continue
-            verdicts[route.name] = verdict
-            if verdict:
-                for destination in route.to:
-                    chosen.setdefault(destination, route)
-        return verdicts, chosen
-
-    def _view(self, item: Item) -> dict[str, Any]:
-        if self._needs_content:
-            whole: dict[str, Any] = ITEM.dump_python(item, mode="json")
-            return whole
-        sender = item.sender.name if item.sender is not None else None
-        return {
-            "id": item.id,
-            "kind": item.kind,
-            "occurred_at": item.occurred_at,
-            "replaces": item.replaces,
-            "sender": {"name": sender},
-            "source": {"format": item.source.format},
-        }
+        return routes_of(self._plan.routes, item, raw.source, variables, attached=patient is not None)
 
     def _lane(self, item: Item, decision: Decision) -> int:
         if decision.patient is not None:
@@ -379,6 +384,7 @@ class Worker:
     def _tokens(self, item: Item, decision: Decision, draft: _Draft, codes: ItemCodes) -> tuple[int, ...]:
         values = searchable(item, draft.reading.correspondence)
         tokens = {self._sealer.token("value", loose(value)) for value in values if value}
+        tokens |= sender_tokens(self._sealer, item.sender)
         if codes.sightings:
             tokens |= self._codes.tokens(codes)
         if decision.patient is None:

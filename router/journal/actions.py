@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID, uuid5
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from router.identity.patients import load_patients
 from router.identity.standing import allows
@@ -13,6 +13,7 @@ from router.journal import tables
 from router.journal.auditing import append_audit
 from router.journal.correspondence import mail_again
 from router.journal.operations import Change
+from router.journal.sealing import Sealer
 from router.journal.tables import DeliveryState, MessageState
 from router.journal.unit import Unit
 
@@ -55,7 +56,7 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
     def change(unit: Unit) -> int:
         column = tables.delivery.c
         connection = unit.connection
-        allowed = _written(unit, _without_withdrawn(unit, ids))
+        allowed = _written(connection, _without_withdrawn(connection, unit.sealer, ids))
         reopened = connection.execute(
             update(tables.delivery)
             .where(column.id.in_(allowed), column.state.in_([state.value for state in REOPENED]))
@@ -101,7 +102,23 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
     return Change(change, note="replay deliveries")
 
 
-def _written(unit: Unit, ids: Sequence[int]) -> list[int]:
+CHUNK = 5_000
+"""Numbers in one statement."""
+
+
+def sendable(connection: Connection, sealer: Sealer, ids: Sequence[int]) -> dict[int, str]:
+    """Say which of these Deliveries cannot be sent again, and why: `unwritten` or `withdrawn`."""
+    barred: dict[int, str] = {}
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        written = set(_written(connection, part))
+        allowed = set(_without_withdrawn(connection, sealer, part))
+        barred |= {number: "withdrawn" for number in part if number not in allowed}
+        barred |= {number: "unwritten" for number in part if number not in written}
+    return barred
+
+
+def _written(connection: Connection, ids: Sequence[int]) -> list[int]:
     """Leave out Deliveries that have nothing to send."""
     column, content = tables.delivery.c, tables.delivery_content.c
     found = (
@@ -109,11 +126,11 @@ def _written(unit: Unit, ids: Sequence[int]) -> list[int]:
         .join(tables.delivery_content, content.delivery_id == column.id)
         .where(column.id.in_(ids), or_(column.blob.is_not(None), content.sealed_content.is_not(None)))
     )
-    written = set(unit.connection.execute(found).scalars())
+    written = set(connection.execute(found).scalars())
     return [number for number in ids if number in written]
 
 
-def _without_withdrawn(unit: Unit, ids: Sequence[int]) -> list[int]:
+def _without_withdrawn(connection: Connection, sealer: Sealer, ids: Sequence[int]) -> list[int]:
     """Leave out Deliveries whose bytes carry an INS that may not leave about their patient (any more)."""
     delivery, item, patient = tables.delivery.c, tables.item.c, tables.patient.c
     found = (
@@ -122,9 +139,9 @@ def _without_withdrawn(unit: Unit, ids: Sequence[int]) -> list[int]:
         .join(tables.patient, patient.id == item.patient_id)
         .where(delivery.id.in_(ids), delivery.ins_token.is_not(None))
     )
-    rows = unit.connection.execute(found).all()
-    people = load_patients(unit.connection, unit.sealer, {row.patient_id for row in rows})
-    barred = {row.id for row in rows if not allows(unit.sealer, people[row.patient_id].identity, row.ins_token)}
+    rows = connection.execute(found).all()
+    people = load_patients(connection, sealer, {row.patient_id for row in rows})
+    barred = {row.id for row in rows if not allows(sealer, people[row.patient_id].identity, row.ins_token)}
     return [number for number in ids if number not in barred]
 
 

@@ -25,6 +25,7 @@ _SPOKEN = frozenset(
         DeliveryState.HELD.value,
     }
 )
+_PUT_BACK = frozenset({DeliveryState.DEAD.value, DeliveryState.HELD.value})
 _ARRIVED = frozenset({DeliveryState.DELIVERED, DeliveryState.ACKNOWLEDGED})
 
 
@@ -59,8 +60,10 @@ class RecordAttempt:
         """Do so for a Delivery that was settled while it was being sent, or not: `settled` is its state then.
 
         One that was cancelled is what its sending came to, unless it would be tried again. One about which the partner
-        has spoken meanwhile stays what the partner said.
+        has spoken meanwhile stays what the partner said; one that a person put back to what it was has arrived.
         """
+        if settled in _PUT_BACK and self.state in _ARRIVED and not self._spoken_of(unit):
+            settled = None
         if self.findings:
             keep_findings(unit, self.delivery_id, self.findings)
         waits = self.state in tables.OPEN_DELIVERIES or self.state is DeliveryState.HELD
@@ -98,6 +101,11 @@ class RecordAttempt:
             self.stopped = keep_references(unit, self.delivery_id, self.references, self.ended_at)
         if self.learn_at is not None:
             ask_later(unit, self.delivery_id, self.learn_at)
+
+    def _spoken_of(self, unit: Unit) -> bool:
+        column = tables.delivery_receipt.c
+        found = select(column.id).where(column.delivery_id == self.delivery_id).limit(1)
+        return unit.connection.execute(found).first() is not None
 
 
 def keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> None:

@@ -14,11 +14,15 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from router.journal import tables
+from router.journal.ready import Ready
 from router.journal.sealing import Sealer
 from router.journal.unit import Unit
 
 GROUP = 1000
 """Rows read at once while a chain is verified."""
+
+_LAST = Ready(select(tables.audit.c.id, tables.audit.c.chain).order_by(tables.audit.c.id.desc()).limit(1))
+_APPEND = insert(tables.audit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,7 @@ class Chain:
 
 def append_audit(unit: Unit, *, actor: str, action: str, target: str, detail: str, now: int) -> None:
     """Note who did or saw what; `target` names a row (`message 12`), never a person's data. `now` is microseconds."""
-    column = tables.audit.c
-    last = unit.connection.execute(select(column.id, column.chain).order_by(column.id.desc()).limit(1)).one_or_none()
+    last = _LAST.first(unit.connection)
     # Whoever writes holds the journal's one write lock: nobody numbers a row in between.
     number = 1 if last is None else last.id + 1
     row = {
@@ -57,7 +60,7 @@ def append_audit(unit: Unit, *, actor: str, action: str, target: str, detail: st
         "detail": detail[:400],
     }
     before = b"" if last is None or last.chain is None else bytes(last.chain)
-    unit.connection.execute(insert(tables.audit).values(**row, chain=_link(unit.sealer, before, row)))
+    unit.connection.execute(_APPEND, {**row, "chain": _link(unit.sealer, before, row)})
 
 
 def verify_audit(connection: Connection, sealer: Sealer, known: str = "") -> Chain:

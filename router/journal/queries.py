@@ -15,13 +15,19 @@ from sqlalchemy import Row, Select, exists, func, literal_column, select, text
 
 from router.journal import tables
 from router.journal.queries_lines import MessageLine, message_lines
-from router.journal.queries_search import Search, candidates
+from router.journal.queries_search import Search, by_control_id, candidates
 from router.journal.tables import ItemState, MessageState
-from router.journal.view import View
+from router.journal.view import Capped, View
 
 PAGE = 50
-BUDGET = 0.12
+BUDGET = 0.08
 """Seconds that a list may walk before it says how far it came."""
+
+COUNTED = 10_000
+"""Messages that are counted at most for a list."""
+
+COUNT_BUDGET = 0.03
+"""Seconds that counting them may take."""
 
 FIRST_SLICE, LAST_SLICE = 2_000, 64_000
 
@@ -44,6 +50,10 @@ class MessageFilters:
     since: int | None = None
     until: int | None = None
     search: Search | None = None
+    control: str | None = None
+    """A control id; its beginning when it ends with `*`."""
+    sender: int | None = None
+    """The token of a sender's name or number (`router.engine.searchable.sender_token`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,25 @@ def find_message_ids(
     return sorted(found[:limit]), more
 
 
+def count_messages(
+    view: View,
+    filters: MessageFilters,
+    *,
+    cap: int = COUNTED,
+    budget: float = COUNT_BUDGET,
+    clock: Clock = time.monotonic,
+) -> Capped:
+    """Count the messages that match, up to a cap, and as far as the time allows; `more` when it stopped there."""
+    columns = tables.message.c
+    found = bottom = 0
+    for statement, bottom, capped in _slices(view, filters, None, clock, budget):  # noqa: B007 - read after the loop
+        narrow = statement.with_only_columns(columns.id).limit(cap + 1 - found).subquery()
+        found += view.connection.execute(select(func.count()).select_from(narrow)).scalar_one()
+        if found > cap or capped:
+            return Capped(min(found, cap), more=True)
+    return Capped(found, bottom > _floor(view, filters))
+
+
 def window(view: View, newest: int, oldest: int, filters: MessageFilters) -> tuple[MessageLine, ...]:
     """Give the messages of a page again, from its newest to its oldest: what changed in what is on the screen.
 
@@ -146,8 +175,8 @@ def _slices(view: View, filters: MessageFilters, before: int | None, clock: Cloc
     statement = select(tables.message).where(*wishes)
     floor, ceiling = _floor(view, filters), _ceiling(view, filters)
     top = min(ceiling, before) if before is not None else ceiling
-    if filters.search is not None:
-        ids, capped = candidates(view, filters.search)
+    if filters.search is not None or filters.control is not None:
+        ids, capped = _named(view, filters, floor, ceiling)
         yield statement.where(columns.id.in_(ids), columns.id < top), 0, capped
         return
     if not _walks(filters):
@@ -167,9 +196,23 @@ def _slices(view: View, filters: MessageFilters, before: int | None, clock: Cloc
         top, size = low, max(FIRST_SLICE, min(size * 4, LAST_SLICE, fits))
 
 
+def _named(view: View, filters: MessageFilters, low: int, high: int) -> tuple[list[int], bool]:
+    """Give the messages that a search and a control id mean, and whether some were left out."""
+    found: set[int] | None = None
+    capped = False
+    if filters.search is not None:
+        ids, capped = candidates(view, filters.search, low=low, high=high)
+        found = set(ids)
+    if filters.control is not None:
+        ids, more = by_control_id(view, filters.control)
+        found = set(ids) if found is None else found & set(ids)
+        capped = capped or more
+    return sorted(found or (), reverse=True), capped
+
+
 def _walks(filters: MessageFilters) -> bool:
     """Say whether a filter has no index, so that a walk could be long."""
-    unindexed = (filters.source, filters.format, filters.message_type, filters.kind, filters.worst)
+    unindexed = (filters.source, filters.format, filters.message_type, filters.kind, filters.worst, filters.sender)
     return filters.state is MessageState.PROCESSED or any(wish is not None for wish in unindexed)
 
 
@@ -194,8 +237,11 @@ def _wishes(filters: MessageFilters) -> list[Any]:
         wishes.append(columns.received_at >= filters.since)
     if filters.until is not None:
         wishes.append(columns.received_at < filters.until)
+    item, token = tables.item.c, tables.item_token.c
+    if filters.sender is not None:
+        sent = exists().where(token.token == filters.sender, token.item_id == item.id)
+        wishes.append(exists().where(item.message_id == columns.id, sent))
     if filters.kind is not None:
-        item = tables.item.c
         wishes.append(
             exists().where(
                 item.message_id == columns.id, item.kind == filters.kind, item.state != ItemState.REPLACED.value

@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from router.journal.tables_base import Id, metadata as metadata
+from router.journal.tables_bulk import bulk_job as bulk_job, bulk_row as bulk_row, saved_search as saved_search
 from router.journal.tables_dossier import (
     alert as alert,
     alert_notice as alert_notice,
@@ -44,6 +45,10 @@ from router.journal.tables_dossier import (
     habilitation as habilitation,
     habilitation_matrix as habilitation_matrix,
 )
+from router.journal.tables_flows import (
+    configuration_version as configuration_version,
+    flow_pause as flow_pause,
+)
 from router.journal.tables_identity import (
     identity_decision as identity_decision,
     identity_task as identity_task,
@@ -52,6 +57,13 @@ from router.journal.tables_identity import (
     patient_ins as patient_ins,
     patient_link as patient_link,
     patient_merge as patient_merge,
+)
+from router.journal.tables_people import (
+    account as account,
+    api_key as api_key,
+    recovery_code as recovery_code,
+    session as session,
+    sign_in_step as sign_in_step,
 )
 from router.journal.tables_resources import (
     resource as resource,
@@ -317,6 +329,11 @@ delivery = Table(
         "ix_delivery_failed",
         "state",
         "id",
+        "destination",
+        "detail",
+        "message_id",
+        "created_at",
+        "ended_at",
         sqlite_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
         postgresql_where=text("state IN ('retrying', 'held', 'dead', 'cancelled')"),
     ),
@@ -331,6 +348,7 @@ delivery = Table(
 )
 """`lane` is the patient's: one destination sends one lane in order of `id`. `identity` is repeated by every retry.
 `attempts_before` is how many attempts were spent when it was last reopened by a person: the limit counts from there.
+The index of what failed holds all that grouping failures by cause needs: they lie far apart in the table.
 `ins_token` is the blind token of the INS under which it was prepared, None when without: an INS that is withdrawn
 finds there what was published under it."""
 
@@ -385,36 +403,6 @@ audit = Table(
 )
 """Who did what through the dashboard, the API or the command line: reads of health data and every action. `chain` ties
 a row to the one before it (`router.journal.auditing`); None for rows older than the chain."""
-
-account = Table(
-    "account",
-    metadata,
-    Column("name", String(80), primary_key=True),
-    Column("password_hash", String(200), nullable=False),
-    Column("role", String(24), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("locked_until", BigInteger),
-)
-
-session = Table(
-    "session",
-    metadata,
-    Column("token_hash", LargeBinary(32), primary_key=True),
-    Column("account", String(80), ForeignKey("account.name", ondelete="CASCADE"), nullable=False),
-    Column("csrf", String(64), nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("seen_at", BigInteger, nullable=False),
-)
-
-api_key = Table(
-    "api_key",
-    metadata,
-    Column("key_hash", LargeBinary(32), primary_key=True),
-    Column("name", String(80), nullable=False, unique=True),
-    Column("created_at", BigInteger, nullable=False),
-    Column("revoked_at", BigInteger),
-)
 
 setting = Table(
     "setting",

@@ -1,9 +1,9 @@
-"""Accounts of the dashboard and keys of the API: made, checked, locked after failures, withdrawn.
+"""Accounts of the dashboard: made, checked, locked after failures.
 
-Passwords are kept as argon2id hashes, API keys and sessions as SHA-256 of a random value: what the journal holds lets
-nobody in.
+Passwords are kept as argon2id hashes, sessions and codes as SHA-256 of a random value: what the journal holds lets
+nobody in. An account that is bound to a person at an OpenID provider has no password, and passes by none.
 
-AccountFault             the account or key cannot be made: one sentence, what to do
+AccountFault             the account or key cannot be made or changed so: one sentence, what to do
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, delete, insert, select, update
 
+from router.faults import Fault
 from router.journal import tables
+from router.journal.auditing import append_audit
 from router.journal.operations import Change
 from router.journal.store import Store
 from router.journal.unit import Unit
+from router.web.rights import Role
 
 R = TypeVar("R")
 
@@ -39,131 +41,116 @@ TOLERATED = 5
 """Failures in a row before an account is locked; the lock then doubles up to `LONGEST_LOCK`."""
 
 FIRST_LOCK, LONGEST_LOCK = timedelta(seconds=30), timedelta(minutes=15)
-KEY_PREFIX = "pass_"
-_NAME = re.compile(r"^[\w.@-]{1,80}$")
+NAME = re.compile(r"^[\w.@-]{1,80}$")
 
 
-class AccountFault(Exception):
-    """The account or key cannot be made."""
+class AccountFault(Fault):
+    """The account or key cannot be made or changed so; `code` names the case for whoever words it otherwise."""
 
-
-class Right(StrEnum):
-    """What may be done beside looking, which every account may: each look at health data is noted in the audit."""
-
-    DECIDE = "decide"
-    """Decide whose held Items are."""
-    OPERATE = "operate"
-    """Replay, send again, cancel, map codes, register patients, change the habilitation matrix."""
-    COORDINATE = "coordinate"
-    """Open and close dossiers, keep their circles, consents and restrictions."""
-
-
-class Role(StrEnum):
-    """What an account may do: an auditor only looks."""
-
-    ADMINISTRATOR = "administrator"
-    IDENTITY_OFFICER = "identity_officer"
-    REFERENT = "referent"
-    """Mandated to keep coordination dossiers."""
-    AUDITOR = "auditor"
-
-    @property
-    def rights(self) -> frozenset[Right]:
-        """The rights that go with it."""
-        return _RIGHTS[self]
-
-
-_RIGHTS = {
-    Role.ADMINISTRATOR: frozenset(Right),
-    Role.IDENTITY_OFFICER: frozenset({Right.DECIDE}),
-    Role.REFERENT: frozenset({Right.COORDINATE}),
-    Role.AUDITOR: frozenset[Right](),
-}
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account as it is checked at login."""
+    """An account as it is checked at login. `totp` is True when one-time codes are asked for."""
 
     name: str
     role: Role
     password_hash: str
     locked_until: int | None
+    disabled: bool = False
+    totp: bool = False
+    issuer: str = ""
+
+    def is_locked(self, now: int) -> bool:
+        """Whether nobody may sign in by it now."""
+        return self.disabled or (self.locked_until is not None and self.locked_until > now)
 
 
-def create_account(name: str, password: str, role: Role = Role.ADMINISTRATOR, *, now: int) -> Change[bool]:
-    """Make an account, or give an existing one a new password, which ends its sessions; True when it is new.
+def create_account(
+    name: str,
+    password: str,
+    role: Role = Role.ADMINISTRATOR,
+    *,
+    now: int,
+    actor: str | None = None,
+    fresh: bool = False,
+) -> Change[bool]:
+    """Make an account, or give an existing one a new password and role, which ends its sessions; True when it is new.
 
-    Raises AccountFault when the name or the password will not do. The hash is made here, outside the transaction.
+    Raises AccountFault when the name or the password will not do; applying it raises it when `fresh` and there is an
+    account of the name, or when it is bound to a provider. The hash is made here, outside the transaction. `actor` is
+    who is noted in the audit; None where there is nobody yet: a router is being made.
     """
-    if not _NAME.match(name):
-        raise AccountFault("an account's name has 1 to 80 letters, digits, or . _ @ -")
-    if len(password) < LEAST_PASSWORD:
-        raise AccountFault(f"a password has {LEAST_PASSWORD} characters at least")
-    hashed = HASHER.hash(password)
+    hashed = hash_of(name, password)
 
     def change(unit: Unit) -> bool:
-        account, session = tables.account.c, tables.session.c
+        account = tables.account.c
         values = {"password_hash": hashed, "role": role.value, "failures": 0, "locked_until": None}
-        known = unit.connection.execute(update(tables.account).where(account.name == name).values(values)).rowcount
-        if known:
-            unit.connection.execute(delete(tables.session).where(session.account == name))
-            return False
-        unit.connection.execute(insert(tables.account).values(name=name, created_at=now, **values))
-        return True
+        known = unit.connection.execute(select(account.issuer).where(account.name == name)).one_or_none()
+        if known is not None and (fresh or known.issuer is not None):
+            raise AccountFault("taken", "there is an account of this name already; choose another name")
+        if known is not None:
+            unit.connection.execute(update(tables.account).where(account.name == name).values(values))
+            end_sessions_of(unit, name)
+        else:
+            unit.connection.execute(insert(tables.account).values(name=name, created_at=now, **values))
+        done = "add account" if known is None else "reset password"
+        if actor is not None:
+            append_audit(unit, actor=actor, action=done, target=f"account {name}", detail=role.value, now=now)
+        return known is None
 
     return Change(change, note="account")
 
 
-def make_api_key(name: str, *, now: int) -> tuple[str, Change[None]]:
-    """Make a key of the API: the key itself, to be shown once, and the change that keeps its digest.
-
-    Applying the change raises AccountFault when the name is in use.
-    """
-    if not _NAME.match(name):
-        raise AccountFault("a key's name has 1 to 80 letters, digits, or . _ @ -")
-    key = KEY_PREFIX + secrets.token_urlsafe(32)
-
-    def change(unit: Unit) -> None:
-        column = tables.api_key.c
-        taken = unit.connection.execute(select(column.revoked_at).where(column.name == name)).one_or_none()
-        if taken is not None:
-            if taken.revoked_at is None:
-                raise AccountFault("there is a key of this name already; withdraw it first, or choose another name")
-            unit.connection.execute(delete(tables.api_key).where(column.name == name))
-        unit.connection.execute(insert(tables.api_key).values(key_hash=digest(key), name=name, created_at=now))
-
-    return key, Change(change, note="api key")
+def hash_of(name: str, password: str) -> str:
+    """Give what is kept of a password. Raises AccountFault when it, or the account's name, will not do."""
+    if not NAME.match(name):
+        raise AccountFault("name", "an account's name has 1 to 80 letters, digits, or . _ @ -")
+    if len(password) < LEAST_PASSWORD:
+        raise AccountFault("short", f"a password has {LEAST_PASSWORD} characters at least")
+    if password.casefold() == name.casefold():
+        raise AccountFault("same", "a password is not the account's name")
+    return HASHER.hash(password)
 
 
-def withdraw_api_key(name: str, *, now: int) -> Change[bool]:
-    """Withdraw a key; True when there was a valid one of this name."""
-
-    def change(unit: Unit) -> bool:
-        column = tables.api_key.c
-        statement = update(tables.api_key).where(column.name == name, column.revoked_at.is_(None))
-        return unit.connection.execute(statement.values(revoked_at=now)).rowcount > 0
-
-    return Change(change, note="api key")
+def end_sessions_of(unit: Unit, name: str, *, but: bytes = b"") -> int:
+    """End an account's sessions but one, and give how many there were."""
+    row = tables.session.c
+    return unit.connection.execute(delete(tables.session).where(row.account == name, row.token_hash != but)).rowcount
 
 
 def find_account(connection: Connection, name: str) -> Account | None:
     """Give an account by its name."""
     row = connection.execute(select(tables.account).where(tables.account.c.name == name)).one_or_none()
-    return None if row is None else Account(row.name, Role(row.role), row.password_hash, row.locked_until)
+    return None if row is None else _account(row)
 
 
-def find_api_key(connection: Connection, key: str) -> str | None:
-    """Give the name of a valid API key, or None."""
-    column = tables.api_key.c
-    statement = select(column.name).where(column.key_hash == digest(key), column.revoked_at.is_(None))
-    return connection.execute(statement).scalar()
+def find_bound(connection: Connection, issuer: str, subject: str) -> Account | None:
+    """Give the account that is bound to a person at an OpenID provider."""
+    column = tables.account.c
+    found = select(tables.account).where(column.issuer == issuer, column.subject == subject)
+    row = connection.execute(found).one_or_none()
+    return None if row is None else _account(row)
+
+
+def _account(row: Any) -> Account:
+    return Account(
+        row.name,
+        Role(row.role),
+        row.password_hash,
+        row.locked_until,
+        row.disabled_at is not None,
+        row.totp_at is not None,
+        row.issuer or "",
+    )
 
 
 def password_is_right(account: Account | None, password: str, *, now: int) -> bool:
     """Check a password. It costs the same time for an account that does not exist or is locked, which never pass."""
-    locked = account is not None and account.locked_until is not None and account.locked_until > now
-    usable = account is not None and not locked
+    usable = account is not None and bool(account.password_hash) and not account.is_locked(now)
     try:
         HASHER.verify(account.password_hash if account is not None and usable else _NOBODY, password)
     except (VerificationError, InvalidHashError):
@@ -198,24 +185,15 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def add_account(store: Store, name: str, password: str, role: Role = Role.ADMINISTRATOR) -> bool:
+def add_account(
+    store: Store, name: str, password: str, role: Role = Role.ADMINISTRATOR, *, actor: str | None = None
+) -> bool:
     """Do `create_account` at once, for the command line; True when the account is new."""
-    return _apply(store, create_account(name, password, role, now=_now()))
+    return apply_at_once(store, create_account(name, password, role, now=moment(), actor=actor))
 
 
-def add_api_key(store: Store, name: str) -> str:
-    """Do `make_api_key` at once, for the command line, and give the key."""
-    key, change = make_api_key(name, now=_now())
-    _apply(store, change)
-    return key
-
-
-def revoke_api_key(store: Store, name: str) -> bool:
-    """Do `withdraw_api_key` at once, for the command line; True when there was a valid one of this name."""
-    return _apply(store, withdraw_api_key(name, now=_now()))
-
-
-def _apply(store: Store, change: Change[R]) -> R:
+def apply_at_once(store: Store, change: Change[R]) -> R:
+    """Apply a change in a transaction of its own, for the command line."""
     with store.writing() as connection:
         unit = Unit(connection, store.sealer)
         result = change.apply(unit)
@@ -223,5 +201,6 @@ def _apply(store: Store, change: Change[R]) -> R:
     return result
 
 
-def _now() -> int:
+def moment() -> int:
+    """Give the present in microseconds, for the command line."""
     return time.time_ns() // 1_000

@@ -7,9 +7,10 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from router.journal.pauses import FlowSide
 from router.watch.alarms import Alarm
 from router.watch.signs import SignKind
-from router.web.flow_map import flow_href
+from router.web.flow_places import href_of
 from router.web.formatting import Formats
 
 
@@ -27,7 +28,7 @@ def alarm_action(alarm: Alarm, formats: Formats) -> Action:
     side = alarm.side or "source"
     match alarm.kind:
         case SignKind.SILENCE:
-            return Action(say("trouble_action.profile"), flow_href("source", name) + "/profile")
+            return Action(say("trouble_action.profile"), href_of(FlowSide.SOURCE, name) + "/profile")
         case SignKind.ERRORS if side == "destination":
             query = urlencode({"state": "dead", "destination": name})
             return Action(say("trouble_action.failures"), f"/deliveries?{query}")
@@ -47,4 +48,4 @@ def alarm_action(alarm: Alarm, formats: Formats) -> Action:
         case SignKind.DISK:
             return Action(say("trouble_action.space"), "/#space")
         case SignKind.DOWN:
-            return Action(say("trouble_action.flow"), flow_href(side, name))
+            return Action(say("trouble.see_flow"), href_of(FlowSide(side), name))

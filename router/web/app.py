@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from router.dossier.api.app import FhirApp
 from router.dossier.api.oauth import TokenEndpoint
@@ -16,35 +16,42 @@ from router.dossier.api.service import Service
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
 from router.web import assets, metrics
-from router.web.access import Office, Signed
+from router.web.access import Looking, Office
 from router.web.answers import go, plain
+from router.web.apart import Apart
 from router.web.api import mount_api
 from router.web.api.problems import Refused, problem
 from router.web.context import WebContext
 from router.web.desk import Desk, desk_of
-from router.web.faults import NotAllowed, NotEntitled, NotSignedIn, NotThere
+from router.web.faults import NotAllowed, NotEnrolled, NotEntitled, NotSignedIn, NotThere
 from router.web.guard import Guard
 from router.web.pages import (
+    account,
     alarms,
     bulk,
     codes,
+    configuration,
     deliveries,
     directory,
     dmp,
     dossiers,
     downloads,
+    flows,
     identities,
     identities_insi,
     identities_tasks,
     indicators,
     login,
+    login_oidc,
     mail,
     mailboxes,
     message,
     messages,
     overview,
+    people,
     profiles,
     records,
+    trying,
     views,
     whatif,
 )
@@ -66,6 +73,7 @@ def create_app(context: WebContext) -> FastAPI:
     for module in (
         assets,
         login,
+        login_oidc,
         overview,
         messages,
         message,
@@ -85,19 +93,25 @@ def create_app(context: WebContext) -> FastAPI:
         dmp,
         alarms,
         profiles,
+        flows,
+        configuration,
+        trying,
         whatif,
         records,
+        account,
+        people,
         metrics,
     ):
         app.include_router(module.router, include_in_schema=False)
-    app.include_router(profiles.plain, include_in_schema=False)
     app.add_api_route("/events", events, include_in_schema=False)
     mount_api(app)
-    mount_dossier(app, desk)
+    app.add_middleware(Apart, apart=dossier_apart(desk))
     for kind, handler in (
         (NotSignedIn, _not_signed_in),
         (NotAllowed, _not_allowed),
+        (NotEnrolled, _not_enrolled),
         (NotThere, _not_there),
+        (OverflowError, _not_there),  # SQLite's driver: a number that no row can have
         (Refused, _refused),
         (HTTPException, _http),
         (RequestValidationError, _invalid),
@@ -109,19 +123,16 @@ def create_app(context: WebContext) -> FastAPI:
     return app
 
 
-def mount_dossier(app: FastAPI, desk: Desk) -> None:
-    """Add the dossier's FHIR API and its token endpoint, where the router serves them."""
+def dossier_apart(desk: Desk) -> dict[str, ASGIApp]:
+    """Give the dossier's FHIR API and its token endpoint by their paths, where the router serves them."""
     offer = desk.context.dossier
     if offer is None:
-        return
+        return {}
     service = Service(desk, offer.door, desk.context.store.blobs, offer.settings, offer.changed)
-    fhir = FhirApp(service, desk.context.version)
-    app.mount("/fhir", fhir)
-    app.router.routes.append(Route("/fhir", fhir, include_in_schema=False))  # where transactions are sent to
-    app.mount("/oauth", TokenEndpoint(service))
+    return {"/fhir": FhirApp(service, desk.context.version), "/oauth": TokenEndpoint(service)}
 
 
-async def events(desk: Office, _visit: Signed) -> Response:
+async def events(desk: Office, _visit: Looking) -> Response:
     """Tell a page, as server-sent events, when something changed."""
     if desk.live.is_full:
         return PlainTextResponse("Too many live pages.", 503, headers={"Retry-After": "30"})
@@ -154,6 +165,12 @@ async def _not_allowed(request: Request, fault: Exception) -> Response:
     if _is_api(request):
         return problem(403, "A session must send its CSRF token as `X-CSRF-Token`; use an API key instead.")
     return await _page(request, 403, "problem.forbidden")
+
+
+async def _not_enrolled(request: Request, _fault: Exception) -> Response:
+    if request.headers.get("HX-Request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": "/account"})
+    return go("/account")
 
 
 async def _not_there(request: Request, _fault: Exception) -> Response:

@@ -16,12 +16,19 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS
 from router.certificates import CertificateEnd, CertificateNote, KnownEnd
+from router.config.load import Loaded
+from router.config.oidc import OidcSection
 from router.directory.service import DirectoryService
 from router.dossier.api.service import DossierSettings
 from router.dossier.door import Door
+from router.engine.attempting import Attempted
+from router.engine.worker import RawMessage
 from router.identity.insi import Insi
 from router.journal.operations import Operation
+from router.journal.pauses import Pause
 from router.journal.store import Store
+from router.web.oidc.provider import Http
+from router.web.rights import Role
 from schemas.identity import PatientIdentity
 
 R = TypeVar("R")
@@ -39,7 +46,9 @@ class FlowStatus:
 
     `state` is the connector's own word (`starting`, `listening`, `watching`, `ready`, `failed`, `unreachable`,
     `stopped`…); a word that the dashboard does not know is shown as it is. `detail` is one sentence without health
-    data. `since` is when the state last changed, `in_flight` how many Parcels are being sent at this moment.
+    data. `pause` says who paused it and why; it is None where the configuration itself does. `since` is when the state
+    last changed, `in_flight` how many Parcels are being sent at this moment. `last_failure` is what
+    its last attempt that failed said, since the router was started.
     """
 
     name: str
@@ -50,8 +59,11 @@ class FlowStatus:
     address: str = ""
     format: str = ""
     paused: bool = False
+    pause: Pause | None = None
     since: datetime | None = None
     in_flight: int = 0
+    last_failure: str = ""
+    last_failure_at: int | None = None
     figures: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
@@ -63,6 +75,17 @@ class RouteStatus:
     when: str
     to: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    unattached: bool = False
+    validation: str = "none"
+    pause: Pause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFile:
+    """How the configuration that runs and its file stand: sections that wait for a start, a file changed since."""
+
+    waits_for_start: tuple[str, ...] = ()
+    differs: bool = False
 
 
 class Submit(Protocol):
@@ -74,6 +97,13 @@ class Submit(Protocol):
 
 class PatientsRefused(Exception):
     """The patients that were sent cannot be read: one sentence that quotes nobody's data."""
+
+
+class Attempt(Protocol):
+    """Reads and routes a message for nothing, in a worker."""
+
+    def __call__(self, raw: RawMessage, format_name: str | None, charset: str | None, /) -> Awaitable[Attempted]:
+        """Do it, by a named format and charset or the source's own. Raises AttemptFailed when no worker survives it."""
 
 
 ReadPatients = Callable[[bytes, str], Sequence[PatientIdentity]]
@@ -116,7 +146,7 @@ class WebContext:
     known_ends: Callable[[], Sequence[KnownEnd]] = tuple
     """Passwords and keys whose end the configuration says."""
 
-    alarm_ways: tuple[str, ...] = ()
+    alarm_ways: Callable[[], Sequence[str]] = tuple
     """The ways by which people are told of alarms: `webhook`, `mail`, `mssante`."""
 
     insi: Insi | None = None
@@ -129,6 +159,13 @@ class WebContext:
     now: Callable[[], datetime] = _now_utc
     read_patients: ReadPatients | None = None
     routes: Callable[[], Sequence[RouteStatus]] = tuple
+    loaded: Callable[[], Loaded] | None = None
+    """The configuration that runs, None where a test has none."""
+
+    applied: Callable[[], AppliedFile] = AppliedFile
+    attempt: Attempt | None = None
+    """Makes of a message what would be made of it, and keeps nothing; None where a test has none."""
+
     stopping: asyncio.Event | None = None
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
@@ -156,6 +193,18 @@ class WebContext:
 
     session_hours: int = 12
     """A session ends after this long, whatever its user does."""
+
+    operators_configure: bool = False
+    """Whether operators may change the configuration."""
+
+    providers: Mapping[str, OidcSection] = field(default_factory=dict)
+    """OpenID providers through which people sign in, by name."""
+
+    provider_http: Http | None = None
+    """Opens the client that providers are asked with; None is the usual one."""
+
+    require_totp: frozenset[Role] = frozenset()
+    """Roles whose local accounts must sign in with a one-time code."""
 
     def offers(self) -> frozenset[str]:
         """Say which pages there is something to show on: `mail`, `dmp`, `directory`."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from fastapi import Request
@@ -23,11 +24,12 @@ from router.journal.sealing import Sealer
 from router.journal.store import JournalFault
 from router.journal.view import View, viewing
 from router.web.boards import Boards
-from router.web.bulk import BulkJobs
 from router.web.context import WebContext
 from router.web.live import Live
+from router.web.oidc.provider import Provider
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
+from router.web.rights import Rights
 from router.web.sessions import SessionRules
 from router.web.trials import Trials
 
@@ -43,12 +45,21 @@ class Desk:
 
     def __init__(self, context: WebContext) -> None:
         self.context = context
-        self.rules = SessionRules(context.idle_minutes * 60, context.session_hours * 3600)
+        self.rules = SessionRules(
+            context.idle_minutes * 60,
+            context.session_hours * 3600,
+            Rights(operators_configure=context.operators_configure),
+            context.require_totp,
+        )
+        folder = context.configuration.parent if context.configuration is not None else Path()
+        self.providers = {
+            name: Provider(name, section, folder, now=lambda: self.now() // 1_000_000, http=context.provider_http)
+            for name, section in context.providers.items()
+        }
         self.pages = Pages(context)
         self.boards = Boards(context)
         self.searches = Searches()
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
-        self.bulk = BulkJobs()
         self.trials = Trials(context.configuration)
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)

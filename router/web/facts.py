@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from router.web.actors import coding, identifier, organization, professional, recipient, telecoms
 from router.web.document_facts import document_details
 from router.web.formatting import Formats
+from schemas.appointment import Appointment
 from schemas.document import Document
 from schemas.identity import PatientIdentity
 from schemas.identity_event import IdentityEvent
@@ -15,6 +16,7 @@ from schemas.lab import LabReport
 from schemas.note import LiaisonNote
 from schemas.receipt import Receipt
 from schemas.stay import Stay
+from schemas.task import Task
 
 Fact = tuple[str, str]
 """The key of a label (`fact.<key>`) and what to show."""
@@ -73,6 +75,10 @@ def _content(item: Item, formats: Formats) -> Iterator[tuple[str, str | None]]:
         yield from _receipt(content, formats)
     elif isinstance(content, LiaisonNote):
         yield from _note(content, formats)
+    elif isinstance(content, Appointment):
+        yield from _appointment(content, formats)
+    elif isinstance(content, Task):
+        yield from _task(content, formats)
     else:
         yield from document_details(content, formats)
 
@@ -151,3 +157,28 @@ def _note(note: LiaisonNote, formats: Formats) -> Iterator[tuple[str, str | None
     yield "note_visibility", ", ".join(coding(one) or "" for one in note.visibility)
     yield "note_closed", "✓" if note.closed else None
     yield "note_withdrawn", "✓" if note.withdrawn else None
+
+
+def _appointment(one: Appointment, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    yield "appointment_title", one.title
+    yield "appointment_kind", coding(one.kind)
+    yield "appointment_state", str(formats.texts.word("appointment_state", one.state.value))
+    yield "appointment_starts_at", formats.partial(one.starts_at)
+    yield "appointment_ends_at", formats.partial(one.ends_at)
+    yield "appointment_place", one.place
+    people = [*map(professional, one.professionals), *map(organization, one.organizations)]
+    yield "appointment_with", ", ".join(who for who in people if who)
+    yield "comment", one.comment
+
+
+def _task(task: Task, formats: Formats) -> Iterator[tuple[str, str | None]]:
+    yield "task_title", task.title
+    yield "task_kind", coding(task.kind)
+    yield "task_state", str(formats.texts.word("task_state", task.state.value))
+    yield "task_reason", task.reason
+    yield "task_requester", professional(task.requester) or organization(task.requester_organization)
+    yield "task_owner", professional(task.owner) or organization(task.owner_organization)
+    yield "task_changed_at", formats.partial(task.changed_at)
+    yield "task_due_at", formats.partial(task.due_at)
+    yield "task_urgent", "✓" if task.urgent else None
+    yield "task_notes", " / ".join(task.notes)

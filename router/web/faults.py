@@ -3,6 +3,7 @@
 NotSignedIn              nobody, or somebody whose session is over
 NotAllowed               a form that does not prove where it comes from
   NotEntitled            somebody whose role does not go so far
+NotEnrolled              somebody whose role asks for one-time codes, before they are enrolled
 NotThere                 what was asked for does not exist
 """
 
@@ -19,6 +20,10 @@ class NotAllowed(Exception):
 
 class NotEntitled(NotAllowed):
     """The account's role does not allow it."""
+
+
+class NotEnrolled(Exception):
+    """The account must enrol one-time codes first."""
 
 
 class NotThere(Exception):

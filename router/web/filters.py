@@ -5,9 +5,10 @@ Nothing of a patient is ever in an address: a search is there as a random word (
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -16,10 +17,12 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from mappings.registry import formats
+from router.engine.searchable import sender_token
 from router.identity.patients import search_tokens
 from router.journal.queries import MessageFilters
 from router.journal.queries_mail import MailWish
 from router.journal.queries_search import Search
+from router.journal.receipts import reference_token
 from router.journal.sealing import Sealer
 from router.journal.tables import DeliveryState, MessageState
 from router.web.formatting import MICROS, Formats
@@ -46,6 +49,16 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """Something to type in a chip."""
+
+    name: str
+    label: Markup
+    kind: str = "text"
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Chip:
     """One filter: its name, the choice that is active, and how to take it away."""
 
@@ -54,6 +67,9 @@ class Chip:
     chosen: Markup | str
     clear: str
     options: tuple[Option, ...]
+    fields: tuple[Field, ...] = ()
+    action: str = ""
+    """Where its fields are posted, None of a person's name being for an address; empty: they go into the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +95,25 @@ def query_of(path: str, found: Mapping[str, str], names: Iterable[str]) -> Query
     return Query(path, {name: found[name][:200] for name in names if found.get(name)})
 
 
-MESSAGE_WISHES = ("search", "state", "source", "kind", "format", "type", "worst", "period", "since", "until")
+MESSAGE_WISHES = (
+    "search",
+    "state",
+    "source",
+    "kind",
+    "control",
+    "sender",
+    "format",
+    "type",
+    "worst",
+    "period",
+    "since",
+    "until",
+)
 
 
-def message_filters(query: Query, *, now: int, zone: ZoneInfo, search: Search | None) -> MessageFilters:
+def message_filters(query: Query, *, now: int, zone: ZoneInfo, search: Search | None, sealer: Sealer) -> MessageFilters:
     """Read the filters of a list of messages; a value that is none is no wish."""
+    sender = query.get("sender").strip()
     since, until = period(query, now=now, zone=zone)
     kind = enum_of(ItemKind, query.get("kind"))
     return MessageFilters(
@@ -96,17 +126,42 @@ def message_filters(query: Query, *, now: int, zone: ZoneInfo, search: Search | 
         since=since,
         until=until,
         search=search,
+        control=query.get("control").strip() or None,
+        sender=sender_token(sealer, sender) if sender else None,
     )
 
 
+_DAY = re.compile(r"(?<![\w/-])(?:(\d{4})-(\d{2})-(\d{2})|(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}))(?![\w/-])")
+
+
+def born_in(text: str) -> tuple[str, str]:
+    """Take a birth date out of a text: what is left, and the date (ISO 8601), empty where there is none."""
+    found = _DAY.search(text)
+    if found is None:
+        return text, ""
+    year, month, day = (found[1], found[2], found[3]) if found[1] else (found[6], found[5], found[4])
+    try:
+        born = date(int(year), int(month), int(day))
+    except ValueError:
+        return text, ""
+    return " ".join((text[: found.start()] + " " + text[found.end() :]).split()), born.isoformat()
+
+
 def search_of(sealer: Sealer, text: str) -> Search:
-    """Give what a text may mean: its tokens whole, and of each run of its words («TESTROSE Marie» is found by name)."""
-    words = text.split()[:MOST_WORDS]
-    runs = {text}
+    """Give what a text may mean: its tokens whole, and of each run of its words («TESTROSE Marie» is found by name).
+
+    A date in it is a birth date, where something else stands beside it: «TESTROSE Marie 05/03/1979».
+    """
+    said, born = born_in(text)
+    if not said:
+        said, born = text, ""
+    words = said.split()[:MOST_WORDS]
+    runs = {said}
     if len(words) > 1:
         runs |= {" ".join(words[a:b]) for a in range(len(words)) for b in range(a + 1, len(words) + 1)}
     tokens = {token for run in runs if len(run) > 1 for token in search_tokens(sealer, run)}
-    return Search(tuple(sorted(tokens)), text.strip())
+    references = () if born else (reference_token(sealer, text),)
+    return Search(tuple(sorted(tokens)), text.strip(), born, references)
 
 
 def period(query: Query, *, now: int, zone: ZoneInfo) -> tuple[int | None, int | None]:
@@ -166,8 +221,40 @@ def message_chips(query: Query, formats_: Formats, sources: Iterable[str]) -> li
         _chip(query, "type", say("filter.type"), types),
         _chip(query, "format", say("filter.format"), [(name, name, None) for name in formats()]),
         _chip(query, "worst", say("filter.worst"), gravities),
-        _chip(query, "period", say("filter.period"), periods, drops=("since", "until")),
+        _period_chip(query, formats_, periods),
+        _typed(query, "control", say("filter.control"), Field("control", say("filter.control_field"))),
+        _typed(query, "sender", say("filter.sender"), Field("sender", say("filter.sender_field"))),
+        _patient_chip(query, formats_),
     ]
+
+
+def _period_chip(query: Query, formats_: Formats, periods: _Choices) -> Chip:
+    say = formats_.texts.say
+    chip = _chip(query, "period", say("filter.period"), periods, drops=("since", "until"))
+    fields = (
+        Field("since", say("filter.since"), "date", query.get("since")),
+        Field("until", say("filter.until"), "date", query.get("until")),
+    )
+    since, until = (formats_.partial(query.get(name)) for name in ("since", "until"))
+    between = say("filter.between", since=since or "…", until=until or "…") if since or until else Markup("")
+    clear = query.with_(period=None, since=None, until=None)
+    return replace(chip, fields=fields, chosen=chip.chosen or between, clear=clear)
+
+
+def _typed(query: Query, name: str, label: Markup, field: Field) -> Chip:
+    given = query.get(name)
+    return Chip(name, label, given, query.with_(**{name: None}), (), (replace(field, value=given),))
+
+
+def _patient_chip(query: Query, formats_: Formats) -> Chip:
+    """Offer a search by who a patient is: what is typed is posted, and never stands in an address."""
+    say = formats_.texts.say
+    fields = (
+        Field("family", say("filter.family")),
+        Field("born", say("filter.born"), "date"),
+        Field("number", say("filter.number")),
+    )
+    return Chip("patient", say("filter.patient"), "", query.with_(), (), fields, "/messages/search")
 
 
 def delivery_chips(query: Query, formats_: Formats, destinations: Iterable[str]) -> list[Chip]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from router.journal.pauses import FlowSide
 from router.watch.alarms import Alarm
 from router.watch.signs import SignKind
 from router.web.boards import Board, FlowLine
+from router.web.flow_places import PATH, href_of
 from router.web.states import DOWN, MARKS, Mark, mark
 
 ROW = 56
@@ -104,11 +106,6 @@ def flow_map(board: Board, alarms: Sequence[Alarm] = (), *, most: int = MOST) ->
     )
 
 
-def flow_href(side: str, name: str) -> str:
-    """Give the address of a flow's own page."""
-    return f"/flows/{side}s/{quote(name, safe='')}"
-
-
 def thickness(per_minute: float) -> float:
     """Say how thick an edge is: two units at rest, two more for every power of ten a minute."""
     return round(min(THICKEST, 2 + 2 * math.log10(1 + max(0.0, per_minute))), 1)
@@ -124,7 +121,7 @@ def _source(line: FlowLine, told: SignKind | None) -> Node:
         found, word = MARKS["flow"]["paused"], "paused"
     elif line.status.state not in DOWN and told is not None:
         found, word = _SILENT, "silent" if told is SignKind.SILENCE else "alarmed"
-    href = flow_href("source", line.status.name)
+    href = href_of(FlowSide.SOURCE, line.status.name)
     return Node(line.status.name, href, found, word, line.per_minute, line.last_at, failures=line.failures)
 
 
@@ -138,7 +135,7 @@ def _destination(line: FlowLine) -> Node:
     state = "retrying" if line.backlog.retrying else "pending"
     return Node(
         name,
-        flow_href("destination", name),
+        href_of(FlowSide.DESTINATION, name),
         found,
         word,
         line.per_minute,
@@ -165,7 +162,7 @@ def _others(rest: Collection[Node]) -> Node:
     worst = min(rest, key=_gravity)
     return Node(
         "",
-        "/flows",
+        PATH,
         worst.mark,
         worst.word,
         sum(node.per_minute for node in rest),

@@ -13,7 +13,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from router.web.api.problems import problem
 
 log = logging.getLogger("passerelle.web")
 
@@ -44,8 +47,9 @@ HEADERS = {
 }
 
 LARGEST_FORM = 1_000_000
+LARGEST_TRIED = 20_000_000
 LARGEST_UPLOAD = 64_000_000
-"""Bytes of a request's body: forms, and uploads to the API."""
+"""Bytes of a request's body: forms, messages to be tried, and uploads to the API."""
 
 
 class _TooLarge(Exception):
@@ -82,17 +86,20 @@ class Guard:
             await self._app(scope, _limited(scope, receive), answer)
         except _TooLarge:
             if not began:
-                await _say(answer, 413, "The request is too large.")
+                await _say(scope, answer, 413, "The request is too large.")
         except Exception as defect:
             place = _place(defect)
             log.error("defect %s at %s", type(defect).__name__, place)
             await self._report(f"a page failed by a defect ({type(defect).__name__} at {place})")
             if not began:
-                await _say(answer, 500, "This page failed by a defect of Passerelle; it was noted. Nothing was lost.")
+                said = "This failed by a defect of Passerelle; it was noted. Nothing was lost."
+                await _say(scope, answer, 500, said)
 
 
 def _limited(scope: Scope, receive: Receive) -> Receive:
     limit = LARGEST_UPLOAD if scope["path"].startswith(("/api/", "/fhir")) else LARGEST_FORM
+    if scope["path"] == "/try":
+        limit = LARGEST_TRIED
     count = 0
 
     async def counted() -> Message:
@@ -114,8 +121,7 @@ def _place(defect: Exception) -> str:
     return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "unknown place"
 
 
-async def _say(send: Send, status: int, text: str) -> None:
-    body = text.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _say(scope: Scope, send: Send, status: int, text: str) -> None:
+    answer = problem(status, text) if scope["path"].startswith("/api/") else PlainTextResponse(text, status)
+    await send({"type": "http.response.start", "status": status, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body})

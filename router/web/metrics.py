@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from router.journal import tables
 from router.journal.view import View
-from router.web.access import Called, Office
+from router.web.access import Office, Watcher
 from router.web.boards import Board, FlowLine
 from router.web.states import DOWN
 
@@ -25,7 +25,7 @@ MICROS = 1_000_000
 
 
 @router.get("/metrics")
-async def metrics(desk: Office, _caller: Called) -> Response:
+async def metrics(desk: Office, _caller: Watcher) -> Response:
     """Give the figures in Prometheus' text form; the scraper sends an API key as its bearer token."""
     now = desk.now()
 

@@ -17,7 +17,7 @@ class Place:
     icon: str
     key: str
     needs: str = ""
-    right: str = ""
+    right: str = "look"
 
 
 PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
@@ -25,6 +25,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "flows",
         (
+            Place("flows", "/flows", "flows", "x"),
             Place("messages", "/messages", "messages", "m"),
             Place("deliveries", "/deliveries", "deliveries", "d"),
             Place("mail", "/mail", "mail", "e", needs="mail"),
@@ -34,14 +35,19 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ),
     (
         "patients",
-        (Place("identities", "/identities", "held", "i"), Place("dossiers", "/dossiers", "dossiers", "f")),
+        (
+            Place("identities", "/identities", "held", "i", right="read"),
+            Place("dossiers", "/dossiers", "dossiers", "f", right="read"),
+        ),
     ),
     (
         "settings",
         (
             Place("codes", "/codes", "codes", "c"),
             Place("directory", "/directory", "directory", "r", needs="directory"),
-            Place("whatif", "/whatif", "whatif", "w", right="operate"),
+            Place("configuration", "/configuration", "configuration", "p", right="configure"),
+            Place("try", "/try", "try", "t", right="operate"),
+            Place("whatif", "/whatif", "whatif", "w", right="configure"),
         ),
     ),
     (
@@ -49,7 +55,8 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("alarms", "/alarms", "alarm", "l"),
             Place("notices", "/notices", "health", "n"),
-            Place("audit", "/audit", "audit", "a"),
+            Place("audit", "/audit", "audit", "a", right="audit"),
+            Place("people", "/people", "people", "p", right="people"),
         ),
     ),
 )
@@ -58,10 +65,6 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
 def places_for(visit: Visit, offered: frozenset[str]) -> Iterator[tuple[str, list[Place]]]:
     """Give the groups of the menu, without what there is not; a group without pages is none."""
     for heading, entries in PLACES:
-        shown = [
-            place
-            for place in entries
-            if (not place.needs or place.needs in offered) and (not place.right or visit.may(place.right))
-        ]
+        shown = [place for place in entries if (not place.needs or place.needs in offered) and visit.may(place.right)]
         if shown:
             yield heading, shown

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from markupsafe import Markup
 
+from router.journal.pauses import FlowSide, Pause
 from router.journal.queries_deliveries import FailureGroup
 from router.journal.storage import Outlook
 from router.watch.alarms import Alarm
@@ -15,8 +16,9 @@ from router.watch.sentences import disk_sentence, sentence
 from router.watch.signs import SignKind
 from router.web.alarm_actions import Action, alarm_action
 from router.web.boards import HOUR, Board, FlowLine
+from router.web.context import AppliedFile, RouteStatus
 from router.web.ends import FULL_DAYS, FULL_NOW_DAYS
-from router.web.flow_map import flow_href
+from router.web.flow_places import href_of
 from router.web.formatting import Formats
 from router.web.peer_words import in_words
 from router.web.states import DOWN
@@ -52,6 +54,8 @@ def troubles(
     receipt_hours: int = 24,
     alarms: Sequence[Alarm] = (),
     outlook: Outlook | None = None,
+    routes: Sequence[RouteStatus] = (),
+    applied: AppliedFile | None = None,
 ) -> list[Trouble]:
     """Say what is wrong, worst first; an empty list when all is well.
 
@@ -61,6 +65,8 @@ def troubles(
     found = [
         *_sources(board, formats),
         *_destinations(board, formats),
+        *_routes(routes, formats),
+        *_configuration(applied, formats),
         *_failures(board, formats),
         *_held_deliveries(board, formats),
         *_people(board, formats, identity_hours),
@@ -79,11 +85,12 @@ def _sources(board: Board, formats: Formats) -> Iterator[Trouble]:
     for line in board.sources:
         if line.status.state in DOWN:
             sentence = say("trouble.source_down", name=_name(line), detail=_detail(line, formats))
-            flow = Action(say("trouble_action.flow"), flow_href("source", line.status.name))
+            flow = Action(say("trouble.see_flow"), href_of(FlowSide.SOURCE, line.status.name))
             yield Trouble(90, "red", "square", sentence, (flow, Action(say("trouble.see_notices"), "/notices")))
         elif line.status.paused:
-            flow = Action(say("trouble_action.flow"), flow_href("source", line.status.name))
-            yield Trouble(15, "grey", "pause", say("trouble.source_paused", name=_name(line)), (flow,))
+            see = Action(say("trouble.see_flow"), href_of(FlowSide.SOURCE, line.status.name))
+            said = say("trouble.source_paused", name=_name(line), by=_paused_by(line.status.pause, formats))
+            yield Trouble(46 if line.status.pause else 15, "grey", "pause", said, (see,))
 
 
 def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
@@ -107,8 +114,14 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
             )
             yield Trouble(100, "red", "square", sentence, (see,))
         elif line.status.paused:
-            sentence = say("trouble.destination_paused", name=_name(line), effect=effect if waiting else Markup(""))
-            yield Trouble(50, "grey", "pause", sentence, (see,))
+            sentence = say(
+                "trouble.destination_paused",
+                name=_name(line),
+                by=_paused_by(line.status.pause, formats),
+                effect=effect if waiting else Markup(""),
+            )
+            resume = Action(say("trouble.see_flow"), href_of(FlowSide.DESTINATION, line.status.name))
+            yield Trouble(50, "grey", "pause", sentence, (resume, see) if waiting else (resume,))
         elif line.backlog.retrying:
             sentence = say(
                 "trouble.retrying",
@@ -122,6 +135,35 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
             sentence = say("trouble.late", name=_name(line), effect=effect, since=formats.since(waiting.oldest_at))
             see = Action(say("trouble.see_waiting"), _deliveries("pending", line.status.name))
             yield Trouble(45, "amber", "quarter", sentence, (see,))
+
+
+def _routes(routes: Sequence[RouteStatus], formats: Formats) -> Iterator[Trouble]:
+    say = formats.texts.say
+    for route in routes:
+        if route.pause is not None:
+            name, by = Markup("<strong>{}</strong>").format(route.name), _paused_by(route.pause, formats)
+            see = Action(say("trouble.see_flow"), href_of(FlowSide.ROUTE, route.name))
+            yield Trouble(49, "grey", "pause", say("trouble.route_paused", name=name, by=by), (see,))
+
+
+def _configuration(applied: AppliedFile | None, formats: Formats) -> Iterator[Trouble]:
+    """Tell of a file that is not what runs, and of sections that wait for a start."""
+    if applied is None:
+        return
+    say = formats.texts.say
+    see = Action(say("trouble.see_configuration"), "/configuration")
+    if applied.differs:
+        yield Trouble(44, "amber", "triangle", say("trouble.file_differs"), (see,))
+    if applied.waits_for_start:
+        names = ", ".join(f"[{name}]" for name in applied.waits_for_start)
+        yield Trouble(43, "amber", "again", say("trouble.waits_for_start", names=names), (see,))
+
+
+def _paused_by(pause: Pause | None, formats: Formats) -> Markup:
+    say = formats.texts.say
+    if pause is None:
+        return say("trouble.paused_by_file")
+    return say("trouble.paused_by", actor=pause.actor, since=formats.since(pause.at), reason=pause.reason)
 
 
 def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:

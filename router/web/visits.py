@@ -41,8 +41,8 @@ class Visit:
         return "" if self.session is None else self.session.account
 
     def may(self, right: str) -> bool:
-        """Whether the account's role gives it a right (`router.web.accounts.Right`)."""
-        return self.session is not None and right in self.session.role.rights
+        """Whether the account's role gives it a right (`router.web.rights.Right`)."""
+        return self.session is not None and right in self.session.rights
 
     @property
     def csrf(self) -> str:

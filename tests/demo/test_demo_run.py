@@ -23,6 +23,8 @@ def test_the_story_comes_out_as_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     assert "20 of 20 scenes" in printed
     assert "one patient" in printed.replace("\n", " ")
+    assert "✓ Nurse's tool, told by webhook: admission 1, discharge 1." in printed
+    assert "✓ Former nurse's tool, with the same subscriptions: nothing." in printed
     assert any("Admission" in line for line in said)
     assert list((tmp_path / "router" / "in" / "error").glob("*ILLISIBLE*")) or list(
         (tmp_path / "router" / "in" / "archive").rglob("*ILLISIBLE*")

@@ -21,7 +21,10 @@ from connectors.sandbox.laboratory import PARIS
 from connectors.sandbox.mail_people import ROUTER
 from connectors.sandbox.mllp import control_id_of
 from connectors.sandbox.people import ROSE
+from connectors.sandbox.tools import Notice, Tool, profile
+from connectors.sandbox.tools.tool import AlertLine
 from router.demo.account import Outcome, patients_at_tool, print_account
+from router.demo.circle import CircleTools
 from router.demo.gentle import DAY_SECONDS, rhythm
 from router.demo.scene import InDmp, Mailed, Scene
 from router.demo.stage import Stage, free_or_any
@@ -168,3 +171,16 @@ def test_a_taken_port_is_replaced_by_any() -> None:
         port = taken.getsockname()[1]
         assert free_or_any(port) == 0
     assert free_or_any(port) == port
+
+
+def test_the_circle_is_as_told_only_if_nothing_leaks() -> None:
+    nurse, former = (Tool(profile("sicodom"), "http://127.0.0.1:1", name, "x") for name in ("nurse", "former"))
+    circle = CircleTools(nurse, former)
+    assert not circle.as_told
+    for event in ("ADM", "SOR", "ADM"):
+        nurse.alerts.append(AlertLine(0.0, "x", "", "", "", "CommunicationRequest/1", event, urgent=True))
+    assert circle.told() == {"ADM": 2, "SOR": 1}
+    former.notices.append(Notice(0.0, "1", "handshake", (), (), 200))
+    assert circle.as_told, "a handshake says nothing of anybody"
+    former.notices.append(Notice(0.0, "2", "event-notification", (1,), (), 200))
+    assert (circle.as_told, circle.leaked) == (False, 1)

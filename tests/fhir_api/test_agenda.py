@@ -48,6 +48,6 @@ async def test_a_visit_is_in_the_calendar_and_its_change_is_the_same_visit(rig: 
 async def test_who_may_not_see_the_agenda_gets_none(rig: Rig) -> None:
     await rig.tool().call("POST", "Appointment", visit(rig, 2))
     rig.scene.consent(ConsentKind.OPPOSITION_CATEGORY, categories=(DataCategory.AGENDA,))
-    assert (await rig.tool().get(f"{rig.patient}/$agenda")).status == 404
+    assert (await rig.tool().get(f"{rig.patient}/$agenda")).status == 403
     stranger = rig.tool("autre", user="https://rpps.esante.gouv.fr|89900000077")
-    assert (await stranger.get(f"{rig.patient}/$agenda")).status == 404
+    assert (await stranger.get(f"{rig.patient}/$agenda")).status == 403

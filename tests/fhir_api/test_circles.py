@@ -43,7 +43,7 @@ async def test_s22_two_tools_read_the_same_circle_and_its_former_versions(rig: R
         team["meta"]["versionId"],
         changed["meta"]["versionId"],
     }
-    assert (await rig.tool("autre", user=NURSE).get(f"CareTeam/{team['id']}")).status == 404
+    assert (await rig.tool("autre", user=NURSE).get(f"CareTeam/{team['id']}")).status == 403
 
 
 async def test_consents_say_what_they_permit_and_deny(rig: Rig) -> None:

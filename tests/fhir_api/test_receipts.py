@@ -56,7 +56,7 @@ async def test_what_may_not_be_read_is_not_there_to_be_marked(rig: Rig) -> None:
     (letter,) = await rig.tool().found(f"DocumentReference?patient={rig.patient}")
     other = rig.tool("idel", user=NURSE)
     for method, path in (("POST", "$mark-read"), ("GET", "$read-by")):
-        assert (await other.call(method, f"DocumentReference/{letter['id']}/{path}")).status == 404
+        assert (await other.call(method, f"DocumentReference/{letter['id']}/{path}")).status == 403
     assert {row.member_id for row in rig.rows(tables.dossier_reading)} == {1}
 
 

@@ -86,7 +86,7 @@ async def test_an_item_that_a_person_refuses_leaves_nothing_but_that_it_was_in_e
     (left,) = await tool.found(f"DiagnosticReport?patient={rig.patient}")
     assert (left["id"], left["status"]) == (found["id"], "entered-in-error")
     assert not {"conclusion", "result", "presentedForm", "identifier"} & left.keys()
-    assert (await tool.get(f"DiagnosticReport/{found['id']}/_history/1")).status == 404
+    assert (await tool.get(f"DiagnosticReport/{found['id']}/_history/1")).status == 403
     history = (await tool.get(f"DiagnosticReport/{found['id']}/_history")).json()
     assert [one["resource"]["status"] for one in history["entry"]] == ["entered-in-error"]
     url = found["presentedForm"][-1]["url"]
@@ -160,9 +160,9 @@ async def test_who_may_not_see_results_finds_counts_and_guesses_nothing(rig: Rig
         assert bundle["total"] == len(bundle.get("entry", []))
     hidden = await helper.get(f"DiagnosticReport/{found['id']}")
     absent = await helper.get("DiagnosticReport/there-is-no-such-thing")
-    assert (hidden.status, hidden.body) == (absent.status, absent.body) == (404, absent.body)
-    assert (await helper.get(f"DiagnosticReport/{found['id']}/_history")).status == 404
-    assert (await helper.get(found["presentedForm"][-1]["url"])).status == 404
+    assert (hidden.status, hidden.body) == (absent.status, absent.body) == (403, absent.body)
+    assert (await helper.get(f"DiagnosticReport/{found['id']}/_history")).status == 403
+    assert (await helper.get(found["presentedForm"][-1]["url"])).status == 403
     denied = [row for row in rig.rows(tables.dossier_access) if not row.allowed]
     assert {row.rule for row in denied} == {"matrix"}
     assert SAAD.name
@@ -174,7 +174,7 @@ async def test_a_stranger_learns_nothing_of_a_dossier(rig: Rig) -> None:
     stranger = rig.tool(user=STRANGER)
     for path in (rig.patient, f"Patient?_id={rig.patient.partition('/')[2]}", "Patient?family=FICTIVAL"):
         answer = await stranger.get(path)
-        assert answer.status == 404 or answer.json().get("entry") is None
+        assert answer.status == 403 or answer.json().get("entry") is None
     assert await stranger.found("DiagnosticReport?_lastUpdated=ge2020-01-01") == []
     assert await stranger.found("DiagnosticReport?patient.identifier=urn:oid:1.2.250.1.999.35.1|IPP000001") == []
 

@@ -149,4 +149,4 @@ async def test_a_tool_without_a_habilitation_reads_nothing(rig: Rig) -> None:
     await rig.follow()
     secret, change = add_tool("nouveau", ["read"], now=rig.scene.now)
     rig.scene.journal.apply(change)
-    assert await read(rig, f"nouveau:{secret}", On_Behalf_Of=DOCTOR) == 404
+    assert await read(rig, f"nouveau:{secret}", On_Behalf_Of=DOCTOR) == 403

@@ -166,7 +166,7 @@ async def test_an_update_needs_the_version_that_was_read_and_the_same_patient(re
     moved = {**changed, "subject": {"reference": f"Patient/{patient_id(other)}"}}
     assert (await tool.call("PUT", path, moved)).status == 422
     assert (await tool.call("PUT", path, {**changed, "id": "another"})).status == 400
-    assert (await tool.call("PUT", "DocumentReference/nothing-here", note(ready.patient))).status == 404
+    assert (await tool.call("PUT", "DocumentReference/nothing-here", note(ready.patient))).status == 403
 
 
 async def test_a_note_is_changed_and_deleted_by_its_author_alone(ready: Rig) -> None:
@@ -180,7 +180,7 @@ async def test_a_note_is_changed_and_deleted_by_its_author_alone(ready: Rig) -> 
     (left,) = await other.found(f"DocumentReference?patient={ready.patient}")
     assert left["status"] == "entered-in-error"
     assert "description" not in left
-    assert (await other.get(f"{path}/_history/1")).status == 404
+    assert (await other.get(f"{path}/_history/1")).status == 403
 
 
 async def test_who_may_not_write_a_category_writes_nothing_and_is_noted(ready: Rig) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from filled_items import (
+    APPOINTMENT_ITEM,
     COMMON,
     DOCUMENT,
     DOCUMENT_ITEM,
@@ -18,6 +19,7 @@ from filled_items import (
     REPORT,
     REPORT_ITEM,
     STAY_ITEM,
+    TASK_ITEM,
 )
 
 from mappings.contracts import Environment, ReadContext, Reading, WriteContext
@@ -235,3 +237,10 @@ def test_a_patient_without_a_key_is_said_and_never_confused_with_another() -> No
         assert "fhir.patient.no_identifier" in {finding.code for finding in rendition.findings}
         contents.append(json.loads(rendition.content)["entry"][0]["request"]["ifNoneExist"])
     assert contents[0] != contents[1]
+
+
+@pytest.mark.parametrize("item", [APPOINTMENT_ITEM, TASK_ITEM], ids=lambda item: item.kind)
+def test_an_appointment_and_a_request_with_everything(item: Item) -> None:
+    again, reading = through_fhir(item)
+    assert reading.unread == ()
+    the_same(item, again)

@@ -113,11 +113,13 @@ class MemorySource:
 class MemoryDestination:
     """A destination that keeps what it is sent, and answers what the test wants (`Rig.answers`)."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, name: str = "tool") -> None:
         self._rig = rig
+        self._name = name
 
     async def send(self, parcel: Parcel) -> Outcome:
         await asyncio.sleep(0)
+        self._rig.names[parcel.identity] = self._name
         self._rig.tried.append(parcel)
         outcome = self._rig.answer(parcel)
         if isinstance(outcome, Delivered):
@@ -148,6 +150,16 @@ class Rig:
         self.format: str | None = "canonical"
         self.validate = "none"
         self.validation = ValidationSection()
+        self.more: tuple[str, ...] = ()
+        self.names: dict[str, str] = {}
+
+    def name_of(self, parcel: Parcel) -> str:
+        """Give the destination that a parcel was sent to."""
+        return self.names[parcel.identity]
+
+    def reopened(self) -> Store:
+        """Open the journal while the engine does not run."""
+        return open_store(self.place)
 
     def loaded(self) -> Loaded:
         source = SourceSection(connector="memory", format=self.format)
@@ -157,14 +169,17 @@ class Rig:
             engine=EngineSection(workers=self.workers, batch=8),
             validation=self.validation,
             sources={"labo": source},
-            destinations={"tool": target},
+            destinations=dict.fromkeys(("tool", *self.more), target),
             routes=self.routes,
         )
         return Loaded(
             self.place.data / "passerelle.toml",
             configuration,
             (ResolvedSource(name="labo", section=source, settings=Settings()),),
-            (ResolvedDestination(name="tool", section=target, settings=Settings(), format="canonical"),),
+            tuple(
+                ResolvedDestination(name=name, section=target, settings=Settings(), format="canonical")
+                for name in ("tool", *self.more)
+            ),
         )
 
     async def start(self) -> None:
@@ -238,7 +253,7 @@ def make_rig(place: JournalPlace, monkeypatch: pytest.MonkeyPatch) -> Callable[.
             source_settings=Settings,
             destination_settings=Settings,
             make_source=lambda _name, _settings, services: MemorySource(rig, services),
-            make_destination=lambda _name, _settings, _services: MemoryDestination(rig),
+            make_destination=lambda name, _settings, _services: MemoryDestination(rig, name),
         )
         monkeypatch.setattr("router.engine.engine.connectors", lambda: {"memory": connector})
         return rig

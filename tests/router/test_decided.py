@@ -131,7 +131,7 @@ async def test_undoing_cancels_what_is_open_and_sends_anew_under_another_identit
 
 async def test_what_was_on_its_way_when_it_was_undone_is_marked(rig: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, started = asyncio.Event(), asyncio.Event()
-    destination = rig.engine._dispatchers["tool"]._destination
+    destination = rig.engine._destinations["tool"]._destination
 
     async def send(parcel: Parcel) -> Any:
         started.set()

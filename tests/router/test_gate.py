@@ -125,7 +125,7 @@ async def test_a_route_may_ask_for_it_alone(make_rig: Callable[..., Rig], tmp_pa
 
 
 async def test_a_restart_checks_again_what_was_not_sent(strict: Rig) -> None:
-    strict.engine._dispatchers["tool"].paused = True
+    strict.engine._destinations["tool"].pause()
     await strict.submit_bytes(carrying(NO_TITLE), "1")
     await strict.until(lambda: strict.states(tables.delivery) == {"pending": 1})
     await strict.stop()

@@ -42,10 +42,16 @@ async def operator(tmp_path: Path) -> AsyncIterator[MailOperator]:
 
 
 @pytest.fixture
-async def mailed(template: Path, tmp_path: Path, operator: MailOperator) -> AsyncIterator[RoseScene]:
-    """The same scene, whose router has a mailbox, and writes to the mailboxes of members."""
+async def empty_mailed(template: Path, tmp_path: Path, operator: MailOperator) -> AsyncIterator[RoseScene]:
+    """A router that has a mailbox, and tells members with one by MSSanté; without any dossier."""
     async with rose_scene(template, tmp_path / "router", mail_sections(operator)) as scene:
-        yield await with_rose(scene, gp=mailed_doctor())
+        yield scene
+
+
+@pytest.fixture
+async def mailed(empty_mailed: RoseScene) -> RoseScene:
+    """The same, with Mme FICTIVE-ROSE and a general practitioner who reads MSSanté alone."""
+    return await with_rose(empty_mailed, gp=mailed_doctor())
 
 
 async def with_rose(scene: RoseScene, **instead: Member) -> RoseScene:

@@ -54,7 +54,7 @@ async def test_s05_a_discharge_and_its_letter(mailed: RoseScene, operator: MailO
     assert len(await nurse.client.search("DocumentReference", patient=scene.patient)) == 1
     for tool in (family, saad):
         assert await tool.client.search("DocumentReference", patient=scene.patient) == []
-        assert (await tool.client.call("GET", f"DocumentReference/{letter['id']}")).status == 404
+        assert (await tool.client.call("GET", f"DocumentReference/{letter['id']}")).status == 403
 
 
 async def test_s06_a_letter_that_the_person_is_not_to_read(mailed: RoseScene, operator: MailOperator) -> None:

@@ -152,7 +152,7 @@ async def reads_what_the_matrix_says(
             assert answer.status == 200, where
             continue
         nowhere = await tool.client.call("GET", f"{kind}/00000000-0000-0000-0000-000000000000")
-        assert (answer.status, answer.resource["issue"]) == (404, nowhere.resource["issue"]), where
+        assert (answer.status, answer.resource["issue"]) == (403, nowhere.resource["issue"]), where
 
 
 async def total(tool: Tool, kind: str, patient: str, asked: dict[str, Any]) -> int:

@@ -13,7 +13,7 @@ from rose_messages import adt
 from rose_scene import DAUGHTER, GP, INS, NURSE, RoseScene
 
 from router.cli.base import passerelle
-from router.web.accounts import make_api_key
+from router.web.keys import make_api_key
 
 
 async def test_s30_every_access_says_who_what_when_and_on_which_basis(scene: RoseScene) -> None:
@@ -23,7 +23,7 @@ async def test_s30_every_access_says_who_what_when_and_on_which_basis(scene: Ros
     await scene.processed()
     note = await gp.post_note(scene.patient, "message", "Suivi", "Elle va bien.", visibility="MASQUE_PT")
     await nurse.client.expect("GET", f"DocumentReference/{note['id']}")
-    assert (await family.client.call("GET", f"DocumentReference/{note['id']}")).status == 404
+    assert (await family.client.call("GET", f"DocumentReference/{note['id']}")).status == 403
     key, change = make_api_key("export", now=int(scene.now().timestamp() * 1_000_000))
     await scene.apply(change)
     headers = {"Authorization": f"Bearer {key}"}

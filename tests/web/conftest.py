@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from web_client import Browser
 from web_journal import ADMIN, PASSWORD, Journal, fill, hasten, open_journal
 from web_person import CHROMIUM, NOW, Person, Served
 
+from router.bulk.running import BulkRunner
 from router.journal.store import JournalPlace, open_store
-from router.web.accounts import Role, create_account
+from router.web.accounts import create_account
 from router.web.app import create_app
 from router.web.context import FlowStatus, RouteStatus, WebContext
 from router.web.desk import Desk
+from router.web.rights import Role
 from router.web.sessions import start_session
 
 
@@ -55,6 +57,10 @@ class Site:
         self.journal.apply(create_account("quelqu.un", PASSWORD, role, now=self.clock[0]))
         return await self.signed_in("quelqu.un")
 
+    def require_totp(self, *roles: Role) -> None:
+        """Ask these roles for one-time codes."""
+        self.desk.rules = replace(self.desk.rules, require_totp=frozenset(roles))
+
     def audited(self, action: str) -> list[tuple[str, str, str]]:
         """Give who did this, to what, with which detail."""
         with self.journal.store.reading() as connection:
@@ -62,6 +68,11 @@ class Site:
                 "SELECT actor, target, detail FROM audit WHERE action = ? ORDER BY id", (action,)
             )
             return [(row[0], row[1], row[2]) for row in rows]
+
+    async def carry(self) -> int:
+        """Do what the engine does about actions on many rows; gives how many batches there were."""
+        now = lambda: datetime.fromtimestamp(self.clock[0] / 1_000_000, UTC)  # noqa: E731 - the context's own clock
+        return await BulkRunner(self.journal.store, self.journal.submit, now=now).carry_all()
 
     def value(self, statement: str) -> object:
         with self.journal.store.reading() as connection:

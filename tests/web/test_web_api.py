@@ -8,8 +8,8 @@ import pytest
 from web_client import Browser
 from web_journal import PASSWORD, person
 
-from router.web.accounts import add_api_key, revoke_api_key
 from router.web.context import PatientsRefused, WebContext
+from router.web.keys import add_api_key, revoke_api_key
 
 API = "/api/v1"
 

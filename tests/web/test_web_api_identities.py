@@ -8,7 +8,7 @@ import pytest
 from web_journal import HOUR, person, report
 
 from router.journal.tables import ItemState
-from router.web.accounts import Role
+from router.web.rights import Role
 
 API = "/api/v1/identities"
 TYPED = person(0).model_copy(update={"ins": None, "birth_name": "TESTROZE"})

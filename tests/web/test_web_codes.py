@@ -102,9 +102,8 @@ async def test_a_code_is_mapped_there_and_its_messages_replayed_after_a_preview(
     preview = await browser.post("/codes/replay", {"number": number})
     assert "2 messages seront rejoués." in (await browser.get(preview.location)).plain
     assert local.value("SELECT count(*) FROM message WHERE replays > 0") == 0, "nothing happens before it is confirmed"
-    await browser.post(f"{preview.location}/start")
-    for job in list(local.desk.bulk._jobs.values()):
-        await job.task
+    await browser.post(f"{preview.location}/start", {"word": "rejouer"})
+    await local.carry()
     assert local.value("SELECT count(*) FROM message WHERE replays > 0") == 2
     assert local.woken
 

@@ -14,8 +14,8 @@ from html_check import check
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.sandbox.extracts import mailbox_lines
 from router.directory.service import DirectoryService
-from router.web.accounts import Role
 from router.web.rendering import Pages
+from router.web.rights import Role
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from web_person import NOW
 from connectors.certificates import CertificateTrouble
 from router.certificates import CertificateEnd, CertificateUse
 from router.journal import tables
-from router.web.accounts import Role
+from router.web.rights import Role
 
 NOW_AT = datetime.fromtimestamp(NOW / 1_000_000, UTC)
 ENDS = (

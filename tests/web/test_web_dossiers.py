@@ -11,7 +11,7 @@ from dossier_scene import DAC, INFORMED, Scene, daughter, doctor, document, home
 from router.dossier.queue import settle
 from router.engine.clock import moment
 from router.journal import tables
-from router.web.accounts import Role
+from router.web.rights import Role
 
 API = "/api/v1"
 

@@ -12,7 +12,7 @@ from web_journal import HOUR, person, report
 
 from router.journal import tables
 from router.journal.tables import ItemState
-from router.web.accounts import Role
+from router.web.rights import Role
 from schemas.coding import Identifier
 from schemas.identity import PatientIdentity
 

@@ -18,7 +18,7 @@ from connectors.sandbox.people import ROSE
 from router.identity.insi import Insi
 from router.identity.patients import load_patients, register
 from router.journal.tables import ItemState
-from router.web.accounts import Role
+from router.web.rights import Role
 from schemas.coding import Identifier
 from schemas.identity import IdentityStatus, PatientIdentity, Sex
 

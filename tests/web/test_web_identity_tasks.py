@@ -8,7 +8,7 @@ import pytest
 
 from router.identity.tasks import TaskKind, open_task
 from router.journal.operations import Change
-from router.web.accounts import Role
+from router.web.rights import Role
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from web_mails import INS_BOX, MAIL_FLOWS, SUBJECT, answer, correspond
 from web_person import NOW
 
 from router.journal import tables
-from router.web.accounts import Role
+from router.web.rights import Role
 
 NAMES = ("TESTROSE", "MARIE", "279035121518989")
 

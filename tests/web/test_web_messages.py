@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 from web_journal import MINUTE, flood
 
-from router.journal.operations import Change
-from router.journal.store import JournalFull
-from router.web.bulk import BATCH, BulkAction, BulkJobs, JobState
+from router.web.rights import Role
 
 
 def rows(text: str) -> list[int]:
@@ -44,6 +42,11 @@ async def test_the_newest_come_first_with_what_they_are(site: Any) -> None:
         ("period=today", [9, 8, 7, 6, 5, 4, 3, 2, 1]),
         ("since=2026-11-22&until=2026-11-22", [9, 8, 7, 6, 5, 4, 3, 2, 1]),
         ("until=2026-11-21", []),
+        ("control=DEAD0", [4]),
+        ("control=DEAD*", [6, 5, 4]),
+        ("control=DEAD*&worst=warning", []),
+        ("control=D%25*", []),
+        ("sender=LABO+FICTIF", []),
     ],
 )
 async def test_filters(site: Any, wish: str, found: list[int]) -> None:
@@ -74,6 +77,11 @@ async def test_chips_say_what_is_chosen_and_let_it_go(site: Any) -> None:
         ("#3", [3]),
         ("3", [3]),
         ("nobody of that name", []),
+        ("TESTROSE Marie 05/03/1930", [7, 6, 5, 4, 1]),
+        ("TESTROSE 1930-03-05", [7, 6, 5, 4, 1]),
+        ("TESTROSE 06/03/1930", []),
+        ("DUPONTEST 05/03/1933", [2]),
+        ("DUPONTEST 05/03/1930", []),
     ],
 )
 async def test_search(site: Any, text: str, found: list[int]) -> None:
@@ -88,6 +96,27 @@ async def test_search(site: Any, text: str, found: list[int]) -> None:
         text not in address for address in re.findall(r'(?:href|hx-get|action)="([^"]*)"', page.text) if len(text) > 4
     )
     assert site.audited("search") == [("admin", "messages", "")]
+
+
+async def test_a_patient_is_searched_by_name_birth_date_and_number(site: Any) -> None:
+    browser = await site.signed_in()
+    page = await browser.get("/messages?kind=lab_report")
+    form = page.text[page.text.index('action="/messages/search"', page.text.index("Date de naissance") - 900) :]
+    assert 'name="born" type="date"' in form
+    fields = {"family": "TESTROSE", "born": "1930-03-05", "number": "", "kind": "lab_report"}
+    answer = await browser.post("/messages/search", fields)
+    assert "1930" not in answer.location
+    assert rows((await browser.get(answer.location)).text) == [7, 6, 5, 4, 1]
+    other = await browser.post("/messages/search", {**fields, "born": "1931-03-05"})
+    assert rows((await browser.get(other.location)).text) == []
+
+
+async def test_what_matches_is_counted(site: Any) -> None:
+    browser = await site.signed_in()
+    assert "6 messages" in (await browser.get("/messages?kind=lab_report")).plain
+    assert "1 message" in (await browser.get("/messages?state=held")).plain
+    dated = await browser.get("/messages?since=2026-11-22&until=2026-11-22")
+    assert "Période : du 22/11/2026 au 22/11/2026" in dated.plain.replace("\xa0", " ")
 
 
 async def test_search_goes_with_filters(site: Any) -> None:
@@ -136,80 +165,51 @@ async def test_live_rows_stay_where_they_are_and_new_ones_are_announced(site: An
 async def test_chosen_messages_are_replayed_after_a_preview(site: Any) -> None:
     browser = await site.signed_in()
     answer = await browser.post("/messages/replay", {"id": ["1", "3", "oops", "9"]})
-    assert answer.location.startswith("/bulk/")
+    assert re.fullmatch(r"/bulk/\d+", answer.location)
     preview = await browser.get(answer.location)
-    assert "3 messages seront rejoués" in preview.plain
-    assert site.value("SELECT sum(replays) FROM message") == 0, "nothing happens before the button"
-    await browser.post(answer.location + "/start")
-    job = next(iter(site.desk.bulk._jobs.values()))
-    await job.task
+    assert "2 messages seront rejoués" in preview.plain
+    assert "1 en cours de lecture" in preview.plain, "9 is being read"
+    assert "recevront une seconde fois" in preview.plain
+    refused = await browser.post(answer.location + "/start", {"word": "oui"})
+    assert refused.status == 422
+    assert "Rien n’a été fait" in refused.plain
+    assert await site.carry() == 0
+    assert site.value("SELECT sum(replays) FROM message") == 0, "nothing happens before the word"
+    await browser.post(answer.location + "/start", {"word": "Rejouer"})
+    await site.carry()
     result = await browser.get(answer.location)
     assert "Terminé." in result.plain
-    assert "3 sur 3." in result.plain
-    assert "1 n’était plus dans un état qui le permette" in result.plain, "9 was being read"
+    assert "3 sur 3 (100 %)." in result.plain
     assert site.value("SELECT sum(replays) FROM message") == 2
-    assert site.audited("replay message") == [("admin", "3 rows", "1, 3, 9")]
+    assert site.audited("replay message") == [("admin", "2 rows", "1, 3")]
+    assert site.audited("bulk start") == [("admin", "bulk 1", "replay_messages, 3 rows")]
+    assert site.audited("bulk end") == [("admin", "bulk 1", "replay_messages, 2 of 3 rows")]
     assert site.woken
 
 
 async def test_all_that_match_are_replayed_oldest_first(site: Any) -> None:
     browser = await site.signed_in()
     answer = await browser.post("/messages/replay", {"all": "1", "kind": "lab_report"})
-    assert "6 messages seront rejoués" in (await browser.get(answer.location)).plain
-    job = next(iter(site.desk.bulk._jobs.values()))
-    assert list(job.ids) == [1, 4, 5, 6, 7, 8]
-    assert job.back == "/messages?kind=lab_report"
+    text = (await browser.get(answer.location)).text
+    assert "<b>6</b> messages seront rejoués" in text
+    assert 'href="/messages?kind=lab_report"' in text
     nothing = await browser.post("/messages/replay", {"all": "1", "source": "nowhere"})
     assert nothing.location == "/messages?source=nowhere"
 
 
-async def test_a_job_is_nobody_elses(site: Any) -> None:
-    browser, other = await site.signed_in(), await site.signed_in()
+async def test_a_plan_is_its_authors_and_what_runs_is_everybodys(site: Any) -> None:
+    browser = await site.signed_in()
+    other = await site.signed_in_as(Role.ADMINISTRATOR)
     answer = await browser.post("/messages/replay", {"id": ["1"]})
     for call in (other.get(answer.location), other.post(answer.location + "/start")):
         assert (await call).status == 404
-
-
-async def test_a_job_stops_between_transactions() -> None:
-    jobs = BulkJobs()
-    job = jobs.plan(b"me", BulkAction.CANCEL_DELIVERIES, range(1, 1001), more=False, back="/deliveries")
-
-    async def submit(_change: Change[int]) -> int:
-        if job.done >= BATCH:
-            jobs.stop(job)
-        return 7
-
-    jobs.start(job, submit, actor="admin", now=lambda: 0, changed=lambda: None)
-    jobs.start(job, submit, actor="admin", now=lambda: 0, changed=lambda: None)
-    assert job.task is not None
-    await job.task
-    assert (job.state, job.done, job.changed) == (JobState.STOPPED, 2 * BATCH, 14)
-    jobs.start(job, submit, actor="admin", now=lambda: 0, changed=lambda: None)
-    assert job.state is JobState.STOPPED, "a stopped job does not start again"
-
-
-async def test_a_job_says_why_it_was_interrupted() -> None:
-    async def submit(_change: Change[int]) -> int:
-        raise JournalFull("the journal's storage refuses to grow")
-
-    jobs = BulkJobs()
-    job = jobs.plan(b"me", BulkAction.REPLAY_DELIVERIES, [1], more=False, back="/deliveries")
-    jobs.start(job, submit, actor="admin", now=lambda: 0, changed=lambda: None)
-    assert job.task is not None
-    await job.task
-    assert (job.state, job.problem) == (JobState.FAILED, "the journal's storage refuses to grow")
-
-
-def test_old_jobs_are_forgotten_running_ones_never() -> None:
-    jobs = BulkJobs()
-    first = jobs.plan(b"me", BulkAction.REPLAY_MESSAGES, [1], more=False, back="/")
-    first.state = JobState.RUNNING
-    second = jobs.plan(b"me", BulkAction.REPLAY_MESSAGES, [1], more=False, back="/")
-    for _ in range(60):
-        jobs.plan(b"me", BulkAction.REPLAY_MESSAGES, [1], more=False, back="/")
-    assert jobs.find(b"me", first.key) is first
-    assert jobs.find(b"me", second.key) is None
-    assert jobs.find(b"you", first.key) is None
+    await browser.post(answer.location + "/start", {"word": "REPLAY"})
+    assert "En cours" in (await other.get(answer.location)).plain
+    assert "Rejouer des messages" in (await other.get("/bulk")).plain
+    await other.post(answer.location + "/stop")
+    await site.carry()
+    assert site.value("SELECT sum(replays) FROM message") == 0
+    assert "Arrêté à la demande" in (await browser.get(answer.location)).plain
 
 
 async def test_a_lone_message_is_replayed(site: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 import router.web
 from mappings.hl7v2.triggers import triggers
+from router.bulk.jobs import BulkAction, JobState, Left
 from router.desk.dossiers import SOUGHT
 from router.desk.reasons import Why
 from router.dossier.happenings import Event
@@ -23,7 +24,6 @@ from router.identity.matching import HoldReason
 from router.identity.tasks import TaskKind
 from router.journal.decisions import DeskAction
 from router.journal.tables import DeliveryState, ItemState, MessageState
-from router.web.bulk import BulkAction, JobState
 from router.web.states import MARKS
 from router.web.texts import LANGUAGES, Texts, catalogue
 from schemas.circle import MemberState, RoleFamily
@@ -124,6 +124,7 @@ def test_every_value_of_ours_has_its_word(language: str) -> None:
         "insi": [f"accepted_{one.value}" for one in Accepted],
         "event": sorted({trigger.event for trigger in triggers().values() if trigger.event}),
         "bulk": [f"title_{one.value}" for one in BulkAction] + [f"state_{one.value}" for one in JobState],
+        "bulk_left": [one.value for one in Left],
         "month": [str(number) for number in range(1, 13)],
     }
     for family, marks in MARKS.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 from web_journal import HOSTILE
 
-from router.web.accounts import Role
+from router.web.rights import Role
 from router.whatif.differences import Aspect, Difference, Gathered, Report
 from router.whatif.evidence import keep
 from router.whatif.replaying import Scope

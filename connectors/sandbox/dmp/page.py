@@ -8,7 +8,8 @@ from connectors.sandbox.dmp.store import DmpStore, HeldEntry, Patient
 from connectors.sandbox.dmp.trouble import Troubles
 
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color-scheme:light dark}"
+    ":root{color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem}"
     "table{border-collapse:collapse;width:100%;margin:.5rem 0 2rem}th,td{text-align:left;padding:.3rem .6rem;"
     "border-bottom:1px solid #8886;vertical-align:top}code{font-size:.85em;overflow-wrap:anywhere}"
 )

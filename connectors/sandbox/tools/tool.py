@@ -7,7 +7,8 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,7 +17,7 @@ from typing import Any, Self
 import orjson
 from aiohttp import web
 
-from connectors.sandbox.tools import resources
+from connectors.sandbox.tools import page, resources
 from connectors.sandbox.tools.client import Reply, ToolClient
 from connectors.sandbox.tools.notices import TOPIC, Notice, understood
 from connectors.sandbox.tools.profile import ToolProfile
@@ -24,6 +25,7 @@ from connectors.sandbox.tools.profile import ToolProfile
 Resource = dict[str, Any]
 
 SECRET_URL = "https://passerelle.example/fhir/StructureDefinition/webhook-secret"  # noqa: S105 - a URL
+ALERT = "CommunicationRequest"
 STALE = 300
 """Seconds after which a signed notice is refused: somebody plays it again."""
 
@@ -48,9 +50,26 @@ class FeedLine:
     resource: Resource = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """An alert as the tool's users see it: what happened, to whom, where and when, and when they were told."""
+
+    at: float
+    title: str
+    whose: str
+    place: str
+    happened: str
+    reference: str
+    event: str
+    urgent: bool
+
+
 @dataclass(slots=True)
 class Tool:
-    """A tool. `server` is the address of the router; `mood`, or `answers` (statuses in turn), answer notices."""
+    """A tool. `server` is the address of the router; `mood`, or `answers` (statuses in turn), answer notices.
+
+    `about` is a sentence on its page (`address`), which says who looks at it.
+    """
 
     profile: ToolProfile
     server: str
@@ -66,9 +85,13 @@ class Tool:
     notices: list[Notice] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     feed: list[FeedLine] = field(default_factory=list)
+    alerts: list[AlertLine] = field(default_factory=list)
+    about: str = ""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: dict[str, str] = field(default_factory=dict)
     _since: dict[str, str] = field(default_factory=dict)
+    _told_of: list[str] = field(default_factory=list)
+    _people: dict[str, str] = field(default_factory=dict)
     _hook: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     _runner: web.AppRunner | None = None
     _numbers: int = 0
@@ -79,7 +102,16 @@ class Tool:
 
     async def __aenter__(self) -> Self:
         application = web.Application(client_max_size=32 << 20)
-        application.add_routes([web.post("/notices", self._notified), web.put("/mood/{mood}", self._change_mood)])
+        application.add_routes(
+            [
+                web.post("/notices", self._notified),
+                web.put("/mood/{mood}", self._change_mood),
+                web.get("/", self._page),
+                web.get("/board", self._board),
+                web.get("/page.css", _file("text/css", page.STYLE)),
+                web.get("/page.js", _file("text/javascript", page.SCRIPT)),
+            ]
+        )
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self.host, self.port)
@@ -96,6 +128,17 @@ class Tool:
     def endpoint(self) -> str:
         """Where it takes notices."""
         return f"http://{self.host}:{self.port}/notices"
+
+    @property
+    def address(self) -> str:
+        """Where its page is."""
+        return f"http://{self.host}:{self.port}/"
+
+    async def _page(self, _: web.Request) -> web.Response:
+        return _html(page.page(self))
+
+    async def _board(self, _: web.Request) -> web.Response:
+        return _html(page.board(self))
 
     # --- what it is told --------------------------------------------------------------------------------------------
 
@@ -126,8 +169,10 @@ class Tool:
         bundle: Resource = orjson.loads(body) if body else {}
         identity = request.headers.get("X-Passerelle-Notice", "")
         again = any(one.identity == identity and one.status < 300 for one in self.notices)
-        self.notices.append(understood(bundle, identity, status))
+        notice = understood(bundle, identity, status)
+        self.notices.append(notice)
         if status < 300 and not again:
+            self._told_of += [one for one in notice.focus if one.startswith(f"{ALERT}/")]
             for entry in bundle.get("entry", [])[1:]:
                 self._take(entry["resource"])
         self.changed.set()
@@ -171,18 +216,55 @@ class Tool:
             for resource in await self.client.search(kind, self.profile.page, **asked):
                 self._since[kind] = resource["meta"]["lastUpdated"]
                 self._take(resource)
+        await self._take_alerts()
         return self.feed[before:]
 
+    async def _take_alerts(self) -> None:
+        """Fetch the alerts that it was told of: a notice says little more than that there is one."""
+        while self._told_of:
+            reply = await self.client.call("GET", self._told_of[0])
+            if reply.status == 200 and self._is_new(reply.resource):
+                self.alerts.append(await self._understood(reply.resource))
+            del self._told_of[0]
+
+    async def _understood(self, resource: Resource) -> AlertLine:
+        said = {one["url"].rpartition("/")[2]: one for one in resource.get("extension", ())}
+        codings = said.get("event-type", {}).get("valueCodeableConcept", {}).get("coding", [{}])
+        hospitals = (one.get("name", "") for one in resource.get("contained", ()))
+        withdrawn = "Annulé : " if resource.get("status") == "revoked" else ""
+        return AlertLine(
+            at=time.time(),
+            title=withdrawn + " ".join(one.get("contentString", "") for one in resource.get("payload", ())),
+            whose=await self._person(resource.get("subject", {}).get("reference", "")),
+            place=next(hospitals, ""),
+            happened=said.get("event-time", {}).get("valueDateTime", ""),
+            reference=f"{resource['resourceType']}/{resource['id']}",
+            event=codings[0].get("code", ""),
+            urgent=resource.get("priority") in ("urgent", "asap"),
+        )
+
+    async def _person(self, reference: str) -> str:
+        """Give the name of a person, as far as the tool may read it."""
+        if reference and reference not in self._people:
+            reply = await self.client.call("GET", reference)
+            names = reply.resource.get("name", [{}]) if reply.status == 200 else [{}]
+            self._people[reference] = " ".join([names[0].get("family", ""), *names[0].get("given", ())[:1]]).strip()
+        return self._people.get(reference, "")
+
     def _take(self, resource: Resource) -> None:
-        reference = f"{resource['resourceType']}/{resource['id']}"
-        version = resource["meta"]["versionId"]
-        if self._seen.get(reference) == version:
+        if not self._is_new(resource):
             return
-        self._seen[reference] = version
+        reference = f"{resource['resourceType']}/{resource['id']}"
         profiles = resource["meta"].get("profile", [])
         kind = "note" if resources.CDL + "cdl-document-reference" in profiles else resource["resourceType"]
-        title = str(resource.get("description") or resource.get("title") or "")
-        self.feed.append(FeedLine(self.profile.word(kind), title, reference, resource))
+        self.feed.append(FeedLine(self.profile.word(kind), _title(resource), reference, resource))
+
+    def _is_new(self, resource: Resource) -> bool:
+        """Say whether this version was not seen yet, which it is from now on."""
+        reference, version = f"{resource['resourceType']}/{resource['id']}", resource["meta"]["versionId"]
+        known = self._seen.get(reference) == version
+        self._seen[reference] = version
+        return not known
 
     # --- what it writes ---------------------------------------------------------------------------------------------
 
@@ -232,3 +314,23 @@ class Tool:
         """Give the next number of its own."""
         self._numbers += 1
         return self.profile.system, f"{self.name}-{self._numbers}-{secrets.token_hex(4)}"
+
+
+def _title(resource: Resource) -> str:
+    """Give what a resource calls itself; of a stay, where it is."""
+    named = resource.get("description") or resource.get("title") or resource.get("code", {}).get("text")
+    if not named and resource["resourceType"] == "Encounter":
+        named = resource.get("serviceProvider", {}).get("display")
+    return str(named or "")
+
+
+def _html(text: str) -> web.Response:
+    headers = {"Content-Security-Policy": page.POLICY, "Cache-Control": "no-store"}
+    return web.Response(text=text, content_type="text/html", headers=headers)
+
+
+def _file(media_type: str, text: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def give(_: web.Request) -> web.Response:
+        return web.Response(text=text, content_type=media_type)
+
+    return give

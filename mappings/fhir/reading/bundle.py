@@ -1,15 +1,16 @@
 """A whole FHIR content to Items: what it is about decides which Items there are.
 
 DiagnosticReports are reports, DocumentReferences documents, Communications notes, CarePlans and QuestionnaireResponses
-documents that say what they hold; laboratory Observations that no report gathers make one report a patient. An
-Encounter is a stay unless it is part of another or only the context of a report or document; a Patient is an identity
-event when nothing else in the content is about him, or when the Bundle says so.
+documents that say what they hold, Appointments and Tasks what they are; laboratory Observations that no report gathers
+make one report a patient. An Encounter is a stay unless it is part of another or only the context of a report or
+document; a Patient is an identity event when nothing else in the content is about him, or when the Bundle says so.
 """
 
 from __future__ import annotations
 
 from mappings.contracts import FormatError, ReadContext, Reading, item_id
 from mappings.fhir import systems
+from mappings.fhir.reading.appointment import is_appointment, read_appointment
 from mappings.fhir.reading.document import read_document
 from mappings.fhir.reading.identity import is_absorbed, read_identity
 from mappings.fhir.reading.lab import read_loose, read_report
@@ -19,6 +20,7 @@ from mappings.fhir.reading.plan import read_answers, read_plan
 from mappings.fhir.reading.source import Entry, Source
 from mappings.fhir.reading.stay import read_stay, source_event
 from mappings.fhir.reading.taking import Node, child, children, said
+from mappings.fhir.reading.task import is_task, read_task
 from schemas.finding import Severity
 from schemas.item import Item
 
@@ -43,6 +45,8 @@ def read_bundle(content: bytes, context: ReadContext) -> Reading:
     items.extend(read_note(entry, source) for entry in source.of_kind("Communication"))
     items.extend(read_plan(entry, source) for entry in source.of_kind("CarePlan"))
     items.extend(read_answers(entry, source) for entry in source.of_kind("QuestionnaireResponse"))
+    items.extend(read_appointment(entry, source) for entry in source.of_kind("Appointment") if is_appointment(entry))
+    items.extend(read_task(entry, source) for entry in source.of_kind("Task") if is_task(entry))
     contacts = source.of_kind("RelatedPerson")
     items.extend(read_stay(entry, movements, contacts, source) for entry, movements in _stays(source))
     event, _ = source_event(source)

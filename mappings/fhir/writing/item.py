@@ -6,6 +6,7 @@ import re
 
 from mappings.contracts import WriteContext, WriteRefused
 from mappings.fhir.systems import sender_key
+from mappings.fhir.writing.appointment import write_appointment
 from mappings.fhir.writing.bundle import BundleBuilder
 from mappings.fhir.writing.document import write_document
 from mappings.fhir.writing.identity import write_identity
@@ -13,9 +14,21 @@ from mappings.fhir.writing.lab import LabWriter
 from mappings.fhir.writing.liaison import write_liaison_note
 from mappings.fhir.writing.note import write_note
 from mappings.fhir.writing.stay import write_stay
+from mappings.fhir.writing.task import write_task
 from schemas.actors import Organization
 from schemas.finding import Finding, Severity
-from schemas.item import ITEM, DocumentItem, IdentityItem, Item, LabReportItem, NoteItem, ReceiptItem, StayItem
+from schemas.item import (
+    ITEM,
+    AppointmentItem,
+    DocumentItem,
+    IdentityItem,
+    Item,
+    LabReportItem,
+    NoteItem,
+    ReceiptItem,
+    StayItem,
+    TaskItem,
+)
 
 _CONTROL = re.compile(rb"(\\\\)|\\u00(?:0[0-8bcef]|1[0-9a-f])|\\[bf]")
 _CONTROLS_LEFT_OUT = Finding(
@@ -54,6 +67,10 @@ def _write(item: Item, context: WriteContext) -> tuple[bytes, tuple[Finding, ...
             write_liaison_note(builder, item)
         case NoteItem():
             write_note(builder, item)
+        case AppointmentItem():
+            write_appointment(builder, item)
+        case TaskItem():
+            write_task(builder, item)
         case ReceiptItem():
             raise WriteRefused("fhir.write.kind", "", "a receipt is about a delivery: it is not written as FHIR")
     return builder.finish(), tuple(builder.findings)
@@ -70,5 +87,5 @@ def _origin(item: Item) -> Organization | None:
             return item.content.hospital
         case DocumentItem():
             return item.content.custodian or item.content.author_organization
-        case IdentityItem() | NoteItem() | ReceiptItem():
+        case IdentityItem() | NoteItem() | AppointmentItem() | TaskItem() | ReceiptItem():
             return None

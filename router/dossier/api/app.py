@@ -10,11 +10,11 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from router.dossier.api import calendars, reading, receipts, subscriptions, writing
+from router.dossier.api import calendars, reading, receipts, sent, subscriptions, writing
 from router.dossier.api.authentication import Unknown, authenticated
 from router.dossier.api.bundles import instant
 from router.dossier.api.calls import LARGEST_BODY, Answer, Call, accepts_fhir, parameters_of
-from router.dossier.api.capability import capability
+from router.dossier.api.capability import WRITABLE, capability
 from router.dossier.api.outcomes import Refused, outcome
 from router.dossier.api.service import Service
 from router.dossier.api.steps import create_step, delete_step, patch_step, transaction_steps, update_step
@@ -110,6 +110,8 @@ class FhirApp:
                 return await calendars.give_agenda(service, call, logical_id)
             case "POST", (logical_id, "$mark-read") if _ID.fullmatch(logical_id):
                 return await receipts.mark_read(service, call, kind, logical_id)
+            case "GET", (logical_id, "$sent") if kind in WRITABLE and _ID.fullmatch(logical_id):
+                return await sent.sent(service, call, kind, logical_id)
             case "GET", (logical_id, "$read-by") if _ID.fullmatch(logical_id):
                 return await receipts.read_by(service, call, kind, logical_id)
             case "GET", (logical_id, "_history") if kind != "Binary":

@@ -44,8 +44,9 @@ def shown(found: Found, elements: frozenset[str] = frozenset()) -> Resource:
     """Give a resource as it is answered, with what the store says of it; of some elements only, marked as such."""
     resource = found.resource
     meta = resource.get("meta")
-    marked: Resource = {"versionId": str(found.version), "lastUpdated": instant(found.at)}
-    marked.update(meta if isinstance(meta, dict) else {})
+    marked: Resource = dict(meta) if isinstance(meta, dict) else {}
+    # Whatever version a tool sent back with its change, the store says which one this is.
+    marked |= {"versionId": str(found.version), "lastUpdated": instant(found.at)}
     if elements:
         resource = {name: value for name, value in resource.items() if name in elements | _ALWAYS}
         tags = marked.get("tag")

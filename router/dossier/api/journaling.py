@@ -1,6 +1,6 @@
 """What tools write becomes a Message of the journal: kept as it was sent, read by the pipeline, routed to the others.
 
-What no kind of Item carries yet (an appointment, a measure) is kept as a Message as well, and said to go no further.
+What no kind of Item carries yet (a measure, a calendar) is kept as a Message as well, and said to go no further.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ SOURCE = "dossier"
 """The source of these messages, as conditions of routes name it."""
 
 _READ = frozenset(
-    {"DocumentReference", "DiagnosticReport", "Encounter", "Communication", "CarePlan", "QuestionnaireResponse"}
+    {
+        "DocumentReference",
+        "DiagnosticReport",
+        "Encounter",
+        "Communication",
+        "CarePlan",
+        "QuestionnaireResponse",
+        "Appointment",
+        "Task",
+    }
 )
 
 
@@ -36,14 +45,15 @@ def has_item(resource: Resource) -> bool:
 
 
 def journaled(
-    unit: Unit, blobs: BlobStore, call: Call, written: Sequence[Resource], patients: Sequence[Found], *, final: bool
+    unit: Unit, blobs: BlobStore, call: Call, written: Sequence[Resource], known: Sequence[Found], *, final: bool
 ) -> int:
     """Keep what was written as a Message; gives its number. `final` for what the pipeline has nothing to do with.
 
-    The resources go with the Patients whom they are about, as the dossier knows them, so that they are recognised.
+    The resources go with the Patients whom they are about and the people whom they mention (`known`), as the dossier
+    knows them, so that they are recognised.
     """
     read = not final and any(has_item(one) for one in written)
-    people = [_known(one) for one in patients] if read else []
+    people = [_known(one) for one in known] if read else []
     entries: list[Json] = [
         {"fullUrl": f"{call.base}/{said(one, 'resourceType')}/{said(one, 'id')}", "resource": one}
         for one in [*people, *written]
@@ -79,5 +89,5 @@ def journaled(
     return number
 
 
-def _known(patient: Found) -> Resource:
-    return {"resourceType": "Patient", "id": patient.logical_id, **patient.resource}
+def _known(one: Found) -> Resource:
+    return {"resourceType": one.type, "id": one.logical_id, **one.resource}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from router.dossier.store.elements import Json, Resource
+from router.dossier.store.parameters import OF_NOBODY
 
 STATUS_CODES = {
     400: "invalid",
@@ -47,5 +48,10 @@ def outcome(code: str, sentence: str, where: tuple[str, ...] = (), severity: str
 
 
 def not_found(kind: str) -> Refused:
-    """Say that there is no such thing: the same for what does not exist and for what may not be seen."""
-    return Refused(404, f"There is no such {kind}, or it may not be read.")
+    """Give the one answer to what may not be seen and to what does not exist: who gets it learns nothing of either.
+
+    It is 403 for what is about a patient (fact sheet S29), 404 for the directory, calendars and a tool's subscriptions.
+    """
+    if kind in OF_NOBODY:
+        return Refused(404, f"There is no such {kind}, or it may not be read.")
+    return Refused(403, f"This reader may not read this {kind}, or there is none.")

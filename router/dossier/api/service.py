@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from router.dossier.accesses import Access as Decided, keep_accesses
 from router.dossier.api.calls import Call
+from router.dossier.api.deposits import Deposits
 from router.dossier.door import Door
 from router.dossier.readings import keep_readings
 from router.dossier.store.access import Access
@@ -57,6 +58,9 @@ class DossierSettings:
 
     subscribers: AddressPolicy = field(default_factory=AddressPolicy)
     """Where notices may go."""
+
+    deposits: Deposits | None = None
+    """Which documents a route takes to the DMP, where those of an unqualified identity are refused; else None."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Notices by MSSanté: each is a Delivery of the Item that it is about, so that it is journaled, retried and receipted.
 
-What a mail can carry (a document, a laboratory report, a note) is sent itself, to who may be sent it; of anything else,
-and to who may only be told, a short text. The identity is that of the notice: told twice, it is recognised.
+What a mail can carry (a document, a laboratory report, a note) is sent itself, as an IHE_XDM.ZIP, to who may be sent
+it; of anything else, and to who may only be told, a short text. The identity is that of the notice: told twice, it is
+recognised.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ from schemas.item import ITEM, DocumentItem, Item, LabReportItem, NoteItem, Prov
 from schemas.note import LiaisonNote
 
 AT_ONCE = 20
+
+BOOKLET = {"note_form": "archive", "note_token": "yes", "note_subject": SUBJECT}
+"""A note of the booklet goes as a document as well, and an answer finds its thread, unless the destination says no."""
+
+TELLING = {"note_form": "text", "note_token": "no"}
+"""What only tells that there is something is a text, and nothing to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +138,11 @@ class ByMail:
             except FileNotFoundError:  # its retention has ended: the member is told that there was something
                 whole = None
             if whole is not None:
-                prepared = self._parcels.apart(whole, self._destination, NOTICES, name, now)
+                prepared = self._parcels.apart(whole, self._destination, NOTICES, name, now, usual=BOOKLET)
                 if prepared.state is DeliveryState.PENDING:
                     return Written(due, row.message_id, row.lane, prepared)
         note = self._note(due, item, patient.identity, recipient)
-        prepared = self._parcels.apart(note, self._destination, NOTICES, name, now)
+        prepared = self._parcels.apart(note, self._destination, NOTICES, name, now, always=TELLING)
         return Written(due, row.message_id, row.lane, prepared)
 
     def _note(self, due: Due, item: Item, patient: PatientIdentity, recipient: Recipient) -> NoteItem:

@@ -30,7 +30,7 @@ R254 = "https://mos.esante.gouv.fr/NOS/TRE_R254-TypeEvenement/FHIR/TRE-R254-Type
 OWN = "https://passerelle.example/fhir/CodeSystem/dossier-event"
 _NATIONAL = {"ADM": "ADM", "SOR": "SOR", "DOC": "DOC", "NOT": "NOT", "URGENT": "NOT"}
 _PRIORITY = {"urgent": "urgent", "attention": "asap", "info": "routine"}
-_ABOUT = ("Encounter", "DocumentReference", "DiagnosticReport")
+_ABOUT = ("Encounter", "DocumentReference", "DiagnosticReport", "Task")
 
 
 def keep_resource(unit: Unit, one: Due, now: int) -> Kept:

@@ -23,6 +23,8 @@ _TITLES = {
     Event.LAB: "Des résultats d’examens sont arrivés",
     Event.CRITICAL: "Des résultats d’examens critiques sont arrivés",
     Event.CORRECTED: "Des résultats que vous avez lus sont corrigés",
+    Event.TASK: "Une demande est arrivée, ou a changé d’état",
+    Event.TASK_ENDED: "Une demande a reçu sa réponse",
     Event.EMERGENCY: "Un accès en urgence (bris de glace) a été ouvert",
 }
 

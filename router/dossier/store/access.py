@@ -12,6 +12,7 @@ from router.dossier.circle import party_token
 from router.dossier.context import Reader, Thing
 from router.dossier.door import Door, Sight
 from router.dossier.may import Verdict
+from router.dossier.store import requests
 from router.dossier.store.parameters import OF_NOBODY
 from router.journal import tables
 from router.journal.view import View
@@ -31,6 +32,7 @@ class Access:
         self._sights: dict[int, Sight | None] = {}
         self._everybody: tuple[int, ...] | None = None
         self._conditions: dict[frozenset[int] | None, ColumnElement[bool]] = {}
+        self._decided: dict[tuple[Action, int, Thing | None], Decided | None] = {}
 
     def everybody(self) -> tuple[int, ...]:
         """Give the patients of whom the reader may see anything."""
@@ -49,6 +51,8 @@ class Access:
             self._conditions[key] = self._condition(self.everybody() if key is None else tuple(sorted(key)))
         if kind == "CommunicationRequest":
             return and_(self._conditions[key], self._told())
+        if kind == requests.KIND:
+            return or_(self._conditions[key], requests.apart(self.view.sealer, self.reader))
         return self._conditions[key]
 
     def _told(self) -> ColumnElement[bool]:
@@ -83,12 +87,21 @@ class Access:
 
     def may(self, action: Action, patient: int, thing: Thing) -> Verdict:
         """Ask about one thing."""
+        decided = self._decision(action, patient, thing)
+        if decided is not None:
+            return decided.verdict
         return self._door.may(self.view, self.reader, action, patient, thing, self._now)
 
     def decisions(self, action: Action, patients: Iterable[int], thing: Thing | None = None) -> list[Decided]:
         """Give what is to be kept of a request, for each patient whom it is about."""
-        found = (self._door.decision(self.view, self.reader, action, one, thing, self._now) for one in set(patients))
+        found = (self._decision(action, one, thing) for one in set(patients))
         return [one for one in found if one is not None]
+
+    def _decision(self, action: Action, patient: int, thing: Thing | None) -> Decided | None:
+        key = action, patient, thing
+        if key not in self._decided:
+            self._decided[key] = self._door.decision(self.view, self.reader, action, patient, thing, self._now)
+        return self._decided[key]
 
 
 class ToldAccess(Access):

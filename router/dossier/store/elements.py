@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -83,9 +84,16 @@ def said(node: Json, name: str) -> str:
 def walk(resource: Resource, path: str) -> Iterator[Json]:
     """Give every value at a path (`router.dossier.store.parameters`)."""
     nodes: list[Json] = [resource]
-    for step in _STEP.findall(path):
+    for step in _steps(path):
         nodes = [inner for node in nodes for inner in _step(node, step, resource)]
+        if not nodes:
+            return
     yield from nodes
+
+
+@cache
+def _steps(path: str) -> tuple[str, ...]:
+    return tuple(_STEP.findall(path))
 
 
 def _step(node: Json, step: str, resource: Resource) -> Iterator[Json]:

@@ -22,6 +22,7 @@ from router.dossier.circle import lines_of
 from router.dossier.consents import consents_of
 from router.dossier.keeping import dossier_line
 from router.dossier.rounds import Writes, go_round
+from router.dossier.store.away import in_hospital, mark_visits
 from router.dossier.store.circles import project_circle
 from router.dossier.store.drafts import LIVE, Draft, patient_id
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
@@ -44,11 +45,23 @@ IDLE_SECONDS = 1.0
 
 RETRY_SECONDS = 1.0
 
+MARK_EVERY = 900 * 1_000_000
+"""How often visits to people in hospital are looked at again, in microseconds."""
+
 SHOWN = frozenset({ItemState.ROUTED.value, ItemState.UNROUTED.value})
 """States of an Item that is in the dossier of its patient."""
 
 MAIN = frozenset(
-    {"DocumentReference", "DiagnosticReport", "Communication", "Binary", "CarePlan", "QuestionnaireResponse"}
+    {
+        "DocumentReference",
+        "DiagnosticReport",
+        "Communication",
+        "Binary",
+        "CarePlan",
+        "QuestionnaireResponse",
+        "Appointment",
+        "Task",
+    }
 )
 """Types that an Item is about, beside what it mentions."""
 
@@ -100,6 +113,7 @@ class Follower:
         self._sealer = store.sealer.clone()
         self._changed = asyncio.Event()
         self.projected = 0
+        self._marked_at = 0
 
     def wake(self) -> None:
         """Look now."""
@@ -115,6 +129,7 @@ class Follower:
 
     async def once(self) -> bool:
         """Follow some changes; False when there were none."""
+        await self._mark()
         look = await asyncio.to_thread(self._look)
         if not look.rows:
             return False
@@ -129,6 +144,13 @@ class Follower:
         self.projected += len(look.rows)
         self.kept()
         return True
+
+    async def _mark(self) -> None:
+        now = micros(self._now())
+        if now - self._marked_at >= MARK_EVERY:
+            self._marked_at = now
+            if await self._writer.submit(Change(lambda unit: _mark_all(unit, now), note="visits")):
+                self.kept()
 
     async def _project(self, jobs: Sequence[ItemJob | PatientJob]) -> list[Projected]:
         if not jobs:
@@ -262,8 +284,23 @@ def _keep(unit: Unit, look: Look, done: Sequence[Projected], now: int) -> None:
         _link(unit, item_id, message_id)
     for number in look.moved:
         _look_again(unit, keeper, number)
+    for number in _visited(done):
+        mark_visits(unit, keeper, number, now)
     pending = tables.resource_pending
     unit.connection.execute(delete(pending).where(pending.c.id.in_(look.rows)))
+
+
+def _visited(done: Sequence[Projected]) -> list[int]:
+    """Give the patients whose stays or visits changed."""
+    kinds = {"Encounter", "Appointment"}
+    found = [draft.patient for one in done for draft in one.drafts if draft.type in kinds]
+    return sorted({number for number in found if number is not None})
+
+
+def _mark_all(unit: Unit, now: int) -> int:
+    """Mark visits as time goes on: what is two days ahead is not so for ever."""
+    keeper = Keeper(unit, now)
+    return sum(mark_visits(unit, keeper, number, now) for number in in_hospital(unit))
 
 
 def _thing(unit: Unit, item_id: int) -> int | None:

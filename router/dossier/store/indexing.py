@@ -14,6 +14,7 @@ from router.dossier.classifying import author_token
 from router.dossier.store.categories import category_of, labels_of
 from router.dossier.store.elements import Json, Resource, child, children, codes, dates, said, walk
 from router.dossier.store.parameters import Kind, Parameter, parameters
+from router.dossier.store.requests import KIND, parties_of, party_tokens
 from router.journal.sealing import Sealer, loose
 from schemas.circle import party_keys
 from schemas.coding import Identifier
@@ -68,6 +69,8 @@ def index(sealer: Sealer, resource: Resource) -> Indexed:
                         found[key] = max(found.get(key, 0), span[1])
                 else:
                     tokens.update(sealer.token("fhir", kind, parameter.name, *form) for form in _forms(parameter, node))
+    if kind == KIND:
+        tokens.update(party_tokens(sealer, parties_of(resource)))
     return Indexed(
         tuple(sorted(tokens)),
         tuple(sorted((name, low, high) for (name, low), high in found.items())),

@@ -225,6 +225,7 @@ _SPECS: dict[str, str] = {
         created date created
         service-type token serviceType
         slot reference slot
+        away.tag token meta.tag
         """,
     "Schedule": """
         identifier token identifier

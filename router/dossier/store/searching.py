@@ -14,13 +14,14 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, no
 
 from router.dossier.context import Thing
 from router.dossier.store.access import Access
+from router.dossier.store.away import A_STAY, is_marked, marked_as
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE
 from router.dossier.store.elements import Resource, kept
 from router.dossier.store.indexing import stands_for_patient, system_key
 from router.dossier.store.parameters import Kind, Parameter, parameters
 from router.journal import tables
 from router.journal.view import View
-from schemas.habilitation import DataCategory
+from schemas.habilitation import Action, DataCategory
 from schemas.visibility import Mark
 
 _CATEGORIES = frozenset(DataCategory)
@@ -118,6 +119,7 @@ class Search:
         self._view: View = access.view
         self._sealer = access.view.sealer
         self._about: dict[Query, frozenset[int] | None] = {}
+        self._stays: dict[int, bool] = {}
 
     def page(self, query: Query, after: tuple[int, int] | None = None, *, counted: bool | None = None) -> Page:
         """Give a page. `counted` None counts where it costs little: for searches about given patients.
@@ -138,7 +140,8 @@ class Search:
         rows = self._view.connection.execute(statement.order_by(*order).limit(query.count + 1)).all()
         page = Page([self._open(row) for row in rows[: query.count]], len(rows) > query.count)
         if counted or (counted is None and patients is not None):
-            page.total = self.total(where)
+            whole = after is None and not page.more
+            page.total = len(page.matches) if whole else self.total(where)
         return page
 
     def patients_of(self, query: Query) -> frozenset[int] | None:
@@ -373,12 +376,21 @@ class Search:
                 row.version,
                 row.at,
                 row.state,
-                opened(self._view, row.sealed_body),
+                self._opened(found.type, found.patient, row.sealed_body),
                 blobs=row.blobs,
                 thing=found.thing,
             )
             for row in rows
         ]
+
+    def _opened(self, kind: str, patient: int | None, sealed: bytes) -> Resource:
+        """Open a body as this reader may see it: who sees no stays is not told by a visit that there is one."""
+        found = opened(self._view, sealed)
+        if kind != "Appointment" or patient is None or not is_marked(found):
+            return found
+        if patient not in self._stays:
+            self._stays[patient] = self._access.may(Action.READ, patient, A_STAY).allowed
+        return found if self._stays[patient] else marked_as(found, away=False)
 
     def _open(self, row: Row[Any]) -> Found:
         return Found(
@@ -389,7 +401,7 @@ class Search:
             row.version,
             row.updated_at,
             row.state,
-            opened(self._view, row.sealed_body),
+            self._opened(row.type, row.patient_id, row.sealed_body),
             row.sort,
             row.blobs,
             _thing(row),

@@ -16,11 +16,12 @@ from sqlalchemy import Connection, Row, Select, Table, delete, exists, func, ins
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE, WITHDRAWN, Draft, draft, shell
 from router.dossier.store.elements import Resource, kept
 from router.dossier.store.indexing import Indexed, index, system_key, unpacked
+from router.dossier.store.requests import KIND
 from router.journal import tables
 from router.journal.unit import Unit
 
 _R = tables.resource.c
-_FOUND: Select[Any] = select(
+FOUND: Select[Any] = select(
     _R.id,
     _R.type,
     _R.logical_id,
@@ -38,6 +39,7 @@ _FOUND: Select[Any] = select(
     _R.digest,
     _R.tokens,
 )
+"""What is known of a resource without opening it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Keeper:
         found: list[Row[Any]] = []
         for start in range(0, len(keys), 200):
             wanted = tuple_(_R.type, _R.logical_id).in_(keys[start : start + 200])
-            found += self._connection.execute(_FOUND.where(wanted)).all()
+            found += self._connection.execute(FOUND.where(wanted)).all()
         return found
 
     def _one(
@@ -133,8 +135,8 @@ class Keeper:
             rows["token"] += [{"token": token, "resource_id": number} for token in one.indexed.tokens]
             rows["date"] += _dates(number, one.indexed)
             return Kept(number, one.type, one.logical_id, 1, at, created=True, changed=True)
-        if row.patient_id != one.patient:
-            raise AnothersResource
+        if row.patient_id != one.patient and (row.patient_id is not None or one.type != KIND):
+            raise AnothersResource  # only a request that was about nobody here becomes somebody's
         same = row.state == LIVE and bytes(row.digest) == one.digest
         older = item_id is not None and row.item_id is not None and row.item_id > item_id and row.state == LIVE
         if same or older or (one.once and row.state == LIVE):
@@ -189,7 +191,7 @@ class Keeper:
             self._supersede(one.patient, _R.id == kept.id)
 
     def _supersede(self, patient: int | None, wanted: Any, *, but: int = 0) -> None:
-        found = _FOUND.where(
+        found = FOUND.where(
             _R.type == "DocumentReference", _R.patient_id == patient, _R.state == LIVE, _R.id != but, wanted
         )
         for row in self._connection.execute(found).all():
@@ -232,7 +234,7 @@ class Keeper:
         gone = delete(tables.resource_item).where(column.item_id == item_id, column.resource_id.in_(numbers))
         self._connection.execute(gone)
         rows = self._connection.execute(
-            _FOUND.where(_R.id.in_(numbers), _R.item_id == item_id, _R.state == LIVE, _R.patient_id.is_not(None))
+            FOUND.where(_R.id.in_(numbers), _R.item_id == item_id, _R.state == LIVE, _R.patient_id.is_not(None))
         ).all()
         for row in rows:
             self.withdraw(row)
@@ -272,20 +274,23 @@ class Keeper:
 
     def row(self, kind: str, logical_id: str) -> Row[Any] | None:
         """Give the row of a resource."""
-        found = _FOUND.where(_R.type == kind, _R.logical_id == logical_id)
+        found = FOUND.where(_R.type == kind, _R.logical_id == logical_id)
         return self._connection.execute(found).one_or_none()
 
 
-def rows_of(unit: Unit, drafts: Sequence[Draft], moment: int) -> dict[Table, list[dict[str, Any]]]:
-    """Give the rows of new resources, parents first, for who fills an empty store and looks for nothing before."""
+def rows_of(drafts: Sequence[Draft], first: int, moment: int) -> dict[Table, list[dict[str, Any]]]:
+    """Give the rows of new resources, parents first, for who fills an empty store and looks for nothing before.
+
+    They are numbered from `first` on, and changed one after the other from `moment` on.
+    """
     rows: dict[Table, list[dict[str, Any]]] = {
         tables.resource: [],
         tables.resource_body: [],
         tables.resource_token: [],
         tables.resource_date: [],
     }
-    for at, one in enumerate(drafts, start=moment):
-        number = unit.next_id(tables.resource)
+    for number, one in enumerate(drafts, start=first):
+        at = moment + number - first
         own = {"id": number, "type": one.type, "logical_id": one.logical_id, "version": 1}
         rows[tables.resource].append({**own, **_facts(one, at, None, None)})
         rows[tables.resource_body].append(_body(number, 1, at, one, None))

@@ -9,6 +9,7 @@ from router.dossier.context import Reader
 from router.dossier.door import Door
 from router.dossier.queue import still_told
 from router.dossier.store.access import Access, ToldAccess
+from router.dossier.store.requests import KIND
 from router.dossier.store.searching import Found, Search, TooWide
 from router.dossier.subscriptions.keeping import Changed, Line, Pending
 from router.dossier.tools.registry import find_tool
@@ -117,6 +118,6 @@ class Matcher:
 
 
 def _may_match(line: Line, one: Changed) -> bool:
-    if one.type not in line.wanted.types or one.patient is None:
+    if one.type not in line.wanted.types or (one.patient is None and one.type != KIND):
         return False
     return line.wanted.categories is None or one.category in line.wanted.categories

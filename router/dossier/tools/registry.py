@@ -11,13 +11,15 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from router.faults import Fault
 from router.journal import tables
 from router.journal.operations import Change
+from router.journal.ready import Ready
 from router.journal.unit import Unit
 
 SECRET_PREFIX = "pst_"  # noqa: S105 - what secrets begin with, to be recognised by scanners of leaked ones
@@ -27,6 +29,7 @@ SCOPES = ("read", "write", "subscribe")
 OVERLAP_HOURS = 24
 """How long the former secret is taken after a rotation, unless said otherwise."""
 
+_NAMED = Ready(select(tables.tool).where(tables.tool.c.name == bindparam("tool")))
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _SCOPE = re.compile(r"(read|write)/[A-Z][A-Za-z]{2,40}")
 
@@ -141,7 +144,7 @@ def revoke_tool(name: str, *, now: int) -> Change[bool]:
 
 def find_tool(connection: Connection, name: str) -> Tool | None:
     """Give a tool by its name, revoked or not."""
-    row = connection.execute(select(tables.tool).where(tables.tool.c.name == name)).one_or_none()
+    row = _NAMED.first(connection, tool=name)
     return None if row is None else _tool(row)
 
 
@@ -152,30 +155,31 @@ def all_tools(connection: Connection) -> list[Tool]:
 
 def secret_is_right(connection: Connection, name: str, secret: str, *, now: int) -> bool:
     """Check a secret, in the same time whatever it is: the tool's own, or its former one while that is still taken."""
-    column = tables.tool.c
-    row = connection.execute(
-        select(column.secret_hash, column.former_hash, column.former_until).where(column.name == name)
-    ).one_or_none()
+    return tool_of_secret(connection, name, secret, now=now) is not None
+
+
+def tool_of_secret(connection: Connection, name: str, secret: str, *, now: int) -> Tool | None:
+    """Give the tool of this name when the secret is its own (`secret_is_right`), revoked or not."""
+    row = _NAMED.first(connection, tool=name)
     shown, nobody = digest(secret), bytes(32)
     present = bytes(row.secret_hash) if row is not None and row.secret_hash is not None else nobody
     former_counts = row is not None and row.former_hash is not None and (row.former_until or 0) > now
     former = bytes(row.former_hash) if row is not None and former_counts else nobody
     right = hmac.compare_digest(shown, present)
-    return hmac.compare_digest(shown, former) or right
+    return _tool(row) if (hmac.compare_digest(shown, former) or right) and row is not None else None
 
 
-def _tool(row: object) -> Tool:
-    found = row._mapping  # type: ignore[attr-defined]  # a row of SQLAlchemy
+def _tool(row: Any) -> Tool:
     return Tool(
-        found["name"],
-        tuple(found["scopes"].split()),
-        found["structure"],
-        found["created_at"],
-        found["secret_hash"] is not None,
-        found["keys"],
-        None if found["certificate"] is None else bytes(found["certificate"]),
-        found["expires_at"],
-        found["revoked_at"],
+        row.name,
+        tuple(row.scopes.split()),
+        row.structure,
+        row.created_at,
+        row.secret_hash is not None,
+        row.keys,
+        None if row.certificate is None else bytes(row.certificate),
+        row.expires_at,
+        row.revoked_at,
     )
 
 

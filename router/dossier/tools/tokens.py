@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from router.dossier.context import Reader, ReaderKind
 from router.dossier.loading import known
-from router.dossier.tools.registry import Tool, digest, find_tool, secret_is_right
+from router.dossier.tools.registry import Tool, digest, find_tool, tool_of_secret
 from router.journal import tables
 from router.journal.operations import Change
 from router.journal.sealing import Sealer
@@ -113,9 +113,8 @@ def find_pass(
     if shown.startswith(TOKEN_PREFIX):
         return _by_token(connection, sealer, shown, users, now)
     name, _, secret = shown.partition(":")
-    right = secret_is_right(connection, name, secret, now=now)
-    tool = find_tool(connection, name)
-    if not right or tool is None or not tool.is_good(now):
+    tool = tool_of_secret(connection, name, secret, now=now)
+    if tool is None or not tool.is_good(now):
         return None
     return Pass(reader_for(tool, users, sealer), tool.scopes, tool.certificate, users)
 

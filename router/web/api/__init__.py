@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from router.web.api import (
+    bulk,
     codes,
     deliveries,
     directory,
@@ -17,6 +18,7 @@ from router.web.api import (
     patients,
     submissions,
 )
+from router.web.api.declared import declare_problems
 
 PREFIX = "/api/v1"
 
@@ -26,6 +28,7 @@ def mount_api(app: FastAPI) -> None:
     for module in (
         messages,
         deliveries,
+        bulk,
         patients,
         identities,
         dossiers,
@@ -37,3 +40,4 @@ def mount_api(app: FastAPI) -> None:
         flows,
     ):
         app.include_router(module.router, prefix=PREFIX)
+    declare_problems(app)

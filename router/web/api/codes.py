@@ -9,13 +9,14 @@ from fastapi.responses import Response
 
 from mappings.concept_map import LONGEST_CODE, MapEntry, Term, TermKind, target_of
 from mappings.concept_map_csv import read_maps, write_maps
+from router.bulk.jobs import BATCH, MOST
 from router.codes.changes import map_terms, unmap_term
 from router.codes.maps import load_entries
 from router.codes.proposals import label_of, proposals
 from router.codes.worklist import Unmapped, affected, count_affected, decided_codes, find_decided, unmapped_codes
 from router.journal.actions import replay_messages
 from router.journal.view import View
-from router.web.access import Called, Office, Operator
+from router.web.access import Office, Operator, Watcher
 from router.web.answers import download
 from router.web.api.models import DoneOut, at
 from router.web.api.models_codes import (
@@ -28,7 +29,6 @@ from router.web.api.models_codes import (
     UnmappedOut,
 )
 from router.web.api.problems import Refused
-from router.web.bulk import BATCH, MOST
 from router.web.faults import NotThere
 
 router = APIRouter(tags=["codes"])
@@ -36,7 +36,7 @@ router = APIRouter(tags=["codes"])
 
 @router.get("/codes")
 async def list_unmapped(
-    desk: Office, _caller: Called, sender: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+    desk: Office, _caller: Watcher, sender: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 200
 ) -> list[UnmappedOut]:
     """List codes and units that no map answers, the most frequent first, with examples and proposals."""
 
@@ -51,7 +51,7 @@ async def list_unmapped(
 @router.get("/codes/maps")
 async def list_maps(
     desk: Office,
-    _caller: Called,
+    _caller: Watcher,
     sender: str | None = None,
     before: int | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
@@ -103,7 +103,7 @@ async def import_maps(request: Request, desk: Office, caller: Operator) -> Impor
 
 
 @router.get("/codes/maps.csv", response_class=Response)
-async def export_maps(desk: Office, _caller: Called) -> Response:
+async def export_maps(desk: Office, _caller: Watcher) -> Response:
     """Give the mappings that persons made as CSV, as the import reads it."""
     text = await desk.look(lambda view: write_maps(entry for _, entry in load_entries(view.connection)))
     return download(text.encode(), "codes.csv", "text/csv")

@@ -11,7 +11,7 @@ from router.journal.operations import Change
 from router.journal.queries_deliveries import DeliveryFilters, find_deliveries
 from router.journal.queries_message import load_delivery
 from router.journal.tables import DeliveryState
-from router.web.access import Called, Office, Operator
+from router.web.access import Office, Operator, Watcher
 from router.web.api.models import DeliveriesOut, DeliveryOut, DoneOut, delivery_out
 from router.web.api.problems import Refused
 from router.web.desk import Desk
@@ -23,7 +23,7 @@ router = APIRouter(tags=["deliveries"])
 @router.get("/deliveries")
 async def list_deliveries(
     desk: Office,
-    _caller: Called,
+    _caller: Watcher,
     state: DeliveryState | None = None,
     destination: str | None = None,
     before: int | None = None,
@@ -36,7 +36,7 @@ async def list_deliveries(
 
 
 @router.get("/deliveries/{number}")
-async def one_delivery(number: int, desk: Office, _caller: Called) -> DeliveryOut:
+async def one_delivery(number: int, desk: Office, _caller: Watcher) -> DeliveryOut:
     """Give a Delivery with its attempts."""
     found = await desk.look(lambda view: load_delivery(view, number))
     if found is None:

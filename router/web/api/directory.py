@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from connectors.annuaire.directory import Query
 from connectors.annuaire.entries import Correspondent
 from router.directory.service import DirectoryService, DirectoryStatus, LookedUp
-from router.web.access import Called, Office, Operator
+from router.web.access import Office, Operator, Watcher
 from router.web.api.problems import Refused
 from router.web.desk import Desk
 
@@ -101,7 +101,7 @@ class RefreshOut(BaseModel):
 @router.get("/directory")
 async def search(
     desk: Office,
-    _caller: Called,
+    _caller: Watcher,
     rpps: str = "",
     finess: str = "",
     address: str = "",
@@ -128,20 +128,20 @@ async def search(
 
 
 @router.get("/directory/status")
-async def status(desk: Office, _caller: Called) -> StatusOut:
+async def status(desk: Office, _caller: Watcher) -> StatusOut:
     """Say how the directory is: last refresh, one under way, counts, what moved."""
     return _status(await desk.work(_service(desk).status))
 
 
 @router.get("/directory/moved")
-async def moved(desk: Office, _caller: Called, how: str = "", limit: int = 200) -> list[tuple[str, str]]:
+async def moved(desk: Office, _caller: Watcher, how: str = "", limit: int = 200) -> list[tuple[str, str]]:
     """List mailboxes that moved with the last import: address, and `added`, `gone` or `changed`."""
     service = _service(desk)
     return await desk.work(lambda: service.directory.moved(how, limit=max(1, min(limit, 10_000))))
 
 
 @router.get("/directory/white-list")
-async def white_list(desk: Office, _caller: Called, domain: str) -> DomainOut:
+async def white_list(desk: Office, _caller: Watcher, domain: str) -> DomainOut:
     """Say whether a domain (or that of an address) is in the white list of MSSanté."""
     found = await desk.work(_service(desk).white_list)
     if found is None:

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy import text
 
 from router.journal.store import JournalFault
-from router.web.access import Called, Office
+from router.web.access import Office, Watcher
 from router.web.api.models import FlowOut, moment
 from router.web.api.problems import problem
 from router.web.boards import FlowLine
@@ -16,7 +16,7 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/flows")
-async def flows(desk: Office, _caller: Called) -> list[FlowOut]:
+async def flows(desk: Office, _caller: Watcher) -> list[FlowOut]:
     """List sources and destinations with their state, rates, backlogs and failures."""
     now = desk.now()
     board = await desk.look(lambda view: desk.boards.board(view, now))

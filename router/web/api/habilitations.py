@@ -8,7 +8,7 @@ from router.dossier.habilitations import end_habilitation, grant, habilitations
 from router.dossier.keeping import By
 from router.dossier.matrices import bring_matrix, matrix_history, matrix_now
 from router.dossier.matrix import MatrixFault, differences, read_matrix, write_matrix
-from router.web.access import Called, Office, Operator
+from router.web.access import Called, Keeper, Office
 from router.web.api.dossiers import refused
 from router.web.api.models_dossiers import (
     CellOut,
@@ -35,7 +35,7 @@ async def matrix(desk: Office, _caller: Called) -> MatrixOut:
 
 
 @router.put("/matrix")
-async def bring(given: MatrixIn, desk: Office, caller: Operator) -> MatrixOut:
+async def bring(given: MatrixIn, desk: Office, caller: Keeper) -> MatrixOut:
     """Let a matrix hold from now on, for every dossier."""
     try:
         change = bring_matrix(given.matrix, by=By(caller.name, desk.now(), given.why.strip()))
@@ -69,7 +69,7 @@ async def list_habilitations(desk: Office, _caller: Called) -> list[Habilitation
 
 
 @router.post("/habilitations", status_code=201)
-async def grant_one(given: HabilitationIn, desk: Office, caller: Operator) -> DoneOut:
+async def grant_one(given: HabilitationIn, desk: Office, caller: Keeper) -> DoneOut:
     """Grant a habilitation."""
     done = await desk.submit(grant(given.habilitation, by=By(caller.name, desk.now(), given.why.strip())))
     if done.refusal is not None:
@@ -78,7 +78,7 @@ async def grant_one(given: HabilitationIn, desk: Office, caller: Operator) -> Do
 
 
 @router.post("/habilitations/{number}/end")
-async def end(number: int, given: WhyIn, desk: Office, caller: Operator) -> DoneOut:
+async def end(number: int, given: WhyIn, desk: Office, caller: Keeper) -> DoneOut:
     """End a habilitation now."""
     done = await desk.submit(end_habilitation(number, by=By(caller.name, desk.now(), given.why.strip())))
     if done.refusal is not None:

@@ -17,7 +17,7 @@ from router.journal.queries_mail import (
     load_conversation,
     mail_troubles,
 )
-from router.web.access import Called, Office
+from router.web.access import Called, Office, Watcher
 from router.web.api.models import ReceiptOut, at
 from router.web.boards import DAY, late_at
 from router.web.faults import NotThere
@@ -87,7 +87,7 @@ async def conversations(
 
 
 @router.get("/mail/figures")
-async def figures(desk: Office, _caller: Called) -> MailFiguresOut:
+async def figures(desk: Office, _caller: Watcher) -> MailFiguresOut:
     """Count what is wrong with mails that left, as the overview does."""
     now = desk.now()
     found = await desk.look(lambda view: mail_troubles(view, late_at=late_at(desk.context, now), since=now - DAY))

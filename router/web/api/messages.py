@@ -9,12 +9,13 @@ import orjson
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
+from router.engine.searchable import sender_token
 from router.journal.actions import replay_messages
 from router.journal.queries import MessageFilters, MessagePage, find_messages
 from router.journal.queries_message import item_body, load_message, message_content
 from router.journal.tables import MessageState
 from router.journal.view import View
-from router.web.access import Called, Office, Operator
+from router.web.access import Called, Office, Operator, Watcher
 from router.web.answers import download
 from router.web.api.models import (
     DoneOut,
@@ -39,19 +40,25 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 @router.get("/messages")
 async def list_messages(
     desk: Office,
-    _caller: Called,
+    _caller: Watcher,
     state: MessageState | None = None,
     source: str | None = None,
     format: str | None = None,  # noqa: A002 - the address says so
     type: str | None = None,  # noqa: A002 - the address says so
     kind: ItemKind | None = None,
     worst: Annotated[int | None, Query(ge=1, le=3)] = None,
+    control: Annotated[str | None, Query(max_length=256)] = None,
+    sender: Annotated[str | None, Query(max_length=200)] = None,
     since: datetime | None = None,
     until: datetime | None = None,
     before: int | None = None,
     limit: Limit = 50,
 ) -> MessagesOut:
-    """List messages, newest first; `before` is the `next` of the page above. Nothing of a patient is in a list."""
+    """List messages, newest first; `before` is the `next` of the page above. Nothing of a patient is in a list.
+
+    `control` is a control id, or its beginning and `*`; `sender` the name or number of who wrote.
+    """
+    sealer = desk.context.store.sealer.clone() if sender else None
     filters = MessageFilters(
         state=state,
         source=source,
@@ -61,6 +68,8 @@ async def list_messages(
         worst=worst,
         since=micros(since) if since is not None else None,
         until=micros(until) if until is not None else None,
+        control=control,
+        sender=sender_token(sealer, sender) if sealer is not None and sender else None,
     )
     return _page(await desk.look(lambda view: find_messages(view, filters, before=before, limit=limit)))
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from router.identity.patients import Registration, register
 from router.web.access import Office, Operator
+from router.web.api.declared import problems
 from router.web.api.models import PatientsOut
 from router.web.api.problems import Refused
 from router.web.context import PatientsRefused
@@ -36,7 +37,7 @@ _BODY = {
 }
 
 
-@router.post("/patients", status_code=201, openapi_extra=_BODY)
+@router.post("/patients", status_code=201, openapi_extra=_BODY, responses=problems(400, 415))
 async def register_patients(
     request: Request, desk: Office, caller: Operator, in_coordination: bool = True
 ) -> PatientsOut:

@@ -17,7 +17,7 @@ from router.journal.queries_submissions import (
     load_submission,
 )
 from router.journal.tables import DeliveryState
-from router.web.access import Called, Office
+from router.web.access import Called, Office, Watcher
 from router.web.api.models import DeliveryOut, at, delivery_out
 from router.web.faults import NotThere
 from router.web.pages.dmp import ends_of
@@ -111,7 +111,7 @@ async def one_submission(number: int, desk: Office, _caller: Called) -> Submissi
 
 
 @router.get("/certificates")
-async def certificates(desk: Office, _caller: Called) -> list[CertificateOut]:
+async def certificates(desk: Office, _caller: Watcher) -> list[CertificateOut]:
     """List every certificate that the configuration names, those that end first before the others."""
     return [
         CertificateOut(

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from router.journal.view import View
 from router.watch.alarms import acknowledge, open_alarms, past_alarms, snooze
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.alarm_lines import alarm_lines
 from router.web.answers import Values, go, page
 from router.web.boards import HOUR
@@ -26,7 +26,7 @@ MORNING = 8
 
 
 @router.get(PATH)
-async def alarms(request: Request, desk: Office, visit: Signed) -> Response:
+async def alarms(request: Request, desk: Office, visit: Looking) -> Response:
     """Show the alarms that go on, then those that are over."""
     before = row_number(request.query_params.get("before", ""))
 
@@ -34,7 +34,7 @@ async def alarms(request: Request, desk: Office, visit: Signed) -> Response:
         formats = Formats(visit.texts, visit.zone, visit.now)
         past = past_alarms(view.connection, before=before, limit=PAGE + 1)
         return {
-            "ways": [visit.texts.word("alarm_way", way) for way in desk.context.alarm_ways],
+            "ways": [visit.texts.word("alarm_way", way) for way in desk.context.alarm_ways()],
             "going_on": alarm_lines(open_alarms(view.connection), formats),
             "past": alarm_lines(past[:PAGE], formats),
             "following": past[PAGE - 1].id if len(past) > PAGE else None,

@@ -1,42 +1,92 @@
-"""A bulk action: its preview with the count, its progress with a stop, its result."""
+"""Actions on many rows: the preview with its figures, the progress with a stop, the result, and the way back."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from router.bulk.jobs import Job, JobState, list_jobs, load_job, start_job, stop_job, undone_by
+from router.bulk.outcomes import left_by_reason
+from router.bulk.undoing import plan_undo, undoable
+from router.journal.view import View
 from router.web.access import Office, Posted, Signed
-from router.web.answers import go, page
-from router.web.bulk import Job, JobState
+from router.web.answers import Values, go, page
+from router.web.bulk import confirmed
+from router.web.desk import Desk
 from router.web.faults import NotThere
+from router.web.filters import row_number
+from router.web.visits import Visit
 
 router = APIRouter()
 
+PAGE = 50
 
-@router.get("/bulk/{key}")
-async def job_page(key: str, desk: Office, visit: Signed) -> Response:
+
+@router.get("/bulk")
+async def jobs(request: Request, desk: Office, visit: Signed) -> Response:
+    """List what was done to many rows at once."""
+    before = row_number(request.query_params.get("before", ""))
+
+    def ask(view: View) -> Values:
+        rows = list_jobs(view.connection, before=before, limit=PAGE + 1)
+        return {"rows": rows[:PAGE], "following": rows[PAGE - 1].id if len(rows) > PAGE else None}
+
+    return await page(desk, visit, "bulk_jobs.html", ask)
+
+
+@router.get("/bulk/{number}")
+async def job_page(number: int, desk: Office, visit: Signed) -> Response:
     """Show where a job is."""
-    job = _job(desk.bulk.find(visit.key, key))
-    return await page(desk, visit, "bulk.html", lambda _view: {"job": job, "states": JobState})
+    return await _shown(desk, visit, await _job(desk, visit, number))
 
 
-@router.post("/bulk/{key}/start")
-async def start(key: str, desk: Office, visit: Posted) -> Response:
+async def _shown(desk: Desk, visit: Visit, job: Job, *, unconfirmed: bool = False) -> Response:
+    def ask(view: View) -> Values:
+        ended = job.state in {JobState.DONE, JobState.STOPPED, JobState.FAILED}
+        undone = undone_by(view.connection, job.id) if ended else None
+        return {
+            "job": job,
+            "states": JobState,
+            "left": left_by_reason(view.connection, job.id) if ended else {},
+            "undone": undone,
+            "undoable": undoable(view.connection, job) if ended and undone is None else 0,
+            "unconfirmed": unconfirmed,
+        }
+
+    return await page(desk, visit, "bulk.html", ask, status=422 if unconfirmed else 200)
+
+
+@router.post("/bulk/{number}/start")
+async def start(number: int, desk: Office, visit: Posted) -> Response:
     """Do what was previewed."""
-    job = _job(desk.bulk.find(visit.key, key))
-    desk.bulk.start(job, desk.submit, actor=visit.account, now=desk.now, changed=desk.changed)
-    return go(f"/bulk/{key}")
+    job = await _job(desk, visit, number)
+    if job.state is JobState.PLANNED and not confirmed(job, visit.posted("word")):
+        return await _shown(desk, visit, job, unconfirmed=True)
+    await desk.submit(start_job(number, actor=visit.account, now=desk.now()))
+    desk.changed()
+    return go(f"/bulk/{number}")
 
 
-@router.post("/bulk/{key}/stop")
-async def stop(key: str, desk: Office, visit: Posted) -> Response:
+@router.post("/bulk/{number}/stop")
+async def stop(number: int, desk: Office, visit: Posted) -> Response:
     """Stop a job that runs."""
-    job = _job(desk.bulk.find(visit.key, key))
-    desk.bulk.stop(job)
-    return go(f"/bulk/{key}")
+    await _job(desk, visit, number)
+    await desk.submit(stop_job(number, actor=visit.account, now=desk.now()))
+    return go(f"/bulk/{number}")
 
 
-def _job(found: Job | None) -> Job:
-    if found is None:
+@router.post("/bulk/{number}/undo")
+async def undo(number: int, desk: Office, visit: Posted) -> Response:
+    """Take back what can be taken back."""
+    await _job(desk, visit, number)
+    made = await desk.submit(plan_undo(number, actor=visit.account, now=desk.now()))
+    desk.changed()
+    return go(f"/bulk/{number if made is None else made}")
+
+
+async def _job(desk: Desk, visit: Visit, number: int) -> Job:
+    job = await desk.look(lambda view: load_job(view.connection, number))
+    # A plan is its author's alone; what was started is everybody's to see.
+    if job is None or (job.state is JobState.PLANNED and job.actor != visit.account):
         raise NotThere
-    return found
+    return job

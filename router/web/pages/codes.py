@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from mappings.concept_map import LONGEST_CODE, MapEntry, Term, TermKind, target_of
 from mappings.concept_map_csv import write_maps
+from router.bulk.jobs import MOST, BulkAction
 from router.codes.changes import map_terms, unmap_term
 from router.codes.maps import load_entries
 from router.codes.proposals import label_of, proposals
@@ -22,9 +23,9 @@ from router.codes.worklist import (
     unmapped_codes,
 )
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.answers import Values, download, go, page
-from router.web.bulk import MOST, BulkAction
+from router.web.bulk import plan
 from router.web.faults import NotThere
 from router.web.filters import Chip, Option, Query, query_of, row_number
 from router.web.texts import Texts
@@ -44,7 +45,7 @@ ROW_CAP = 100
 
 
 @router.get(PATH)
-async def codes(request: Request, desk: Office, visit: Signed) -> Response:
+async def codes(request: Request, desk: Office, visit: Looking) -> Response:
     """Show the worklist, or the mappings that persons made; `done` is the mapping just made."""
     query = query_of(PATH, request.query_params, WISHES)
     start, before, done = (row_number(request.query_params.get(name, "")) for name in ("start", "before", "done"))
@@ -144,12 +145,12 @@ async def replay(desk: Office, visit: Posted) -> Response:
         raise NotThere
     if not found.ids:
         return go(f"{PATH}?done={number}")
-    job = desk.bulk.plan(visit.key, BulkAction.REPLAY_MESSAGES, found.ids, more=found.more, back=PATH)
-    return go(f"/bulk/{job.key}")
+    job = await plan(desk, BulkAction.REPLAY_MESSAGES, found.ids, actor=visit.account, more=found.more, back=PATH)
+    return go(f"/bulk/{job.id}")
 
 
 @router.get(PATH + "/maps.csv")
-async def export(desk: Office, _visit: Signed) -> Response:
+async def export(desk: Office, _visit: Looking) -> Response:
     """Give the mappings that persons made, as CSV."""
     text = await desk.look(lambda view: write_maps(entry for _, entry in load_entries(view.connection)))
     return download(text.encode(), "codes.csv", "text/csv")

@@ -16,7 +16,7 @@ from fastapi.responses import Response
 from connectors.annuaire.directory import MOST, Query as Sought
 from router.directory.service import DirectoryService, LookedUp
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.desk import Desk, micros
 from router.web.faults import NotThere
@@ -45,7 +45,7 @@ class Domain:
 
 
 @router.get(PATH)
-async def directory(request: Request, desk: Office, visit: Signed) -> Response:
+async def directory(request: Request, desk: Office, visit: Looking) -> Response:
     """Show the directory, and who was looked for."""
     service = _service(desk)
     query = query_of(PATH, request.query_params, WISHES)

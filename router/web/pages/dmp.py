@@ -22,7 +22,7 @@ from router.journal.queries_submissions import (
 )
 from router.journal.tables import DeliveryState
 from router.journal.view import View
-from router.web.access import Asked, Office, Signed
+from router.web.access import Asked, Looking, Office
 from router.web.answers import Values, page
 from router.web.context import SUBMITTING, FlowStatus
 from router.web.desk import Desk
@@ -69,7 +69,7 @@ class EndLine:
 
 
 @router.get(PATH)
-async def submissions(request: Request, desk: Office, visit: Signed) -> Response:
+async def submissions(request: Request, desk: Office, visit: Looking) -> Response:
     """Show a page of submissions; `before` is the cursor."""
     query = query_of(PATH, request.query_params, WISHES)
     before = row_number(request.query_params.get("before", ""))

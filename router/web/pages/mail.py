@@ -17,7 +17,7 @@ from router.journal.queries_mail import (
     load_head,
 )
 from router.journal.view import View
-from router.web.access import Asked, Office, Signed
+from router.web.access import Asked, Looking, Office, Signed
 from router.web.answers import Values, go, page
 from router.web.boards import late_at
 from router.web.context import is_mail
@@ -32,7 +32,7 @@ WISHES = ("search", "state", "box")
 
 
 @router.get(PATH)
-async def mail(request: Request, desk: Office, visit: Signed) -> Response:
+async def mail(request: Request, desk: Office, visit: Looking) -> Response:
     """Show a page of conversations; `before` is the cursor."""
     query = query_of(PATH, request.query_params, WISHES)
     before = row_number(request.query_params.get("before", ""))

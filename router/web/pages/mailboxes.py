@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from router.journal import tables
 from router.journal.tables import DeliveryState
 from router.journal.view import View
-from router.web.access import Office, Signed
+from router.web.access import Looking, Office
 from router.web.answers import Values, page
 from router.web.context import FlowStatus
 from router.web.desk import micros
@@ -64,7 +64,7 @@ class SendingLine:
 
 
 @router.get("/mailboxes")
-async def mailboxes(desk: Office, visit: Signed) -> Response:
+async def mailboxes(desk: Office, visit: Looking) -> Response:
     """Show every mailbox, and every destination of mails."""
 
     def ask(view: View) -> Values:

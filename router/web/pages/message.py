@@ -21,18 +21,19 @@ from router.journal.queries_message import (
 )
 from router.journal.tables import MessageState
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.attachments import Shown, attachment, attachments_of
 from router.web.desk import Desk
 from router.web.document_facts import document_card, restricted
 from router.web.documents import Paper, paper
 from router.web.facts import Fact, item_facts, patient_facts
-from router.web.faults import NotThere
+from router.web.faults import NotEntitled, NotThere
 from router.web.formatting import Formats
 from router.web.previews import Preview, preview
 from router.web.recipients import ShownRecipient, recipient_of
 from router.web.reports import Reported, reported
+from router.web.rights import Right
 from router.web.timeline import headline, timeline
 from router.web.visits import Visit
 from schemas.item import ITEM, DocumentItem, NoteItem
@@ -41,6 +42,9 @@ from schemas.lab import LabReport
 router = APIRouter()
 
 TABS = ("understood", "original", "sent", "why", "findings")
+SEEN_BY_ALL = ("why",)
+"""Tabs that say nothing of what a message holds."""
+
 CONTENT_TABS = frozenset({"understood", "original", "sent"})
 """Tabs that show what a message says: opening one is noted in the audit."""
 
@@ -78,13 +82,13 @@ class Sent:
 
 
 @router.get("/messages/{number}")
-async def message(number: int, desk: Office, visit: Signed) -> Response:
+async def message(number: int, desk: Office, visit: Looking) -> Response:
     """Show a message on the tab that says most about it."""
     return await _show(desk, visit, number, "")
 
 
 @router.get("/messages/{number}/{tab}")
-async def message_tab(number: int, tab: str, request: Request, desk: Office, visit: Signed) -> Response:
+async def message_tab(number: int, tab: str, request: Request, desk: Office, visit: Looking) -> Response:
     """Show one tab of a message."""
     if tab not in TABS:
         raise NotThere
@@ -103,7 +107,10 @@ async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, raw: bool = 
     detail = await desk.look(lambda view: load_message(view, number))
     if detail is None:
         raise NotThere
-    chosen = tab or _telling(detail)
+    tabs = TABS if visit.may(Right.READ) else SEEN_BY_ALL
+    chosen = tab or (_telling(detail) if tabs is TABS else tabs[0])
+    if chosen not in tabs:
+        raise NotEntitled
     if chosen in CONTENT_TABS and not visit.partial:
         await desk.audit(visit.account, "read message", f"message {number}", chosen)
 
@@ -112,7 +119,7 @@ async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, raw: bool = 
         values: dict[str, object] = {
             "message": detail,
             "tab": chosen,
-            "tabs": TABS,
+            "tabs": tabs,
             "headline": headline(detail, formats),
             "timeline": timeline(detail, formats),
             "routes": {route.name: route for route in desk.context.routes()},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from router.journal.queries import MessageFilters, count_newer, find_message_ids, find_messages, window
+from router.bulk.jobs import MOST, BulkAction
+from router.journal.queries import MessageFilters, count_messages, count_newer, find_message_ids, find_messages, window
 from router.journal.view import View
-from router.web.access import Asked, Office, Posted, Signed
+from router.web.access import Asked, Looking, Office, Posted
 from router.web.answers import Values, go, page
-from router.web.bulk import MOST, BulkAction
+from router.web.bulk import known_target, plan, targets
 from router.web.desk import Desk
+from router.web.faults import NotThere
 from router.web.filters import MESSAGE_WISHES, Query, message_chips, message_filters, query_of, row_number, search_of
 from router.web.formatting import Formats
 from router.web.visits import Visit
@@ -21,14 +23,14 @@ PATH = "/messages"
 
 
 @router.get(PATH)
-async def messages(request: Request, desk: Office, visit: Signed) -> Response:
+async def messages(request: Request, desk: Office, visit: Looking) -> Response:
     """Show a page of messages; `before` is the cursor, `top` and `end` the part that is on the screen already."""
     query = query_of(PATH, request.query_params, MESSAGE_WISHES)
     before, top, end = (row_number(request.query_params.get(name, "")) for name in ("before", "top", "end"))
-    text = _searched(desk, visit, query)
+    text = searched(desk, visit, query)
 
     def ask(view: View) -> Values:
-        filters = _filters(view, visit, query, text)
+        filters = filters_of(view, visit, query, text)
         formats = Formats(visit.texts, visit.zone, visit.now)
         newer = 0
         if visit.partial and top is not None and end is not None:
@@ -49,8 +51,10 @@ async def messages(request: Request, desk: Office, visit: Signed) -> Response:
             "walked_to": walked,
             "capped": capped,
             "newer": newer,
+            "count": count_messages(view, filters) if query.values and not visit.partial else None,
             "refresh": _refresh(query, before, rows[0].id, rows[-1].id) if rows else query.with_(),
             "most": MOST,
+            "targets": targets(desk),
         }
 
     return await page(desk, visit, "messages.html", ask)
@@ -60,7 +64,8 @@ async def messages(request: Request, desk: Office, visit: Signed) -> Response:
 async def search(request: Request, desk: Office, visit: Asked) -> Response:
     """Remember what is searched for, and go to its page: the address holds a random word in its place."""
     query = query_of(PATH, {name: visit.posted(name) for name in MESSAGE_WISHES}, MESSAGE_WISHES)
-    text = " ".join(visit.posted("text").split())[:200]
+    typed = " ".join(visit.posted(name) for name in ("text", "family", "born", "number"))
+    text = " ".join(typed.split())[:200]
     if not text:
         return go(query.with_(search=None))
     await desk.audit(visit.account, "search", "messages")
@@ -68,27 +73,49 @@ async def search(request: Request, desk: Office, visit: Asked) -> Response:
 
 
 @router.post(PATH + "/replay")
-async def plan_replay(request: Request, desk: Office, visit: Posted) -> Response:
+async def plan_replay(desk: Office, visit: Posted) -> Response:
     """Preview the replay of the chosen messages, or of all that match the filters."""
+    return await _plan(desk, visit, BulkAction.REPLAY_MESSAGES)
+
+
+@router.post(PATH + "/reroute")
+async def plan_reroute(desk: Office, visit: Posted) -> Response:
+    """Preview sending what these messages said to another destination, or by another route."""
+    target = known_target(desk, visit.posted("target"))
+    if not target:
+        raise NotThere
+    return await _plan(desk, visit, BulkAction.REROUTE, target)
+
+
+async def _plan(desk: Desk, visit: Visit, action: BulkAction, target: str = "") -> Response:
     query = query_of(PATH, {name: visit.posted(name) for name in MESSAGE_WISHES}, MESSAGE_WISHES)
-    text = _searched(desk, visit, query)
-    if visit.posted("all"):
-        ids, more = await desk.look(lambda view: find_message_ids(view, _filters(view, visit, query, text), limit=MOST))
-    else:
-        chosen = {number for value in visit.form.get("id", ()) if (number := row_number(value)) is not None}
-        ids, more = sorted(chosen)[:MOST], False
+    ids, more = await chosen_messages(desk, visit, query)
     if not ids:
         return go(query.with_())
-    job = desk.bulk.plan(visit.key, BulkAction.REPLAY_MESSAGES, ids, more=more, back=query.with_())
-    return go(f"/bulk/{job.key}")
+    job = await plan(desk, action, ids, actor=visit.account, more=more, back=query.with_(), target=target)
+    return go(f"/bulk/{job.id}")
 
 
-def _filters(view: View, visit: Visit, query: Query, text: str | None) -> MessageFilters:
+async def chosen_messages(desk: Desk, visit: Visit, query: Query) -> tuple[list[int], bool]:
+    """Give the messages that were ticked, or all that match the filters; whether there are more than one action takes.
+
+    Oldest first.
+    """
+    if visit.posted("all"):
+        text = searched(desk, visit, query)
+        return await desk.look(lambda view: find_message_ids(view, filters_of(view, visit, query, text), limit=MOST))
+    chosen = {number for value in visit.form.get("id", ()) if (number := row_number(value)) is not None}
+    return sorted(chosen)[:MOST], False
+
+
+def filters_of(view: View, visit: Visit, query: Query, text: str | None) -> MessageFilters:
+    """Read the filters of an address, with what its search stands for."""
     search = search_of(view.sealer, text) if text else None
-    return message_filters(query, now=visit.now, zone=visit.zone, search=search)
+    return message_filters(query, now=visit.now, zone=visit.zone, search=search, sealer=view.sealer)
 
 
-def _searched(desk: Desk, visit: Visit, query: Query) -> str | None:
+def searched(desk: Desk, visit: Visit, query: Query) -> str | None:
+    """Give what the search of an address stands for, None without one or when it is another session's."""
     key = query.get("search")
     return desk.searches.recall(visit.key, key) if key else None
 

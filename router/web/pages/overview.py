@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from router.journal.view import View
 from router.watch.alarms import open_alarms
-from router.web.access import Office, Signed
+from router.web.access import Looking, Office
 from router.web.answers import Values, page
 from router.web.boards import HOUR, Board
 from router.web.charts import Chart, chart_of
@@ -23,7 +23,7 @@ router = APIRouter()
 
 
 @router.get("/")
-async def overview(request: Request, desk: Office, visit: Signed) -> Response:
+async def overview(request: Request, desk: Office, visit: Looking) -> Response:
     """Show the overview; `period` says how far back its chart looks."""
     period = Period.of(request.query_params.get("period"))
 
@@ -43,6 +43,8 @@ async def overview(request: Request, desk: Office, visit: Signed) -> Response:
                 receipt_hours=desk.context.receipt_hours,
                 alarms=alarms,
                 outlook=outlook,
+                routes=desk.context.routes(),
+                applied=desk.context.applied(),
             ),
             "chart": _chart(desk, view, visit, board, period, formats),
             "periods": tuple(Period),

@@ -9,7 +9,7 @@ from router.journal import tables
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_overview import audit_lines, notices
 from router.journal.view import View
-from router.web.access import Asked, Office, Signed
+from router.web.access import Asked, Auditing, Looking, Office, Own
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
 from router.web.filters import Query, query_of, row_number
@@ -22,7 +22,7 @@ SEVERITIES = ("error", "warning", "info")
 
 
 @router.get("/held")
-async def held(_visit: Signed) -> Response:
+async def held(_visit: Own) -> Response:
     """Lead to the identity desk, where this page's content went: people have marked its address."""
     return go("/identities")
 
@@ -43,7 +43,7 @@ async def reveal(number: int, desk: Office, visit: Asked) -> Response:
 
 
 @router.get("/notices")
-async def notices_page(request: Request, desk: Office, visit: Signed) -> Response:
+async def notices_page(request: Request, desk: Office, visit: Looking) -> Response:
     """Show what the router noticed beside messages, and how the journal is."""
     query = query_of("/notices", request.query_params, ("severity",))
     before = row_number(request.query_params.get("before", ""))
@@ -63,7 +63,7 @@ async def notices_page(request: Request, desk: Office, visit: Signed) -> Respons
 
 
 @router.get("/audit")
-async def audit(request: Request, desk: Office, visit: Signed) -> Response:
+async def audit(request: Request, desk: Office, visit: Auditing) -> Response:
     """Show who did and saw what."""
     query = query_of("/audit", request.query_params, ("actor",))
     before = row_number(request.query_params.get("before", ""))
@@ -76,7 +76,7 @@ async def audit(request: Request, desk: Office, visit: Signed) -> Response:
 
 
 @router.get("/api")
-async def api_page(request: Request, desk: Office, visit: Signed) -> Response:
+async def api_page(request: Request, desk: Office, visit: Looking) -> Response:
     """Explain the HTTP API, with examples for this very address."""
     base = f"{request.url.scheme}://{request.headers.get('Host', 'localhost')}"
     return await page(desk, visit, "api.html", lambda _view: {"base": base})

@@ -155,8 +155,8 @@ def test_hl7apy_is_not_imported_before_it_is_needed() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_every_kind_but_notes_is_read_and_written() -> None:
-    assert FORMAT.reads == FORMAT.writes == frozenset(ItemKind) - {ItemKind.NOTE}
+def test_every_kind_of_the_french_profiles_is_read_and_written() -> None:
+    assert FORMAT.reads == FORMAT.writes == frozenset(ItemKind) - {ItemKind.NOTE, ItemKind.APPOINTMENT, ItemKind.TASK}
     context = WriteContext(now=datetime(2026, 1, 5, tzinfo=UTC), identity="1")
     for item in EVERY_ITEM:
         if item.kind == ItemKind.NOTE:

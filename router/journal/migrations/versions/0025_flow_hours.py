@@ -1,7 +1,7 @@
 """what flowed hour by hour, how much room the journal took, and on which side an alarm is
 
 Revision: 0025
-Follows: 0021
+Follows: 0026
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 
 
 revision = '0025'
-down_revision = '0021'
+down_revision = '0026'
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,79 @@
+"""`passerelle backup` and `passerelle restore`: the journal kept safe from the loss of its machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from router.cli.base import config_file, config_option
+
+if TYPE_CHECKING:
+    from router.keeping.manifest import Manifest
+
+_PROGRAMS = click.option(
+    "--programs",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Folder of pg_dump and pg_restore, where they are not on the path (PostgreSQL only).",
+)
+
+
+@click.command("backup")
+@click.argument("target", type=click.Path(path_type=Path))
+@config_option
+@_PROGRAMS
+def command_backup(target: Path, config: Path, programs: Path | None) -> None:
+    """Back the journal up into a new folder TARGET, beside a router that goes on.
+
+    The key is not in it: keep it in another place, without it nothing of the back-up can be read.
+
+    \b
+    Examples:
+      passerelle backup /backups/2026-11-26 --config my-router
+      passerelle restore /backups/2026-11-26 --verify --key journal.key
+    """
+    from datetime import UTC, datetime
+
+    from router.config.load import load
+    from router.keeping.backup import back_up
+
+    place = load(config_file(config)).place
+    manifest = back_up(place, target, datetime.now(UTC), programs=programs)
+    click.echo(f"Backed up into {target}: {_told(manifest)}.")
+    click.echo(f"Its key is {manifest.key_id} ({place.key_file}), and is not in it.")
+    click.echo(f"Audit head: {manifest.audit_head or 'none'}")
+
+
+@click.command("restore")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@config_option
+@click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The journal's key file.")
+@click.option("--verify", "only_verify", is_flag=True, help="Only look whether the back-up could be restored.")
+@_PROGRAMS
+def command_restore(folder: Path, config: Path, key: Path | None, only_verify: bool, programs: Path | None) -> None:
+    """Restore a back-up into the empty place that the configuration names.
+
+    What had not ended when it was made is sent again, under the same identities: who received it knows it again.
+    """
+    from router.config.load import load
+    from router.keeping.backup import restore, verify
+
+    if only_verify and key is not None:
+        manifest = verify(folder, key)
+    else:
+        place = load(config_file(config)).place
+        found = key or place.key_file
+        manifest = verify(folder, found) if only_verify else restore(folder, place, found, programs=programs)
+    if only_verify:
+        click.echo(f"Whole, and opens with this key: {_told(manifest)}.")
+        return
+    click.echo(f"Restored: {_told(manifest)}. What waits is sent once the router runs: `passerelle serve`.")
+
+
+def _told(manifest: Manifest) -> str:
+    size = sum(one.size for one in manifest.files) / 1_000_000
+    return (
+        f"{manifest.messages} messages, {manifest.deliveries} deliveries of which {manifest.waiting} wait, "
+        f"{len(manifest.files)} files, {size:.1f} MB, made {manifest.made_at}"
+    )
