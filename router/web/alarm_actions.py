@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from markupsafe import Markup
 
-from router.journal.pauses import FlowSide
 from router.watch.alarms import Alarm
 from router.watch.signs import SignKind
 from router.web.flow_places import href_of
@@ -16,10 +16,11 @@ from router.web.formatting import Formats
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Where to press."""
+    """Where to press. With `fields`, a form is posted there, by whoever may operate."""
 
     label: Markup
     href: str
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 def alarm_action(alarm: Alarm, formats: Formats) -> Action:
@@ -28,7 +29,7 @@ def alarm_action(alarm: Alarm, formats: Formats) -> Action:
     side = alarm.side or "source"
     match alarm.kind:
         case SignKind.SILENCE:
-            return Action(say("trouble_action.profile"), href_of(FlowSide.SOURCE, name) + "/profile")
+            return Action(say("trouble_action.profile"), href_of("source", name) + "/profile")
         case SignKind.ERRORS if side == "destination":
             query = urlencode({"state": "dead", "destination": name})
             return Action(say("trouble_action.failures"), f"/deliveries?{query}")
@@ -48,4 +49,4 @@ def alarm_action(alarm: Alarm, formats: Formats) -> Action:
         case SignKind.DISK:
             return Action(say("trouble_action.space"), "/#space")
         case SignKind.DOWN:
-            return Action(say("trouble.see_flow"), href_of(FlowSide(side), name))
+            return Action(say("trouble_action.flow"), href_of(side, name))

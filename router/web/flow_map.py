@@ -12,11 +12,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from router.journal.pauses import FlowSide
 from router.watch.alarms import Alarm
 from router.watch.signs import SignKind
 from router.web.boards import Board, FlowLine
-from router.web.flow_places import PATH, href_of
+from router.web.flow_places import href_of
 from router.web.states import DOWN, MARKS, Mark, mark
 
 ROW = 56
@@ -121,7 +120,7 @@ def _source(line: FlowLine, told: SignKind | None) -> Node:
         found, word = MARKS["flow"]["paused"], "paused"
     elif line.status.state not in DOWN and told is not None:
         found, word = _SILENT, "silent" if told is SignKind.SILENCE else "alarmed"
-    href = href_of(FlowSide.SOURCE, line.status.name)
+    href = href_of("source", line.status.name)
     return Node(line.status.name, href, found, word, line.per_minute, line.last_at, failures=line.failures)
 
 
@@ -135,7 +134,7 @@ def _destination(line: FlowLine) -> Node:
     state = "retrying" if line.backlog.retrying else "pending"
     return Node(
         name,
-        href_of(FlowSide.DESTINATION, name),
+        href_of("destination", name),
         found,
         word,
         line.per_minute,
@@ -162,7 +161,7 @@ def _others(rest: Collection[Node]) -> Node:
     worst = min(rest, key=_gravity)
     return Node(
         "",
-        PATH,
+        "/flows",
         worst.mark,
         worst.word,
         sum(node.per_minute for node in rest),

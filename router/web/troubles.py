@@ -53,9 +53,9 @@ def troubles(
     identity_hours: int = 24,
     receipt_hours: int = 24,
     alarms: Sequence[Alarm] = (),
-    outlook: Outlook | None = None,
     routes: Sequence[RouteStatus] = (),
     applied: AppliedFile | None = None,
+    outlook: Outlook | None = None,
 ) -> list[Trouble]:
     """Say what is wrong, worst first; an empty list when all is well.
 
@@ -85,7 +85,7 @@ def _sources(board: Board, formats: Formats) -> Iterator[Trouble]:
     for line in board.sources:
         if line.status.state in DOWN:
             sentence = say("trouble.source_down", name=_name(line), detail=_detail(line, formats))
-            flow = Action(say("trouble.see_flow"), href_of(FlowSide.SOURCE, line.status.name))
+            flow = Action(say("trouble_action.flow"), href_of("source", line.status.name))
             yield Trouble(90, "red", "square", sentence, (flow, Action(say("trouble.see_notices"), "/notices")))
         elif line.status.paused:
             see = Action(say("trouble.see_flow"), href_of(FlowSide.SOURCE, line.status.name))
@@ -169,6 +169,7 @@ def _paused_by(pause: Pause | None, formats: Formats) -> Markup:
 def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
     say = formats.texts.say
     groups = board.situation.failures.groups
+    offered: set[str] = set()
     for rank, group in enumerate(groups[:MOST_CAUSES]):
         sentence = say(
             "trouble.dead",
@@ -178,7 +179,13 @@ def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
             detail=_quoted(group.detail, formats),
             since=formats.since(group.first_at),
         )
-        yield Trouble(80 - rank, "red", "square", sentence, (Action(say("trouble.see_failures"), cause_href(group)),))
+        actions = [Action(say("trouble.see_failures"), cause_href(group))]
+        if group.destination not in offered:
+            offered.add(group.destination)
+            fields = {"state": "dead", "destination": group.destination, "all": "1", "action": "replay"}
+            label = say("trouble.resend_all", name=group.destination)
+            actions.append(Action(label, "/deliveries/plan", fields))
+        yield Trouble(80 - rank, "red", "square", sentence, tuple(actions))
     others = groups[MOST_CAUSES:]
     if others:
         sentence = say("trouble.other_causes", count=len(others), shown=formats.number(len(others)))

@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 PAGES = ("/", "/messages", "/messages/1/understood", "/messages/1/original", "/messages/1/sent", "/messages/1/why",
-         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/identities/tasks", "/codes",
+         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/identities/tasks", "/codes", "/bulk",
          "/notices", "/audit", "/api")  # fmt: skip
 
 
@@ -219,11 +219,10 @@ def test_many_are_chosen_previewed_and_done(person: Person) -> None:
 def test_a_cause_is_one_decision(person: Person) -> None:
     person.sign_in()
     page = person.go("/deliveries")
-    row = page.locator("table.causes tbody tr").first
-    expect(row).to_contain_text("HTTP 422: patient … unknown")
+    row = page.locator("table.causes tbody tr").filter(has_text="HTTP 422: patient … unknown")
     row.get_by_role("button", name="Écarter…").click()
     page.get_by_role("button", name="Écarter 2 livraisons").click()
-    expect(page.get_by_text("2 sur 2.")).to_be_visible()
+    expect(page.get_by_text("2 sur 2 (100 %).")).to_be_visible()
 
 
 def test_a_name_is_shown_on_request_and_stays(person: Person) -> None:
@@ -357,3 +356,16 @@ def test_pages_are_light_and_ours_alone(person: Person) -> None:
     weight = sum(size for name, size in loaded if re.search(r"[.](js|css)", name))
     assert 0 < weight < 150_000
     assert all(re.match(r"http://127\.0\.0\.1:\d+/", name) for name, _ in loaded)
+
+
+def test_what_a_mended_destination_refused_goes_again_in_two_clicks(person: Any) -> None:
+    """From the overview: «send all again», then the button of the preview, with nothing to type."""
+    page = person.sign_in()
+    page.get_by_role("button", name="Tout renvoyer vers spico…").click()
+    assert "3 livraisons seront renvoyées." in page.inner_text("main")
+    assert "Aucun destinataire ne recevra deux fois la même chose." in page.inner_text("main")
+    page.get_by_role("button", name="Renvoyer 3 livraisons").click()
+    page.get_by_role("status").get_by_text("Terminé.").wait_for()
+    assert "3 sur 3 (100 %)." in page.inner_text("main").replace("\u202f", " ").replace("\xa0", " ")
+    page.get_by_role("button", name="Annuler : 3 peuvent encore revenir en arrière").click()
+    page.get_by_role("heading", name="Annuler l’action n° 1").wait_for()

@@ -143,6 +143,11 @@ async def _show(
     found = await desk.look(lambda view: _found(desk, view, visit, side, name))
     if found is None:
         raise NotThere
+
+    def ask(view: View) -> Values:
+        profile = source_profile(desk, view, visit, name) if side is FlowSide.SOURCE else None
+        return {**values, "profile": profile}
+
     values: Values = {
         "flow": found,
         "tested": tested,
@@ -151,11 +156,6 @@ async def _show(
         "sides": FlowSide,
         "testable": side is not FlowSide.ROUTE and desk.context.loaded is not None,
     }
-
-    def ask(view: View) -> Values:
-        profile = source_profile(desk, view, visit, name) if side is FlowSide.SOURCE else None
-        return {**values, "profile": profile}
-
     return await page(desk, visit, "flow.html", ask, status=status)
 
 

@@ -1,7 +1,7 @@
 """what flowed hour by hour, how much room the journal took, and on which side an alarm is
 
 Revision: 0025
-Follows: 0026
+Follows: 0024
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 
 
 revision = '0025'
-down_revision = '0026'
+down_revision = '0024'
 branch_labels = None
 depends_on = None
 
