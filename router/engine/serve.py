@@ -14,7 +14,6 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -94,8 +93,8 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             attempt=engine.attempt,
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
-            alarm_ways=alarm_ways(loaded.configuration.watch),
-            known_ends=partial(known_ends, loaded),
+            alarm_ways=lambda: alarm_ways(engine.loaded.configuration.watch),
+            known_ends=lambda: known_ends(engine.loaded),
             timezone=ZoneInfo(web.timezone),
             insi=engine.insi,
             directory=engine.directory,

@@ -49,4 +49,4 @@ def alarm_action(alarm: Alarm, formats: Formats) -> Action:
         case SignKind.DISK:
             return Action(say("trouble_action.space"), "/#space")
         case SignKind.DOWN:
-            return Action(say("trouble_action.flow"), href_of(side, name))
+            return Action(say("trouble.see_flow"), href_of(side, name))

@@ -148,7 +148,7 @@ class WebContext:
     known_ends: Callable[[], Sequence[KnownEnd]] = tuple
     """Passwords and keys whose end the configuration says."""
 
-    alarm_ways: tuple[str, ...] = ()
+    alarm_ways: Callable[[], Sequence[str]] = tuple
     """The ways by which people are told of alarms: `webhook`, `mail`, `mssante`."""
 
     insi: Insi | None = None
@@ -221,9 +221,10 @@ class WebContext:
     """Roles whose local accounts must sign in with a one-time code."""
 
     def offers(self) -> frozenset[str]:
-        """Say which pages there is something to show on: `mail`, `dmp`, `directory`."""
+        """Say which pages there is something to show on: `mail`, `dmp`, `directory`, `configuration`."""
         flows = self.flows()
         found = {"mail"} if any(is_mail(flow) for flow in flows) else set()
+        found |= {"configuration"} if self.loaded is not None else set()
         found |= {"dmp"} if any(flow.connector in SUBMITTING for flow in flows) else set()
         return frozenset(found | ({"directory"} if self.directory is not None else set()))
 

@@ -85,7 +85,7 @@ def _sources(board: Board, formats: Formats) -> Iterator[Trouble]:
     for line in board.sources:
         if line.status.state in DOWN:
             sentence = say("trouble.source_down", name=_name(line), detail=_detail(line, formats))
-            flow = Action(say("trouble_action.flow"), href_of("source", line.status.name))
+            flow = Action(say("trouble.see_flow"), href_of("source", line.status.name))
             yield Trouble(90, "red", "square", sentence, (flow, Action(say("trouble.see_notices"), "/notices")))
         elif line.status.paused:
             see = Action(say("trouble.see_flow"), href_of(FlowSide.SOURCE, line.status.name))

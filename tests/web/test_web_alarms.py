@@ -61,7 +61,7 @@ async def test_each_alarm_leads_to_its_cause_and_the_page_says_who_is_told(alarm
     assert 'href="/flows/sources/labo-sud/profile"' in answer.text
     assert 'href="/codes?sender=%3Cscript%3E' in answer.text
     assert "Personne n’en est prévenu" in answer.plain
-    object.__setattr__(alarmed.desk.context, "alarm_ways", ("webhook", "mssante"))
+    object.__setattr__(alarmed.desk.context, "alarm_ways", lambda: ("webhook", "mssante"))
     assert "Signalées par webhook, MSSanté." in (await browser.get("/alarms")).plain
     overview = (await browser.get("/")).text
     assert 'href="/alarms#alarm-1"' in overview

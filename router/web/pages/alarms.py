@@ -34,7 +34,7 @@ async def alarms(request: Request, desk: Office, visit: Looking) -> Response:
         formats = Formats(visit.texts, visit.zone, visit.now)
         past = past_alarms(view.connection, before=before, limit=PAGE + 1)
         return {
-            "ways": [visit.texts.word("alarm_way", way) for way in desk.context.alarm_ways],
+            "ways": [visit.texts.word("alarm_way", way) for way in desk.context.alarm_ways()],
             "going_on": alarm_lines(open_alarms(view.connection), formats),
             "past": alarm_lines(past[:PAGE], formats),
             "following": past[PAGE - 1].id if len(past) > PAGE else None,

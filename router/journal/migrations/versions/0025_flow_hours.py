@@ -1,7 +1,7 @@
 """what flowed hour by hour, how much room the journal took, and on which side an alarm is
 
 Revision: 0025
-Follows: 0021
+Follows: 0024
 """
 
 import sqlalchemy as sa
