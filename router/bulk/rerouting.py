@@ -24,7 +24,7 @@ from router.journal.unit import Unit
 REROUTED = "(rerouted by a person)"
 """The route of Deliveries that a person sent to a destination: no route of the configuration made them."""
 
-GROUP = 50
+GROUP = 16
 """Items that a worker writes at once."""
 
 

@@ -15,8 +15,16 @@ from router.bulk.outcomes import left_by_reason
 from router.bulk.planning import plan_job, preview_of
 from router.bulk.undoing import plan_undo, undoable
 from router.config.model import RouteSection
+from router.engine.searchable import sender_token
 from router.journal import tables
+from router.journal.queries import MessageFilters, find_messages
 from router.journal.unit import Unit
+from router.journal.view import viewing
+from schemas.actors import Organization
+from schemas.coding import Identifier
+from schemas.identity import PatientIdentity
+from schemas.item import ItemSet, LabReportItem, Provenance
+from schemas.lab import LabReport
 
 
 @pytest.fixture
@@ -35,6 +43,19 @@ def job(rig: Any, number: int) -> Job:
         found = load_job(connection, number)
     assert found is not None
     return found
+
+
+def report(number: int, who: str) -> LabReportItem:
+    return LabReportItem(
+        id=f"sent{number}",
+        patient=PatientIdentity(
+            identifiers=(Identifier(system="urn:x-authority:FICTIVE", value=f"IPP-{who}", type="PI"),),
+            birth_name=f"TEST{who}",
+            birth_date="1979-03-05",
+        ),
+        source=Provenance(format="canonical", where="test"),
+        content=LabReport(report_id=f"R{number}"),
+    )
 
 
 async def plan(rig: Any, action: BulkAction, ids: list[int], **options: Any) -> int:
@@ -182,3 +203,20 @@ async def test_sending_again_is_taken_back_while_it_waits(make_rig: Any) -> None
         row = connection.execute(select(tables.delivery)).one()
     assert (row.state, row.detail, row.attempts) == ("dead", "HTTP 422", 1)
     store.close()
+
+
+async def test_what_a_sender_wrote_is_found_by_its_name_and_number(make_rig: Any) -> None:
+    rig = make_rig()
+    await rig.start()
+    await rig.know("ROSE")
+    sender = Organization(name="Laboratoire Fictif du Sud", identifiers=(Identifier(value="350000000", type="FINEG"),))
+    for number, who in ((1, sender), (2, None)):
+        item = report(number, "ROSE").model_copy(update={"sender": who})
+        await rig.submit_bytes(ItemSet(items=(item,)).model_dump_json().encode(), str(number))
+    await rig.until(lambda: rig.states(tables.message) == {"processed": 2})
+    with viewing(rig.engine.store) as view:
+        for text in ("laboratoire fictif du SUD", "350000000"):
+            found = find_messages(view, MessageFilters(sender=sender_token(view.sealer, text)))
+            assert [line.id for line in found.rows] == [1], text
+        assert not find_messages(view, MessageFilters(sender=sender_token(view.sealer, "autre"))).rows
+    await rig.stop()

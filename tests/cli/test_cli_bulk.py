@@ -1,0 +1,87 @@
+"""`passerelle reroute` and `passerelle bulk`: previewed, asked, written down for the router to carry out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from web_journal import fill, open_journal
+
+from router.cli.base import run
+
+CONFIGURATION = """
+[sources.labo-sud]
+connector = "directory"
+folder = "in"
+
+[destinations.spico]
+connector = "directory"
+folder = "out"
+format = "fhir"
+
+[destinations.medecin]
+connector = "directory"
+folder = "out"
+format = "fhir"
+
+[[routes]]
+name = "tout"
+to = ["spico"]
+"""
+NOW = 1_795_339_800_000_000
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A router's folder with a filled journal."""
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "passerelle.toml").write_text(CONFIGURATION, encoding="utf-8")
+    fill(open_journal(tmp_path / "data"), NOW).store.close()
+    return tmp_path
+
+
+def told(capsys: Any, folder: Path, *arguments: str) -> tuple[int, str]:
+    """Run a command on the folder; gives its status and what it said."""
+    status = run([*arguments, "--config", str(folder)])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def test_dead_ones_are_rerouted_and_followed(folder: Path, capsys: Any) -> None:
+    status, said = told(capsys, folder, "reroute", "--dead", "spico", "--to", "medecin", "--set-aside", "--yes")
+    assert status == 0
+    assert "3 item(s) will leave, about 1 patient(s)." in said
+    assert "to medecin: 3" in said
+    assert "Action 1; a running router takes it up at once" in said
+    assert told(capsys, folder, "bulk", "show", "1") == (
+        0,
+        "reroute destination:medecin: running, 0 of 3, 0 acted upon\n",
+    )
+    assert "reroute" in told(capsys, folder, "bulk", "list")[1]
+    assert told(capsys, folder, "bulk", "stop", "1") == (0, "Stopped.\n")
+    assert told(capsys, folder, "bulk", "stop", "1")[0] == 1
+    assert told(capsys, folder, "bulk", "undo", "1") == (1, "Nothing of action 1 can be taken back.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--message", "1"), "name either --to DESTINATION or --route ROUTE"),
+        (("--message", "1", "--to", "nowhere"), "there is no destination nowhere; there are: spico, medecin"),
+        (("--message", "1", "--route", "rien"), "there is no route “rien”; there are: tout"),
+        (("--to", "spico"), "name messages (--message), or deliveries (--delivery, --dead)"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(
+    folder: Path, capsys: Any, arguments: tuple[str, ...], sentence: str
+) -> None:
+    assert told(capsys, folder, "reroute", *arguments) == (2, f"passerelle: {sentence}\n")
+
+
+def test_nothing_to_do_and_no_such_action(folder: Path, capsys: Any) -> None:
+    status, said = told(capsys, folder, "reroute", "--message", "1", "--route", "tout")
+    assert status == 1
+    assert "left alone, has_it: 1" in said
+    assert told(capsys, folder, "bulk", "show", "99") == (2, "passerelle: there is no action 99\n")
