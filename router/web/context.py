@@ -197,6 +197,8 @@ class WebContext:
         flows = self.flows()
         found = {"mail"} if any(is_mail(flow) for flow in flows) else set()
         found |= {"dmp"} if any(flow.connector in SUBMITTING for flow in flows) else set()
+        found |= {"configuration"} if self.configuration is not None and self.loaded is not None else set()
+        found |= {"try"} if self.attempt is not None else set()
         return frozenset(found | ({"directory"} if self.directory is not None else set()))
 
 

@@ -45,8 +45,8 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("codes", "/codes", "codes", "c"),
             Place("directory", "/directory", "directory", "r", needs="directory"),
-            Place("configuration", "/configuration", "configuration", "p", right="configure"),
-            Place("try", "/try", "try", "t", right="operate"),
+            Place("configuration", "/configuration", "configuration", "p", needs="configuration", right="configure"),
+            Place("try", "/try", "try", "t", needs="try", right="operate"),
             Place("whatif", "/whatif", "whatif", "w", right="configure"),
         ),
     ),
