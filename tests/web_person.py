@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from web_journal import ADMIN, PASSWORD, Journal
 
+from router.bulk.running import BulkRunner
 from router.web.app import create_app
 from router.web.context import FlowStatus, RouteStatus, WebContext
 
@@ -22,7 +23,7 @@ NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
 class Served:
     """The application on a real port, in a thread of its own."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, **context: Any) -> None:
         self.journal = journal
         self.now = NOW
         self.flows = [
@@ -31,17 +32,16 @@ class Served:
             FlowStatus("spico", "destination", "fhir", "unreachable", detail="connection refused"),
             FlowStatus("medecin", "destination", "directory", "ready", address="/srv/out"),
         ]
-        self.app = create_app(
-            WebContext(
-                store=journal.store,
-                submit=journal.submit,
-                flows=lambda: self.flows,
-                routes=lambda: (RouteStatus("résultats", "item.kind == 'lab_report'", ("spico",)),),
-                now=lambda: datetime.fromtimestamp(self.now / 1_000_000, UTC),
-                version="1.2.3",
-                title="CH de Beaumont",
-            )
-        )
+        known: dict[str, Any] = {
+            "store": journal.store,
+            "submit": journal.submit,
+            "flows": lambda: self.flows,
+            "routes": lambda: (RouteStatus("résultats", "item.kind == 'lab_report'", ("spico",)),),
+            "now": lambda: datetime.fromtimestamp(self.now / 1_000_000, UTC),
+            "version": "1.2.3",
+            "title": "CH de Beaumont",
+        }
+        self.app = create_app(WebContext(**{**known, **context}))
         config = uvicorn.Config(self.app, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         self.server = uvicorn.Server(config)
         self.started = threading.Event()
@@ -57,10 +57,17 @@ class Served:
             await self.server.startup()
             self.port = self.server.servers[0].sockets[0].getsockname()[1]
             self.started.set()
+            carrying = asyncio.create_task(self._carry())
             await self.server.main_loop()
+            carrying.cancel()
             await self.server.shutdown()
 
         asyncio.run(serve())
+
+    async def _carry(self) -> None:
+        """Do what the engine does about actions on many rows."""
+        now = lambda: datetime.fromtimestamp(self.now / 1_000_000, UTC)  # noqa: E731 - the context's own clock
+        await BulkRunner(self.journal.store, self.journal.submit, now=now).run()
 
     def stop(self) -> None:
         self.server.should_exit = True

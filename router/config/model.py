@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +21,7 @@ from pydantic import (
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
+from router.config.oidc import OidcSection, RoleName
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of a source or destination: lower case letters, digits, `-` and `_`."""
@@ -125,11 +127,25 @@ class WatchSection(Section):
         "it usually sends at that hour of that weekday. 0: never.",
     )
     error_share: float = Field(
-        0.1, ge=0, le=1, description="Share of a source's messages of the last hour that are unreadable. 0: never."
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of a source's messages of the last hour that are unreadable, or of a destination's "
+        "deliveries that failed. 0: never.",
     )
-    error_least: int = Field(10, ge=1, description="Messages of the last hour below which no share is taken.")
+    error_least: int = Field(
+        10, ge=1, description="Messages, or deliveries, of the last hour below which no share is taken."
+    )
     backlog_minutes: float = Field(
-        30.0, ge=0, description="Minutes that the oldest delivery of a destination may wait. 0: any."
+        30.0,
+        ge=0,
+        description="Minutes that the oldest delivery of a destination, or message to be read, may wait. 0: any.",
+    )
+    disk_days: float = Field(
+        3.0,
+        ge=0,
+        description="Days until the journal's disk is full, at the pace of the last day; nearly full is one as well. "
+        "0: neither.",
     )
     new_codes: bool = Field(True, description="Whether a local code that no map answers is an alarm for a day.")
     drift: bool = Field(
@@ -262,9 +278,6 @@ class ValidationSection(Section):
 Validate = Literal["none", "strict"]
 
 
-RoleName = Literal["administrator", "operator", "identity_officer", "referent", "auditor", "read_only"]
-
-
 class WebSection(Section):
     """Dashboard and API."""
 
@@ -293,6 +306,9 @@ class WebSection(Section):
         (),
         description="Roles whose local accounts must sign in with a one-time code: until they enrol, they see the page "
         "of their own account only.",
+    )
+    oidc: dict[Name, OidcSection] = Field(
+        default_factory=dict, description="OpenID providers through which people sign in: `[web.oidc.NAME]`."
     )
 
 
@@ -343,6 +359,11 @@ class SourceSection(BaseModel):
         default_factory=dict,
         description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
     )
+    ends: dict[str, date] = Field(
+        default_factory=dict,
+        description="Until when what it uses is good, where no certificate says so: `{ password = 2027-01-31 }`. The "
+        "overview counts the days.",
+    )
 
     @property
     def connector_settings(self) -> dict[str, Any]:
@@ -379,6 +400,11 @@ class DestinationSection(BaseModel):
     keys: dict[str, str] = Field(
         default_factory=dict,
         description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
+    )
+    ends: dict[str, date] = Field(
+        default_factory=dict,
+        description="Until when what it uses is good, where no certificate says so: `{ password = 2027-01-31 }`. The "
+        "overview counts the days.",
     )
 
     @property

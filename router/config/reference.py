@@ -32,6 +32,7 @@ from router.config.model import (
     WatchSection,
     WebSection,
 )
+from router.config.oidc import OidcSection
 from router.recipients.rules import shipped
 
 _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -46,6 +47,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[validation]", ValidationSection),
     ("[watch]", WatchSection),
     ("[web]", WebSection),
+    ("[web.oidc.NAME]", OidcSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),
     ("[destinations.NAME.retry]", RetrySection),

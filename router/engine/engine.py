@@ -65,6 +65,9 @@ R = TypeVar("R")
 SWEEP_SECONDS = 1.0
 """How often the journal is looked at for what other processes asked."""
 
+COUNT_SECONDS = 60.0
+"""How often it is looked whether an hour is over and to be counted."""
+
 MAP_PROBLEMS = 20
 """Lines of a file of concept maps that are told when it changes; `passerelle check` tells all."""
 
@@ -138,6 +141,7 @@ class Engine:
             mail=self._notice_mail(),
             queued=self._destinations.enqueue,
         )
+        self.watching = self._watching()
         self.pipeline = Pipeline(
             store,
             self.writer,
@@ -199,7 +203,8 @@ class Engine:
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )
         self._schedule.every(3600.0, housekeeping.run)
-        self._stop_watching = self._schedule.every(EVERY, self._watching().run)
+        self._schedule.every(COUNT_SECONDS, housekeeping.count)
+        self._stop_watching = self._schedule.every(EVERY, self.watching.run)
         await self.dossier.start(self._spawn)
         self._start_insi()
         if self.directory.configured:
@@ -362,7 +367,8 @@ class Engine:
             await self._sources.heed(self._pauses)
             if changes.watch or changes.destinations:  # alarms may leave by one of them
                 self._stop_watching()
-                self._stop_watching = self._schedule.every(EVERY, self._watching().run)
+                self.watching = self._watching()
+                self._stop_watching = self._schedule.every(EVERY, self.watching.run)
         return changes
 
     def _settle(self, loaded: Loaded) -> None:

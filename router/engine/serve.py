@@ -14,11 +14,14 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import uvicorn
 
 from connectors.address import parse_address
+from router.certificates import known_ends
 from router.config.load import Loaded
 from router.engine.clock import utc_now
 from router.engine.engine import Engine
@@ -26,6 +29,7 @@ from router.engine.pool import keep_memory_low
 from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
+from router.watch.telling import alarm_ways
 from router.web.app import create_app
 from router.web.context import AppliedFile, DossierOffer, WebContext
 from router.web.rights import Role
@@ -87,6 +91,9 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             attempt=engine.attempt,
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
+            alarm_ways=alarm_ways(loaded.configuration.watch),
+            known_ends=partial(known_ends, loaded),
+            timezone=ZoneInfo(web.timezone),
             insi=engine.insi,
             directory=engine.directory,
             wake=engine.wake,
@@ -102,6 +109,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             idle_minutes=web.idle_minutes,
             session_hours=web.session_hours,
             operators_configure=web.operators_configure,
+            providers=web.oidc,
             require_totp=frozenset(Role(name) for name in web.require_totp),
             version=importlib.metadata.version("passerelle"),
         )

@@ -88,7 +88,13 @@ from router.journal.tables_tools import (
     tool_assertion as tool_assertion,
     tool_token as tool_token,
 )
-from router.journal.tables_watch import alarm as alarm, what_if as what_if
+from router.journal.tables_watch import (
+    alarm as alarm,
+    flow_hour as flow_hour,
+    flow_hour_counted as flow_hour_counted,
+    storage_hour as storage_hour,
+    what_if as what_if,
+)
 from schemas.finding import Severity
 
 

@@ -15,8 +15,9 @@ from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS
-from router.certificates import CertificateEnd, CertificateNote
+from router.certificates import CertificateEnd, CertificateNote, KnownEnd
 from router.config.load import Loaded
+from router.config.oidc import OidcSection
 from router.directory.service import DirectoryService
 from router.dossier.api.service import DossierSettings
 from router.dossier.door import Door
@@ -26,6 +27,7 @@ from router.identity.insi import Insi
 from router.journal.operations import Operation
 from router.journal.pauses import Pause
 from router.journal.store import Store
+from router.web.oidc.provider import Http
 from router.web.rights import Role
 from schemas.identity import PatientIdentity
 
@@ -141,6 +143,12 @@ class WebContext:
     certificate_ends: Callable[[], Sequence[CertificateEnd]] = tuple
     """Every certificate that the configuration names, with its end; likewise."""
 
+    known_ends: Callable[[], Sequence[KnownEnd]] = tuple
+    """Passwords and keys whose end the configuration says."""
+
+    alarm_ways: tuple[str, ...] = ()
+    """The ways by which people are told of alarms: `webhook`, `mail`, `mssante`."""
+
     insi: Insi | None = None
     """The national service that gives the INS, None where a test has none."""
 
@@ -188,6 +196,12 @@ class WebContext:
 
     operators_configure: bool = False
     """Whether operators may change the configuration."""
+
+    providers: Mapping[str, OidcSection] = field(default_factory=dict)
+    """OpenID providers through which people sign in, by name."""
+
+    provider_http: Http | None = None
+    """Opens the client that providers are asked with; None is the usual one."""
 
     require_totp: frozenset[Role] = frozenset()
     """Roles whose local accounts must sign in with a one-time code."""

@@ -11,11 +11,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import TypeVar
 
 from fastapi import Request
 
 from router.codes.maps import CodeMaps
+from router.dossier.indicators import Line
 from router.identity.insi import InsiAnswer
 from router.journal.actions import record_audit
 from router.journal.operations import Notice, Operation
@@ -25,10 +27,12 @@ from router.journal.view import View, viewing
 from router.web.boards import Boards
 from router.web.context import WebContext
 from router.web.live import Live
+from router.web.oidc.provider import Provider
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
 from router.web.rights import Rights
 from router.web.sessions import SessionRules
+from router.web.slow import Slow
 from router.web.trials import Trials
 
 R = TypeVar("R")
@@ -49,11 +53,17 @@ class Desk:
             Rights(operators_configure=context.operators_configure),
             context.require_totp,
         )
+        folder = context.configuration.parent if context.configuration is not None else Path()
+        self.providers = {
+            name: Provider(name, section, folder, now=lambda: self.now() // 1_000_000, http=context.provider_http)
+            for name, section in context.providers.items()
+        }
         self.pages = Pages(context)
         self.boards = Boards(context)
         self.searches = Searches()
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
         self.trials = Trials(context.configuration)
+        self.indicators = Slow[list[Line]]()
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)

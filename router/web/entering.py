@@ -16,6 +16,9 @@ ENTRY_COOKIE = "passerelle_entry"
 STEP_COOKIE = "passerelle_step"
 """Ties a signing-in that is half done to the browser that began it."""
 
+PROVIDER_COOKIE = "passerelle_provider"
+"""Ties a signing-in through a provider, or a leaving, to the browser that began it."""
+
 _BROWSERS = (("Edg", "Edge"), ("Firefox", "Firefox"), ("Chrom", "Chrome"), ("Safari", "Safari"), ("curl", "curl"))
 _SYSTEMS = ("Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux")
 

@@ -16,6 +16,12 @@ from router.web.rights import TABLE, Right, Role
 OPEN = {
     ("GET", "/login"),
     ("POST", "/login"),
+    ("GET", "/login/code"),
+    ("POST", "/login/code"),
+    ("GET", "/login/oidc/{name}"),
+    ("GET", "/login/oidc/{name}/callback"),
+    ("GET", "/login/oidc/{name}/leave"),
+    ("POST", "/login/oidc/{name}/backchannel"),
     ("POST", "/preferences"),
     ("GET", "/static/{name:path}"),
     ("GET", "/api/v1/openapi.json"),

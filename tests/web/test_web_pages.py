@@ -40,6 +40,10 @@ PAGES = (
     "/codes",
     "/codes?view=mapped&sender=LABO",
     "/mailboxes",
+    "/?period=week",
+    "/?period=month",
+    "/flows/sources/labo-sud/profile",
+    "/alarms",
     "/notices",
     "/notices?severity=error",
     "/audit",
@@ -219,7 +223,7 @@ async def test_the_overview_of_a_quiet_router(tmp_path: Any) -> None:
     journal.apply(change)
     browser.cookies["passerelle_session"] = token
     text = (await browser.get("/")).plain
-    assert "Tout circule. Aucun message n’est encore arrivé." in text
+    assert "Rien ne peut encore circuler." in text
     assert "Aucune source n’est configurée." in text
     assert "Aucun message n’est encore arrivé." in (await browser.get("/messages")).plain
     assert "Rien n’attend d’identité." in (await browser.get("/identities")).plain

@@ -9,6 +9,7 @@ from router.dossier.store.parameters import OF_NOBODY, TYPES, Kind, is_hidden, p
 WRITABLE = frozenset(
     {
         "RelatedPerson",
+        "CareTeam",
         "Practitioner",
         "PractitionerRole",
         "Organization",
@@ -23,12 +24,16 @@ WRITABLE = frozenset(
         "Schedule",
         "Slot",
         "CarePlan",
+        "List",
         "QuestionnaireResponse",
         "Task",
         "Subscription",
     }
 )
-"""Types that tools write. Patients, circles and consents are decided by people: in the dashboard, by the referent."""
+"""Types that tools write. Patients and consents are decided by people: in the dashboard, by the referent."""
+
+IN_TRANSACTIONS = frozenset({"List"})
+"""Types that tools write in a transaction only: the submission set comes with what it submits."""
 
 PROFILES = {
     "DocumentReference": (
@@ -38,6 +43,7 @@ PROFILES = {
     ),
     "CommunicationRequest": ("https://interop.esante.gouv.fr/ig/fhir/nde/StructureDefinition/nde-eventdeclaration",),
     "Encounter": ("https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-encounter",),
+    "List": ("https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-submissionset-comprehensive",),
     "Patient": (
         "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient",
         "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins",
@@ -57,7 +63,8 @@ def capability(base: str, version: str, date: str) -> Resource:
     rest: Resource = {
         "mode": "server",
         "documentation": "Search with POST [type]/_search when a criterion is a trait or a number of a person: "
-        "nothing of it is then in a URL. Unknown parameters are refused, never ignored.",
+        "nothing of it is then in a URL. Unknown parameters are refused, never ignored. Resources are read and "
+        "answered as application/fhir+json alone: XML is refused (406, 415).",
         "security": {
             "cors": False,
             "service": [
@@ -95,12 +102,15 @@ def _resource(kind: str) -> Resource:
         codes = ["read"]
     if kind in WRITABLE:
         codes += ["create", "update"]
+    if kind in IN_TRANSACTIONS:
+        codes += ["create"]
     if kind == "DocumentReference":
         codes += ["patch", "delete"]
     if kind == "Subscription":
         codes += ["delete"]
     found: Resource = {
         "type": kind,
+        **({"documentation": "Created in a transaction, with what it submits."} if kind in IN_TRANSACTIONS else {}),
         "interaction": [{"code": code} for code in codes],
         "versioning": "versioned-update" if kind in WRITABLE else "versioned",
         "readHistory": kind != "Binary",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import parse_qsl
 
 from router.dossier.api.calls import Call, patch_of, resource_of
-from router.dossier.api.capability import WRITABLE
+from router.dossier.api.capability import IN_TRANSACTIONS, WRITABLE
 from router.dossier.api.checks import check
+from router.dossier.api.files import is_file, put_in_place
 from router.dossier.api.outcomes import Refused
 from router.dossier.api.photos import clean_photos
 from router.dossier.api.queries import understood
@@ -37,6 +38,8 @@ class Verb(StrEnum):
     DELETE = "delete"
     FIND = "find"
     """A patient in a transaction: only looked for, never made."""
+    FILE = "file"
+    """A file in a transaction: it is kept with the document that points at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Step:
     """One change. `url` names the entry within its Bundle, `where` is its place there.
 
     `matching` is the search by which the resource is found (If-None-Exist, or in place of an id); `if_match` the
-    version that it must have.
+    version that it must have. `files` are those of a document that came as entries (`router.dossier.api.files`).
     """
 
     verb: Verb
@@ -56,6 +59,7 @@ class Step:
     patch: Json = None
     url: str = ""
     where: str = ""
+    files: tuple[tuple[str, int], ...] = ()
 
 
 def create_step(call: Call, kind: str) -> Step:
@@ -99,7 +103,9 @@ def transaction_steps(call: Call) -> list[Step]:
     entries = children(bundle, "entry")
     if not 0 < len(entries) <= MOST_ENTRIES:
         raise Refused(422, f"A transaction has 1 to {MOST_ENTRIES} entries.", where=("Bundle.entry",))
-    return [_entry(call, entry, f"Bundle.entry[{rank}]") for rank, entry in enumerate(entries)]
+    files = put_in_place(entries)
+    steps = [_entry(call, entry, f"Bundle.entry[{rank}]") for rank, entry in enumerate(entries)]
+    return [replace(step, files=files[step.url]) if step.url in files else step for step in steps]
 
 
 def _entry(call: Call, entry: Resource, where: str) -> Step:
@@ -110,6 +116,8 @@ def _entry(call: Call, entry: Resource, where: str) -> Step:
         raise Refused(422, "This entry does not say what is to be done.", where=(f"{where}.request.url",))
     kind, logical_id, query = found[1], found[2] or "", found[3] or ""
     url = said(entry, "fullUrl")
+    if is_file(entry):
+        return Step(Verb.FILE, kind, url=url, where=where)
     condition = said(request, "ifNoneExist") or query
     try:
         matching = _matching(kind, condition, call) if condition else None
@@ -118,7 +126,7 @@ def _entry(call: Call, entry: Resource, where: str) -> Step:
             case "POST" | "PUT" if kind == "Patient":
                 return Step(Verb.FIND, kind, resource, logical_id, matching, url=url, where=where)
             case "POST" if resource is not None and said(resource, "resourceType") == kind and not logical_id:
-                return _checked(Step(Verb.CREATE, kind, resource, matching=matching, url=url, where=where))
+                return _checked(Step(Verb.CREATE, kind, resource, matching=matching, url=url, where=where), whole=True)
             case "PUT" if resource is not None and said(resource, "resourceType") == kind:
                 step = Step(Verb.UPDATE, kind, resource, logical_id, matching, version, url=url, where=where)
                 if not logical_id and matching is None:
@@ -134,8 +142,10 @@ def _entry(call: Call, entry: Resource, where: str) -> Step:
     raise Refused(422, "This entry cannot be done in a transaction here.", where=(f"{where}.request",))
 
 
-def _checked(step: Step) -> Step:
-    if step.kind not in WRITABLE:
+def _checked(step: Step, *, whole: bool = False) -> Step:
+    if step.kind in IN_TRANSACTIONS and not whole:
+        raise Refused(405, f"A {step.kind} comes in a transaction, with the documents that it submits (ITI-65).")
+    if step.kind not in WRITABLE and step.kind not in IN_TRANSACTIONS:
         raise Refused(405, f"A {step.kind} is not written through this API; people decide about it in the dashboard.")
     if step.resource is not None:
         check(step.resource)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -15,7 +17,8 @@ from router.web.answers import go, local, plain
 from router.web.desk import Desk
 from router.web.entering import ENTRY_COOKIE, STEP_COOKIE, enter, is_secure, peer_of, way_of
 from router.web.faults import NotAllowed
-from router.web.sessions import end_session
+from router.web.pages.login_oidc import LEAVE_STEP, remember
+from router.web.sessions import end_session, leaving_of
 from router.web.steps import Detail, begin_step, find_step, take_step
 from router.web.texts import LANGUAGES
 from router.web.totp import use_code
@@ -28,9 +31,16 @@ YEAR = 365 * 86_400
 
 
 @router.get("/login")
-async def show_login(request: Request, desk: Office, visit: Anybody, next: str = "/") -> Response:  # noqa: A002 - the address says so
-    """Show the login form."""
-    return await _form(request, desk, visit, next)
+async def show_login(
+    request: Request,
+    desk: Office,
+    visit: Anybody,
+    next: str = "/",  # noqa: A002 - the address says so
+    refused: str = "",
+) -> Response:
+    """Show the login form; `refused` is why a provider's answer was."""
+    key = f"login.refused_{refused}"
+    return await _form(request, desk, visit, next, key if refused and visit.texts.has(key) else "")
 
 
 @router.post("/login")
@@ -93,10 +103,23 @@ async def give_code(request: Request, desk: Office, visit: Anybody) -> Response:
 
 @router.post("/logout")
 async def sign_out(request: Request, desk: Office, visit: OwnAsked) -> Response:
-    """End the session."""
+    """End the session; one that a provider began ends there too, by a page that leads on."""
+    leaving = await desk.look(lambda view: leaving_of(view.connection, view.sealer, visit.key))
     await desk.submit(end_session(visit.key))
     await desk.audit(visit.account, "logout", "dashboard", peer_of(request))
-    answer = go("/login")
+    provider = desk.providers.get(leaving.provider) if leaving is not None else None
+    if leaving is None or provider is None or not leaving.id_token:
+        answer: Response = go("/login")
+    else:
+        token, change = begin_step(
+            LEAVE_STEP, {"provider": provider.name, "id_token": leaving.id_token}, now=desk.now()
+        )
+        await desk.submit(change)
+        values = {"provider": provider.section.title, "onward": f"/login/oidc/{provider.name}/leave"}
+        # No redirection: the policy of our pages forbids that a form ends at another site.
+        answer = await plain(desk, replace(visit, session=None), "login_left.html", values)
+        answer.headers["Refresh"] = f"0; url={values['onward']}"
+        remember(request, answer, token)
     answer.delete_cookie(SESSION_COOKIE)
     return answer
 
@@ -137,7 +160,8 @@ async def _refuse(request: Request, desk: Desk, name: str) -> None:
 async def _form(
     request: Request, desk: Desk, visit: Visit, onward: str, problem: str = "", *, status: int = 200
 ) -> Response:
-    values = {"next": local(onward), "problem": problem}
+    offered = [(name, one.section.title) for name, one in desk.providers.items()]
+    values = {"next": local(onward), "problem": problem, "providers": offered}
     return await _drawn(request, desk, visit, "login.html", values, status)
 
 
@@ -146,7 +170,7 @@ async def _ask_code(request: Request, desk: Desk, visit: Visit, problem: str = "
 
 
 async def _drawn(
-    request: Request, desk: Desk, visit: Visit, template: str, values: dict[str, str], status: int
+    request: Request, desk: Desk, visit: Visit, template: str, values: Mapping[str, object], status: int
 ) -> Response:
     entry = request.cookies.get(ENTRY_COOKIE) or secrets.token_urlsafe(16)
     answer = await plain(desk, visit, template, {**values, "entry": entry}, status=status)

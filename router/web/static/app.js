@@ -55,6 +55,8 @@
     if (target.closest("[data-close]")) target.closest("dialog")?.close();
     if (target instanceof HTMLDialogElement) target.close(); // the backdrop
     for (const chip of all("details.chip[open]")) if (!chip.contains(target)) chip.open = false;
+    const inPlace = target.closest("a[data-in-place]");
+    if (inPlace) history.replaceState(null, "", inPlace.href); // what is shown has its address; the page stays
     if (target.closest("[data-none]")) {
       for (const box of all("input[type=checkbox]", target.closest("form"))) box.checked = false;
       count(target.closest("form"));
