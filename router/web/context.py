@@ -207,7 +207,7 @@ class WebContext:
     """Roles whose local accounts must sign in with a one-time code."""
 
     def offers(self) -> frozenset[str]:
-        """Say which pages there is something to show on: `mail`, `dmp`, `directory`."""
+        """Say which pages there is something to show on: `mail`, `dmp`, `directory`, `configuration`, `try`."""
         flows = self.flows()
         found = {"mail"} if any(is_mail(flow) for flow in flows) else set()
         found |= {"dmp"} if any(flow.connector in SUBMITTING for flow in flows) else set()
