@@ -28,6 +28,7 @@ from router.web.guard import Guard
 from router.web.pages import (
     account,
     alarms,
+    audit,
     bulk,
     codes,
     configuration,
@@ -52,7 +53,9 @@ from router.web.pages import (
     people,
     profiles,
     records,
+    replaying,
     searches,
+    side,
     trying,
     views,
     whatif,
@@ -80,6 +83,8 @@ def create_app(context: WebContext) -> FastAPI:
         exports,
         searches,
         messages,
+        side,
+        replaying,
         message,
         downloads,
         views,
@@ -104,6 +109,7 @@ def create_app(context: WebContext) -> FastAPI:
         records,
         account,
         people,
+        audit,
         metrics,
     ):
         app.include_router(module.router, include_in_schema=False)

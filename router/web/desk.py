@@ -24,10 +24,13 @@ from router.journal.operations import Notice, Operation
 from router.journal.sealing import Sealer
 from router.journal.store import JournalFault
 from router.journal.view import View, viewing
+from router.web.auditing import Verification
 from router.web.boards import Boards
 from router.web.context import WebContext
+from router.web.linking import Linkings
 from router.web.live import Live
 from router.web.oidc.provider import Provider
+from router.web.probing import Probe
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
 from router.web.rights import Rights
@@ -64,6 +67,9 @@ class Desk:
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
         self.trials = Trials(context.configuration)
         self.indicators = Slow[list[Line]]()
+        self.linkings = Linkings()
+        self.probe = Probe()
+        self.verification: Verification | None = None
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)

@@ -171,7 +171,7 @@ async def test_a_defect_of_ours_is_told_without_data(site: Any, monkeypatch: pyt
         raise ValueError("TESTROSE has HIV")
 
     browser = await site.signed_in()
-    monkeypatch.setattr("router.web.pages.records.audit_lines", broken)
+    monkeypatch.setattr("router.web.pages.audit.audit_lines", broken)
     answer = await browser.get("/audit")
     assert answer.status == 500
     assert "TESTROSE" not in answer.text + caplog.text
