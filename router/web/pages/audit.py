@@ -15,7 +15,7 @@ from router.journal.queries_audit import AuditFilters, audit_lines
 from router.journal.queries_lines import PatientLine
 from router.journal.store import JournalFault
 from router.journal.view import View
-from router.web.access import Asked, Office, Signed
+from router.web.access import Audited, Auditing, Office
 from router.web.answers import Values, download, go, page
 from router.web.auditing import (
     VERIFIED,
@@ -43,7 +43,7 @@ MOST_EXPORTED = 200_000
 
 
 @router.get(PATH)
-async def audit(request: Request, desk: Office, visit: Signed) -> Response:
+async def audit(request: Request, desk: Office, visit: Auditing) -> Response:
     """Show who did and saw what."""
     query = query_of(PATH, request.query_params, WISHES)
     before = row_number(request.query_params.get("before", ""))
@@ -79,7 +79,7 @@ def _actors(view: View) -> list[str]:
 
 
 @router.post(PATH + "/verify")
-async def verify(desk: Office, visit: Asked) -> Response:
+async def verify(desk: Office, visit: Audited) -> Response:
     """Begin to verify the chain, unless that is under way."""
     if desk.verification is None or not desk.verification.running:
         desk.verification = Verification()
@@ -108,7 +108,7 @@ async def _verify(desk: Desk, verification: Verification, actor: str, known: str
 
 
 @router.get(PATH + "/patients/{number}/accesses.{form}")
-async def export(number: int, form: str, desk: Office, visit: Signed) -> Response:
+async def export(number: int, form: str, desk: Office, visit: Auditing) -> Response:
     """Give a patient's copy of who saw or did what about them (the right of access), as CSV or JSON."""
     if form not in {"csv", "json"}:
         raise NotThere

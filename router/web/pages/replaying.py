@@ -7,19 +7,17 @@ from fastapi.responses import Response
 
 from router.journal.queries_message import load_message
 from router.journal.view import View
-from router.web.access import Office, Signed
+from router.web.access import Office, Operating
 from router.web.answers import Values, page
-from router.web.faults import NotEntitled, NotThere
+from router.web.faults import NotThere
 from router.web.rereading import CHARSETS, chosen_reader, readers, reread
 
 router = APIRouter()
 
 
 @router.get("/messages/{number}/replay")
-async def compare(number: int, request: Request, desk: Office, visit: Signed) -> Response:
+async def compare(number: int, request: Request, desk: Office, visit: Operating) -> Response:
     """Show what reading a message again would change, by the reader that is asked for."""
-    if not visit.may("operate"):
-        raise NotEntitled
     detail = await desk.look(lambda view: load_message(view, number))
     again = desk.context.read_again
     if detail is None or again is None:
