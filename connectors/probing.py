@@ -7,6 +7,8 @@ place or a reason in a few words, without secrets and without health data.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -103,8 +105,11 @@ async def reach(host: str, port: int, tls: ClientTls | None, seconds: float = SE
             _, plain = await asyncio.open_connection(host, port)
     except TimeoutError:
         return Probe((ProbeStep(ProbeCode.UNREACHABLE, f"{shown}: no connection within {seconds:g} s"),))
+    except socket.gaierror:
+        return Probe((ProbeStep(ProbeCode.UNREACHABLE, f"{shown}: no such host"),))
     except OSError as failure:
-        said = failure.strerror or type(failure).__name__
+        # asyncio's own words for a refused connection repeat the address; several addresses have no number at all.
+        said = os.strerror(failure.errno) if failure.errno else type(failure).__name__
         return Probe((ProbeStep(ProbeCode.UNREACHABLE, f"{shown}: {said}"),))
     try:
         connected = ProbeStep(ProbeCode.CONNECTED, shown)

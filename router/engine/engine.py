@@ -394,7 +394,7 @@ class Engine:
             changes = await self._reconfiguring.exchange(former, other, self._settle)
             await self.submit(keep_routing(self.plan.routing, micros(self._now())))
             await self._sources.heed(self._pauses)
-            if changes.watch:
+            if changes.watch or changes.destinations:  # alarms may leave by one of them
                 self._stop_watching()
                 self.watching = self._watching()
                 self._stop_watching = self._schedule.every(EVERY, self.watching.run)
@@ -482,7 +482,7 @@ class Engine:
                 raise
 
         task = asyncio.create_task(supervised(), name=name)
-        self._tasks.append(task)
+        self._tasks = [*(one for one in self._tasks if not one.cancelled()), task]
         return task
 
     @property

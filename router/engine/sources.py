@@ -18,6 +18,10 @@ from router.web.context import FlowStatus
 RESTART_SECONDS = 5.0
 """Wait before a source that failed is started again."""
 
+UNOPENED = frozenset({"failed", "degraded", "refused"})
+"""States in which a source that just said that it is ready cannot work as it is configured: a port that is taken, a
+folder that is not there, a login that is refused. That a peer does not answer (`unreachable`) is no fault of it."""
+
 OPEN_SECONDS = 30.0
 """Time after which a source that neither listens nor fails is no longer waited for."""
 
@@ -44,7 +48,7 @@ class Sources:
         return [
             f"source {running.name} cannot be opened: {running.health.detail or 'it does not get ready'}"
             for running in opened
-            if running.health.state == "failed" or (running.task is not None and not running.is_ready)
+            if running.health.state in UNOPENED or (running.task is not None and not running.is_ready)
         ]
 
     async def close(self, names: Iterable[str]) -> None:

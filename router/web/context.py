@@ -221,11 +221,12 @@ class WebContext:
     """Roles whose local accounts must sign in with a one-time code."""
 
     def offers(self) -> frozenset[str]:
-        """Say which pages there is something to show on: `mail`, `dmp`, `directory`, `configuration`."""
+        """Say which pages there is something to show on: `mail`, `dmp`, `directory`, `configuration`, `try`."""
         flows = self.flows()
         found = {"mail"} if any(is_mail(flow) for flow in flows) else set()
-        found |= {"configuration"} if self.loaded is not None else set()
         found |= {"dmp"} if any(flow.connector in SUBMITTING for flow in flows) else set()
+        found |= {"configuration"} if self.configuration is not None and self.loaded is not None else set()
+        found |= {"try"} if self.attempt is not None else set()
         return frozenset(found | ({"directory"} if self.directory is not None else set()))
 
 

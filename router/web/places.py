@@ -46,7 +46,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("codes", "/codes", "codes", "c"),
             Place("directory", "/directory", "directory", "r", needs="directory"),
             Place("configuration", "/configuration", "configuration", "p", needs="configuration", right="configure"),
-            Place("try", "/try", "try", "t", needs="configuration", right="operate"),
+            Place("try", "/try", "try", "t", needs="try", right="operate"),
             Place("whatif", "/whatif", "whatif", "w", right="configure"),
         ),
     ),

@@ -63,7 +63,9 @@ async def test_an_mllp_receiver_is_reached_and_asked_nothing() -> None:
         assert receiver.received == []
     away = await probed("mllp", "destination", address=f"127.0.0.1:{closed_port()}")
     assert (away.ok, codes(away)) == (False, [ProbeCode.UNREACHABLE])
-    assert "Connection refused" in away.steps[0].detail or "Connect call failed" in away.steps[0].detail
+    assert away.steps[0].detail.endswith(": Connection refused")
+    nowhere = await probed("mllp", "destination", address="nowhere.invalid:2575")
+    assert nowhere.steps[0].detail == "nowhere.invalid:2575: no such host"
 
 
 async def test_tls_is_shaken_hands_on_and_a_foreign_certificate_refused(authority: trustme.CA, tmp_path: Path) -> None:

@@ -46,12 +46,14 @@ def free_port() -> int:
     return port
 
 
-def configuration(port: int, receiver: str, *, source: str = "", destination: str = "", more: str = "") -> str:
+def configuration(
+    port: int, receiver: str, *, source: str = "", destination: str = "", more: str = "", workers: int = 0
+) -> str:
     return f"""
 [journal]
 data = "data"
 [engine]
-workers = 0
+workers = {workers}
 batch = 8
 [web]
 listen = "127.0.0.1:0"
@@ -214,6 +216,14 @@ async def test_what_cannot_be_opened_leaves_all_as_it_was(running: Running) -> N
     assert [flow.name for flow in running.engine.flows()] == ["labo", "tool"]
 
 
+async def test_a_folder_that_is_not_there_is_not_taken(running: Running) -> None:
+    other = '\n[sources.depot]\nconnector = "directory"\nfolder = "nowhere"\n'
+    version = await running.apply(running.text(more=other))
+    assert version.state is VersionState.FAILED
+    assert "source depot cannot be opened" in version.detail
+    assert [flow.name for flow in running.engine.flows()] == ["labo", "tool"]
+
+
 async def test_a_file_changed_on_disk_meanwhile_is_not_written_over(running: Running) -> None:
     began = digest_of(running.path.read_text())
     running.path.write_text(running.text() + "# by hand\n")
@@ -276,7 +286,7 @@ def test_a_router_killed_while_it_applies_loses_nothing_and_says_what_ran(tmp_pa
     """Kill at moments from before to after the exchange: the file is the one or the other, whole, and starts."""
     port, receiver = free_port(), f"127.0.0.1:{free_port()}"
     path = tmp_path / "passerelle.toml"
-    texts = [configuration(port, receiver, source=f"max_connections = {count}") for count in (20, 30)]
+    texts = [configuration(port, receiver, source=f"max_connections = {count}", workers=1) for count in (20, 30)]
     path.write_text(texts[0])
     (tmp_path / "data").mkdir()
     make_key_file(tmp_path / "data" / "journal.key")

@@ -154,6 +154,7 @@ async def _show(
         "wants_reason": wants_reason,
         "href_of": href_of,
         "sides": FlowSide,
+        "configurable": "configuration" in desk.context.offers(),
         "testable": side is not FlowSide.ROUTE and desk.context.loaded is not None,
     }
     return await page(desk, visit, "flow.html", ask, status=status)
