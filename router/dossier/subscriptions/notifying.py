@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -49,6 +49,9 @@ AT_ONCE, AT_ONCE_EACH = 64, 8
 IDLE_SECONDS = 1.0
 RIGHTS_SECONDS = 30.0
 """How often it is looked at whether a subscriber may still be told anything."""
+
+LOOKED_SECONDS = 1.0
+"""How often it is kept up to where changes were looked at that nobody is told of: after a stop, they are again."""
 
 WAITS = (1, 5, 30, 120)
 """Seconds before the second, third… attempt; the last one repeats."""
@@ -99,6 +102,8 @@ class Notifier:
         self._thread = ThreadPoolExecutor(1, "notifier")
         self._sealer = store.sealer.clone()
         self._rights_at = 0
+        self._looked: dict[int, int] = {}
+        self._looked_at = 0
         self._room = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[_Lane, asyncio.Task[None]] = {}
         self._broken: Exception | None = None
@@ -187,23 +192,29 @@ class Notifier:
     # --- matching -------------------------------------------------------------------------------------------------
 
     async def _match(self) -> bool:
-        def look(view: View) -> tuple[dict[int, list[Changed]], int]:
-            active = [line for line in self._lines(view) if line.state == "active"]
+        def look(view: View) -> tuple[dict[int, list[Changed]], dict[int, int]]:
+            active = [self._from_there(line) for line in self._lines(view) if line.state == "active"]
             behind = min((line.cursor for line in active), default=None)
-            if behind is None:
-                return {}, 0
-            changes = changes_since(view, behind, TOGETHER)
+            changes = [] if behind is None else changes_since(view, behind, TOGETHER)
             if not changes:
-                return {}, 0
+                return {}, {}
             matched = Matcher(view, self._door, self._micros()).matched(active, changes)
-            return matched, changes[-1].at
+            return matched, {line.id: max(line.cursor, changes[-1].at) for line in active}
 
-        matched, upto = await self._read(look)
-        if not upto:
+        matched, looked = await self._read(look)
+        if not looked:
             return False
-        operation = Change(lambda unit: keep_events(unit, matched, upto), note="subscriptions")
-        await self._writer.submit(operation)
+        now = self._micros()
+        if matched or now - self._looked_at >= LOOKED_SECONDS * SECOND:
+            upto = min(looked.values())
+            await self._writer.submit(Change(lambda unit: keep_events(unit, matched, upto), note="subscriptions"))
+            self._looked_at = now
+        self._looked = looked
         return True
+
+    def _from_there(self, line: Line) -> Line:
+        """Give a subscription as of the last change that was looked at for it, kept in the journal or not yet."""
+        return replace(line, cursor=max(line.cursor, self._looked.get(line.id, 0)))
 
     async def _look_at_rights(self) -> None:
         """Turn off what ended, and what is about people of whom its reader may not be told anything any more."""

@@ -1,0 +1,228 @@
+"""Whatever is changed in whatever order: through no door of the API, of notices or of an extraction is anything seen,
+counted or told that `may` denies.
+
+Each member of the circle has a tool, which asks at every door after each step; what it gets is compared with `may` over
+all that the store holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from dossier_machine import PEOPLE, Dossiers
+from fhir_rig import Client, Rig
+from fhir_samples import appointment
+from fhir_subscriber import ADMISSIONS, alerted_over
+from hypothesis import HealthCheck, Phase, settings, strategies as st
+from hypothesis.stateful import initialize, invariant, rule
+
+from router.dossier.agenda import AFTER, BEFORE
+from router.dossier.circle_door import CircleDoor
+from router.dossier.context import Context, Reader, Thing
+from router.dossier.extracting import extract_of, reader_for as structure_reader
+from router.dossier.may import may
+from router.dossier.store.drafts import LIVE
+from router.dossier.tools.registry import find_tool
+from router.dossier.tools.tokens import reader_for, users_of
+from router.engine.clock import moment
+from router.journal import tables
+from router.journal.view import viewing
+from schemas.habilitation import Action, DataCategory
+from schemas.visibility import Mark
+
+SAAD = "http://finess.esante.gouv.fr|670000002"
+USERS = {
+    "gp": "https://rpps.esante.gouv.fr|89900000001",
+    "nurse": "https://rpps.esante.gouv.fr|89900000002",
+    "helper": "urn:oid:2.999.67.6|AVS-1",
+    "daughter": "urn:oid:2.999.67.8|FILLE-1",
+    "coordinator": "urn:oid:2.999.67.7|COORD-1",
+}
+LISTED = ("Patient", "DocumentReference", "DiagnosticReport", "Observation", "Encounter", "Appointment", "Consent")
+OPENED = frozenset({"DocumentReference", "DiagnosticReport", "Binary", "Encounter"})
+DOCUMENTS = "DocumentReference?status=current"
+
+
+class Doors(Dossiers):
+    """The same dossier, looked at from outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.rig = Rig(self.scene)
+        self.outside = alerted_over(self.rig)
+        self.tools: dict[str, Client] = {}
+        self.readers: dict[str, Reader] = {}
+        self.subscriptions: dict[str, str] = {}
+        self.heard = 0
+
+    def teardown(self) -> None:
+        self.runner.run(self.outside.notifier.close())
+        self.rig.app.state.desk.close()
+        self.runner.close()
+        super().teardown()
+
+    @initialize()
+    def begin(self) -> None:
+        super().begin()
+        for who, user in USERS.items():
+            more = {"structure": SAAD} if who == "helper" else {}
+            self.tools[who] = self.rig.tool(f"outil-{who}", user=user, **more)
+            with viewing(self.scene.journal.store) as view:
+                tool = find_tool(view.connection, f"outil-{who}")
+                assert tool is not None
+                self.readers[who] = reader_for(tool, users_of(user), view.sealer)
+            for criteria in (DOCUMENTS, ADMISSIONS):
+                made = self.runner.run(self.outside.subscribe(f"outil-{who}", criteria, user, **more))
+                self.subscriptions[made] = who
+        assert set(self.tools) == set(PEOPLE)
+
+    @rule(days=st.integers(-30, 200))
+    def a_visit_is_agreed(self, days: int) -> None:
+        start = moment(self.scene.now + days * 86_400_000_000).strftime("%Y-%m-%dT08:30:00+01:00")
+        asked = self.tools["nurse"].call("POST", "Appointment", appointment(self.rig.patient, start))
+        assert self.runner.run(asked).status in {201, 403, 404, 422}
+
+    # --- what each may see, by `may` itself ---------------------------------------------------------------------------
+
+    def allowed(self, reader: Reader, context: Context, action: Action = Action.READ) -> dict[str, Any]:
+        """Give what there is of her, and may be seen, by its reference."""
+        found = {}
+        for row in self.rig.rows(tables.resource):
+            if row.state != LIVE or row.patient_id != 1:
+                continue
+            thing = Thing(DataCategory(row.category), Mark(row.marks), row.at, row.author, row.thing)
+            if may(reader, action, thing, context).allowed:
+                found[f"{row.type}/{row.logical_id}"] = row
+        return found
+
+    @invariant()
+    def nobody_sees_what_they_may_not(self) -> None:
+        if self.subscriptions:
+            self.runner.run(self._ask_at_every_door())
+
+    async def _ask_at_every_door(self) -> None:
+        await self.outside.run()
+        self._nothing_was_told_that_may_not_be()
+        self._a_thing_is_the_same_for_both_stores()
+        for who, tool in self.tools.items():
+            seen = self.allowed(self.readers[who], self.scene.context())
+            there = [one for one in self.rig.rows(tables.resource) if one.state == LIVE and one.patient_id == 1]
+            await self._lists(tool, seen)
+            await self._what_comes_along(tool, seen)
+            await self._single_things(tool, seen, [one for one in there if one.type in OPENED][-5:])
+            await self._the_calendar(tool, seen)
+            await self._what_was_missed(who, tool)
+        self._the_extraction()
+
+    def _a_thing_is_the_same_for_both_stores(self) -> None:
+        entries = {one.item_id: one for one in self.rig.rows(tables.dossier_entry)}
+        for row in self.rig.rows(tables.resource):
+            entry = entries.get(row.item_id)
+            if entry is not None and row.state == LIVE and row.type in OPENED:
+                assert (row.category, row.marks, row.thing) == (entry.category, entry.marks, entry.thing), row.type
+
+    def _nothing_was_told_that_may_not_be(self) -> None:
+        context = self.scene.context()
+        told, self.heard = self.outside.told[self.heard :], len(self.outside.told)
+        for subscription, reference in told:
+            reader = self.readers[self.subscriptions[subscription]]
+            action = Action.TELL if reference.startswith("CommunicationRequest/") else Action.READ
+            assert reference in self.allowed(reader, context, action), (reader.name, reference)
+
+    async def _lists(self, tool: Client, seen: dict[str, Any]) -> None:
+        for kind in LISTED:
+            name = "_id" if kind == "Patient" else "patient"
+            asked = f"{kind}?{name}={self.rig.patient.partition('/')[2]}&_total=accurate&_count=200"
+            bundle = (await tool.get(asked)).json()
+            expected = {key for key in seen if key.startswith(f"{kind}/")}
+            assert _keys(bundle) == expected, (tool.name, kind)
+            assert bundle["total"] == len(expected)
+            assert (await tool.get(f"{asked}&_summary=count")).json()["total"] == len(expected)
+        changes = (await tool.get("DocumentReference/_history?_count=200")).json()
+        known = {one.get("fullUrl", "").rpartition("/fhir/")[2] for one in changes.get("entry", [])}
+        assert known <= set(seen) | self._withdrawn()
+
+    def _withdrawn(self) -> set[str]:
+        """Give what is there no more: that it was withdrawn is told."""
+        rows = self.rig.rows(tables.resource)
+        return {f"{one.type}/{one.logical_id}" for one in rows if one.state != LIVE}
+
+    async def _what_comes_along(self, tool: Client, seen: dict[str, Any]) -> None:
+        of_nobody = {f"{one.type}/{one.logical_id}" for one in self.rig.rows(tables.resource) if one.patient_id is None}
+        number = self.rig.patient.partition("/")[2]
+        reverse = "&_revinclude=".join(f"{kind}:patient" for kind in LISTED[1:])
+        for asked in (
+            f"Patient?_id={number}&_revinclude={reverse}",
+            f"DiagnosticReport?patient={number}&_include=*&_include:iterate=*",
+            f"DocumentReference?patient={number}&_include=DocumentReference:*",
+        ):
+            bundle = (await tool.get(asked)).json()
+            assert _keys(bundle) <= set(seen) | of_nobody, (tool.name, asked)
+
+    async def _single_things(self, tool: Client, seen: dict[str, Any], rows: list[Any]) -> None:
+        versions = len(self.rig.rows(tables.resource_body))
+        for row in rows:
+            key = f"{row.type}/{row.logical_id}"
+            expected = 200 if key in seen else 404
+            assert (await tool.get(key)).status == expected, (tool.name, key)
+            if row.type != "Binary":
+                assert (await tool.get(f"{key}/_history")).status == expected
+                assert (await tool.get(f"{key}/_history/1")).status == expected
+                assert (await tool.get(f"{key}/$read-by")).status in ({200} if expected == 200 else {404})
+            if key not in seen and row.type == "DocumentReference":
+                patch = [{"op": "replace", "path": "/status", "value": "superseded"}]
+                sent = {"media_type": "application/json-patch+json"}
+                assert (await tool.call("PATCH", key, patch, **sent)).status == 404
+                assert (await tool.call("DELETE", key)).status == 404
+                bundle = {"resourceType": "Bundle", "type": "transaction"}
+                bundle["entry"] = [{"request": {"method": "DELETE", "url": key}}]  # type: ignore[assignment]
+                assert (await tool.call("POST", "", bundle)).status == 404
+        assert len(self.rig.rows(tables.resource_body)) == versions, "who may not see it changes nothing"
+
+    async def _the_calendar(self, tool: Client, seen: dict[str, Any]) -> None:
+        answer = await tool.get(f"{self.rig.patient}/$agenda")
+        given = {line[4:].partition("@")[0] for line in answer.text.splitlines() if line.startswith("UID:")}
+        now = moment(self.scene.now)
+        shown = {key.partition("/")[2] for key, row in seen.items() if key.startswith("Appointment/")}
+        assert given <= shown, tool.name
+        soon = {
+            key.partition("/")[2]
+            for key, row in seen.items()
+            if key.startswith("Appointment/") and now - BEFORE / 2 < moment(row.at) < now + AFTER / 2
+        }
+        assert soon <= given or answer.status == 404
+
+    async def _what_was_missed(self, who: str, tool: Client) -> None:
+        context = self.scene.context()
+        allowed = set(self.allowed(self.readers[who], context))
+        for number in (one for one, whose in self.subscriptions.items() if whose == who):
+            answer = await tool.get(f"Subscription/{number}/$events?content=full-resource")
+            assert answer.status == 200
+            given = {one.get("fullUrl", "").rpartition("/fhir/")[2] for one in answer.json()["entry"][1:]}
+            assert given <= allowed, who
+        for number in (one for one, whose in self.subscriptions.items() if whose != who):
+            assert (await tool.get(f"Subscription/{number}/$events")).status == 404
+
+    def _the_extraction(self) -> None:
+        reader = structure_reader("670000002", "claire")
+        allowed = set(self.allowed(reader, self.scene.context()))
+        with viewing(self.scene.journal.store) as view:
+            found = extract_of(view, CircleDoor(), reader, 1, now=self.scene.now)
+        given = () if found is None else (*found.resources, *found.files)
+        assert {one.key for one in given if one.patient is not None} <= allowed
+
+
+def _keys(bundle: dict[str, Any]) -> set[str]:
+    return {f"{one['resource']['resourceType']}/{one['resource']['id']}" for one in bundle.get("entry", [])}
+
+
+TestDoors = Doors.TestCase
+TestDoors.settings = settings(
+    max_examples=3,
+    stateful_step_count=10,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make a failure small takes longer than a test may
+    suppress_health_check=list(HealthCheck),
+)
