@@ -97,7 +97,7 @@ async def tried(request: Request, desk: Office) -> Brought:
                 content, filename = await value.read(), (value.filename or "")[:160]
             else:
                 fields.setdefault(name, []).append(value)
-    token = (fields.get(CSRF_FIELD) or [""])[0]
+    token = (fields.get(CSRF_FIELD) or [request.headers.get(CSRF_HEADER, "")])[0]
     if not comes_from_here(request) or not hmac.compare_digest(token.encode(), visit.csrf.encode()):
         raise NotAllowed
     return Brought(_entitled(replace(visit, form=fields), Right.OPERATE), content, filename)
@@ -199,6 +199,7 @@ Own = Annotated[Visit, Depends(signed_in)]
 OwnAsked = Annotated[Visit, Depends(asked)]
 Looking = Annotated[Visit, Depends(_page(Right.LOOK))]
 Signed = Annotated[Visit, Depends(_page(Right.READ))]
+Operating = Annotated[Visit, Depends(_page(Right.OPERATE))]
 Auditing = Annotated[Visit, Depends(_page(Right.AUDIT))]
 Configuring = Annotated[Visit, Depends(_page(Right.CONFIGURE))]
 Keeping = Annotated[Visit, Depends(_page(Right.PEOPLE))]

@@ -201,10 +201,11 @@ class WebContext:
     """Roles whose local accounts must sign in with a one-time code."""
 
     def offers(self) -> frozenset[str]:
-        """Say which pages there is something to show on: `mail`, `dmp`, `directory`."""
+        """Say which pages there is something to show on: `mail`, `dmp`, `directory`, `configuration`."""
         flows = self.flows()
         found = {"mail"} if any(is_mail(flow) for flow in flows) else set()
         found |= {"dmp"} if any(flow.connector in SUBMITTING for flow in flows) else set()
+        found |= {"configuration"} if self.configuration is not None else set()
         return frozenset(found | ({"directory"} if self.directory is not None else set()))
 
 

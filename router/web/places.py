@@ -45,7 +45,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("codes", "/codes", "codes", "c"),
             Place("directory", "/directory", "directory", "r", needs="directory"),
-            Place("configuration", "/configuration", "configuration", "p", right="configure"),
+            Place("configuration", "/configuration", "configuration", "p", needs="configuration", right="configure"),
             Place("try", "/try", "try", "t", right="operate"),
             Place("whatif", "/whatif", "whatif", "w", right="configure"),
         ),
@@ -56,7 +56,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("alarms", "/alarms", "alarm", "l"),
             Place("notices", "/notices", "health", "n"),
             Place("audit", "/audit", "audit", "a", right="audit"),
-            Place("people", "/people", "people", "p", right="people"),
+            Place("people", "/people", "people", "u", right="people"),
         ),
     ),
 )

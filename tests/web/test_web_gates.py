@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
 from router.web.access import NEEDS
+from router.web.places import PLACES
 from router.web.rights import TABLE, Right, Role
 
 OPEN = {
@@ -96,6 +97,11 @@ async def test_a_key_may_what_its_role_may(site: Any, role: Role) -> None:
         path = re.sub(r"\{\w+(:\w+)?\}", "999999", route.path)
         answer = await browser.call(method, path, b"{}", {"Content-Type": "application/json"})
         assert (answer.status != 403) == (needs[0] in has), f"{method} {path}: {answer.status}"
+
+
+def test_no_two_pages_of_the_menu_have_one_key() -> None:
+    keys = [place.key for _, places in PLACES for place in places]
+    assert len(keys) == len(set(keys))
 
 
 async def test_read_only_sees_that_it_flows_and_nothing_of_a_patient(site: Any) -> None:

@@ -13,16 +13,15 @@ from mappings.registry import format_names
 from router.engine.attempting import Attempted, AttemptedDelivery, AttemptedItem, AttemptFailed
 from router.engine.worker import RawMessage
 from router.journal.view import View
-from router.web.access import Office, Signed, Tried
+from router.web.access import Office, Operating, Tried
 from router.web.answers import Values, page
 from router.web.attachments import Shown, attachments_of
 from router.web.desk import Desk
 from router.web.facts import Fact, item_facts, patient_facts
-from router.web.faults import NotEntitled, NotThere
+from router.web.faults import NotThere
 from router.web.formatting import Formats
 from router.web.previews import Preview, preview
 from router.web.reports import Reported, reported
-from router.web.rights import Right
 from router.web.visits import Visit
 from schemas.item import ITEM, NoteItem
 from schemas.lab import LabReport
@@ -48,10 +47,8 @@ class TriedItem:
 
 
 @router.get(PATH)
-async def trying(desk: Office, visit: Signed) -> Response:
+async def trying(desk: Office, visit: Operating) -> Response:
     """Show an empty form."""
-    if not visit.may(Right.OPERATE):
-        raise NotEntitled
     return await _show(desk, visit, text="", source="", chosen="", tried=None)
 
 
