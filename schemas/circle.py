@@ -189,6 +189,8 @@ def _key(identifier: Identifier) -> str:
         return f"rpps|{value}" if kind == "RPPS" else f"idnps|{value}"
     if system in RPPS_SYSTEMS or kind == "RPPS":
         return f"rpps|{value}"
+    if kind in _FINESS_TYPES and value.isalnum() and len(value) == 9:
+        return f"finess|{value}"  # whatever its system: the national one of structures holds it bare, too
     if system == IDNST_SYSTEM or kind == "IDNST":
         return f"finess|{value[1:]}" if value[0] == "1" and len(value) == 10 else f"idnst|{value}"
     if system in FINESS_SYSTEMS or kind in _FINESS_TYPES or system == "urn:oid:1.2.250.1.71.4.2.2":

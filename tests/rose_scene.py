@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import uvicorn
 from dossier_scene import DAC, INFORMED, SAAD, daughter, doctor, home_help, nurse, professional
 from sqlalchemy import select
@@ -39,6 +40,7 @@ from router.journal import tables
 from router.journal.operations import Operation
 from router.journal.sealing import make_key_file
 from router.journal.store import JournalPlace, open_store
+from router.web.accounts import make_api_key
 from router.web.app import create_app
 from router.web.context import DossierOffer, WebContext
 from schemas.actors import Telecom
@@ -131,6 +133,7 @@ class RoseScene:
     _began: float = field(default_factory=time.monotonic)
     _ahead: timedelta = timedelta(0)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _session: aiohttp.ClientSession | None = None
     _senders: dict[str, MllpSender] = field(default_factory=dict)
 
     # --- time -------------------------------------------------------------------------------------------------------
@@ -164,6 +167,8 @@ class RoseScene:
             wake=self.engine.wake,
             now=self.now,
             stopping=self.engine.stopping,
+            insi=self.engine.insi,
+            directory=self.engine.directory,
             dossier=DossierOffer(self.engine.dossier.door, self.engine.dossier.settings, self.engine.wake),
             version="1",
         )
@@ -240,6 +245,17 @@ class RoseScene:
         tool = Tool(profile(as_profile or "sicodom"), self.web, name, made or "", user, "TESTOUTIL", now=self.now)
         await self.enter(tool)
         return tool
+
+    async def ask(self, method: str, path: str, body: Any = None) -> aiohttp.ClientResponse:
+        """Ask the router's own API, with a key of its own."""
+        if self._session is None:
+            key, change = make_api_key("scene", now=int(self.now().timestamp() * 1_000_000))
+            await self.apply(change)
+            self._session = await self.enter(aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}))
+        assert self._session is not None
+        answer = await self._session.request(method, f"{self.web}/api/v1/{path}", json=body)
+        await answer.read()
+        return answer
 
     async def send(self, content: str | bytes, source: str = "hospital") -> Ack:
         """Send an HL7v2 message over MLLP and read the acknowledgement."""

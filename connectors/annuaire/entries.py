@@ -75,6 +75,8 @@ class Correspondent:
     specialties: tuple[str, ...]
     places: tuple[Place, ...]
     mailboxes: tuple[Mailbox, ...]
+    profession: str = ""
+    """The code (TRE_G15) of the first profession that has one."""
 
     @property
     def name(self) -> str:
@@ -125,6 +127,7 @@ def _correspondent(group: list[Entry]) -> Correspondent:
         specialties=tuple(dict.fromkeys(one.specialty for one in group if one.specialty)),
         places=tuple(sorted(places, key=lambda place: (place.name, place.structure, place.postal_code))),
         mailboxes=tuple(sorted(mailboxes, key=lambda box: (box.kind, box.address, box.structure, box.service))),
+        profession=next((one.profession for one in group if one.profession), ""),
     )
 
 

@@ -58,6 +58,8 @@ class Mood(StrEnum):
     """Fault DESIR_560."""
     SEVERAL = "several"
     """02, whoever is asked about."""
+    NOBODY = "nobody"
+    """01, whoever is asked about."""
     STRANGER = "stranger"
     """00, with a person who is not the one asked about."""
 
@@ -202,7 +204,7 @@ class InsiSandbox:
             return 200, replies.result("02", "Plusieurs identites trouvees")
         if mood is Mood.STRANGER:
             return 200, replies.result("00", "OK", replies.person(STRANGER))
-        found = [one for one in self.people if matches(one, asked)]
+        found = [one for one in self.people if matches(one, asked) and mood is not Mood.NOBODY]
         behaviours = {one.behaviour for one in found}
         if "technical_trouble" in behaviours:
             return 500, replies.TECHNICAL

@@ -3,8 +3,9 @@
     answer = await insi.query(patient_id, actor="camille")
     if answer.result is InsiResult.FOUND: ...       # `router.identity.insi_records.accept` writes it down
 
-Nothing is written but the trace of each call: a person found is accepted by a person, or by a rule that says so. A
-doubtful or fictitious identity is not asked about (EXI ID 24 and 26).
+Nothing of the identity is written: a person found is accepted by a person, or by a rule that says so. The trace of each
+call is kept, and a patient of the register whom INSi does not know as one person makes a task. A doubtful or fictitious
+identity is not asked about (EXI ID 24 and 26).
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from connectors.ins.comparison import Comparison, compare
 from connectors.ins.settings import InsiSettings
 from connectors.ins.sought import Insufficient, sought_of
 from connectors.ins.verifying import SearchVerifier, Verdict, Verification, Verifier
+from router.engine.clock import micros
 from router.faults import Fault
-from router.identity.insi_records import Purpose, keep_calls
+from router.identity.insi_records import Purpose, ask_a_person, keep_calls
 from router.identity.patients import load_patients
 from router.identity.standing import UNSURE
 from router.journal.operations import Operation
@@ -56,6 +58,10 @@ class InsiResult(StrEnum):
     INSUFFICIENT = "insufficient"
     """Strict traits are missing, or INSi would not take them."""
     NOT_CONFIGURED = "not_configured"
+
+
+_FOR_A_PERSON = frozenset({InsiResult.NONE, InsiResult.SEVERAL, InsiResult.DIFFERENT})
+"""Answers after which an identity officer has to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ class Insi:
     ) -> None:
         self._store = store
         self._submit = submit
+        self._now = now
         self._environment = InsEnvironment(environment) if environment is not None else None
         self._client = client
         if client is None and settings is not None:
@@ -124,7 +131,10 @@ class Insi:
         traces: list[CallTrace] = []
         reply = await self._client.search(sought, traces.append)
         await self._trace(traces, purpose, actor, patient_id)
-        return self._answer(reply, asked, patient_id, len(traces))
+        answer = self._answer(reply, asked, patient_id, len(traces))
+        if patient_id is not None and answer.result in _FOR_A_PERSON:
+            await self._submit(ask_a_person(patient_id, micros(self._now())))
+        return answer
 
     async def verify(
         self, patient_id: int, identity: PatientIdentity, *, actor: str, verifier: Verifier | None = None

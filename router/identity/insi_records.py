@@ -15,7 +15,7 @@ from router.identity.flows_keeping import keep_identity, patient_now
 from router.identity.flows_published import Cause
 from router.identity.patients import ins_token, look_up, remember_former
 from router.identity.standing import UNSURE
-from router.identity.tasks import TaskKind, open_task
+from router.identity.tasks import TaskKind, close_tasks_of, open_task
 from router.journal import tables
 from router.journal.actions import record_audit
 from router.journal.operations import Change, Notice
@@ -84,6 +84,13 @@ def keep_calls(traces: Sequence[CallTrace], purpose: Purpose, actor: str, patien
     return Change(change, note="calls to INSi")
 
 
+def ask_a_person(patient_id: int, now: int) -> Change[None]:
+    """Open the task of somebody whom INSi does not know as one person: the identity stays as it is until then."""
+    return Change(
+        lambda unit: open_task(unit, patient_id, TaskKind.NOT_SINGLE, now=now), note="INSi knows no single one"
+    )
+
+
 def record_verification(patient_id: int, ins: Ins, verified: Verification, *, actor: str, now: int) -> Change[Recorded]:
     """Write down what a verification of a patient's INS says.
 
@@ -138,6 +145,7 @@ def accept(patient_id: int, found: Found, *, actor: str, now: int) -> Change[Acc
         former = [one.ins.matricule for one in found.history]
         remember_former(patient_id, former).apply(unit)
         _keep_verdict(unit, patient_id, found.current.ins, Verification(Verdict.OK, found.code, found), now)
+        close_tasks_of(unit, patient_id, TaskKind.NOT_SINGLE, actor=actor, now=now)
         record_audit(actor, "accept INS", f"patient {patient_id}", now=now, detail="confirmed by INSi").apply(unit)
         return Accepted.DONE
 

@@ -33,6 +33,8 @@ class TaskKind(StrEnum):
     """A sender states another INS than ours: a collision, or a number that changed."""
     NOT_CONFIRMED = "ins_not_confirmed"
     """INSi, asked again, does not confirm the INS: it leaves no more until somebody has looked."""
+    NOT_SINGLE = "ins_not_single"
+    """INSi, asked with a patient's traits, knows nobody, several people, or somebody whose traits differ."""
     TRAITS = "trait_difference"
     """A message differs from the strict traits of an identity that was checked: they were not overwritten."""
     DOUBT = "doubt_declared"
@@ -112,6 +114,14 @@ def count_open(view: View) -> tuple[int, int | None]:
     counted = select(func.count(), func.min(column.created_at)).where(column.closed_at.is_(None))
     row = view.connection.execute(counted).one()
     return row[0], row[1]
+
+
+def close_tasks_of(unit: Unit, patient_id: int, kind: TaskKind, *, actor: str, now: int) -> int:
+    """Close the tasks of one kind about a patient, as what asked for them is settled; gives how many."""
+    column = tables.identity_task.c
+    mine = (column.patient_id == patient_id, column.kind == kind.value, column.closed_at.is_(None))
+    closed = update(tables.identity_task).where(*mine).values(closed_at=now, closed_by=actor[:120])
+    return unit.connection.execute(closed).rowcount
 
 
 def close_task(task_id: int, *, actor: str, why: str, now: int) -> Change[bool]:

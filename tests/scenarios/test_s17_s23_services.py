@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dossier_scene import doctor
-from rose_scene import GP, INS, TEST_NIR, RoseScene, rose_scene
+from dossier_scene import SAAD, doctor, home_help, professional
+from rose_scene import GP, INS, RPPS, TEST_NIR, RoseScene, identity, rose_scene
 
 from connectors.ins.sandbox import InsiSandbox, Insured, Mood
 from connectors.sandbox.annuaire import KEY, AnnuaireSandbox, professionals
@@ -19,6 +19,7 @@ from connectors.sandbox.people import PRESCRIBER, ROSE
 from connectors.sandbox.tools import Tool, resources
 from router.identity.insi import InsiResult
 from router.identity.insi_records import Accepted, accept
+from router.identity.patients import register
 from router.journal import tables
 from schemas.coding import Identifier
 from schemas.identity import IdentityStatus, Ins, Sex
@@ -59,26 +60,77 @@ AS_ROSE: dict[str, Any] = {
 }
 
 
-async def test_s17_insi_qualifies_an_identity(template: Path, tmp_path: Path) -> None:
+async def test_s17_insi_qualifies_an_identity(template: Path, tmp_path: Path, dmp: DmpSandbox) -> None:
     async with InsiSandbox([HELD]) as insi:
         section = f'[insi]\nurl = "{insi.url}"\nauthorisation = "TEST"\nemitter = "10B0000000"\nper_minute = 6000\n'
-        async with rose_scene(template, tmp_path / "router", section) as scene:
-            await scene.open(("gp", doctor()), ins=None, status=IdentityStatus.VALIDATED)
+        present = datetime.now(UTC)
+        async with rose_scene(template, tmp_path / "router", section + deposits(dmp), beginning=present) as scene:
+            # The inclusion form says her traits, and nobody has looked at a paper of hers yet.
+            await scene.open(("gp", doctor()), ins=None, status=IdentityStatus.PROVISIONAL)
             gp = await scene.tool("globule", GP)
-            insi.mood = Mood.SEVERAL
-            several = await scene.engine.insi.query(scene.patient_number, actor="claire")
-            assert several.result is InsiResult.SEVERAL
-            assert several.found is None
+            for mood, result in ((Mood.SEVERAL, InsiResult.SEVERAL), (Mood.NOBODY, InsiResult.NONE)):
+                insi.mood = mood
+                answer = await scene.engine.insi.query(scene.patient_number, actor="claire")
+                assert (answer.result, answer.found) == (result, None)
+                # One task for the identity officer, however often it is asked; she stays as she was.
+                assert tasks(scene) == [("ins_not_single", None)]
+                assert await with_ins(gp, scene) is None
+                assert await status_of(gp, scene) == "PROV"
+            reply = await gp.client.call("POST", "DocumentReference", synthesis(scene, gp))
+            assert (reply.status, reply.resource["resourceType"]) == (422, "OperationOutcome")
+            assert "ITI-41" not in dmp.calls
             insi.mood = Mood.WELL
             one = await scene.engine.insi.query(scene.patient_number, actor="claire")
             assert one.result is InsiResult.FOUND
             assert one.found is not None
+            # A paper was looked at meanwhile, so that what INSi says qualifies her.
             now = int(scene.now().timestamp() * 1_000_000)
+            checked = identity(ins=None, status=IdentityStatus.VALIDATED)
+            await scene.apply(register(checked, in_coordination=True, now=now))
             change = accept(scene.patient_number, one.found, actor="claire", now=now)
             assert await scene.apply(change) is Accepted.DONE
             scene.engine.wake()
             known = await scene.until_found(lambda: with_ins(gp, scene))
             assert known == {"system": f"urn:oid:{TEST_NIR}", "value": INS}
+            # Validated, with an INS that INSi gave: qualified, as FR Core says it now (VALI before, and in PID-32).
+            assert await status_of(gp, scene) == "QUAL"
+            [(kind, closed)] = tasks(scene)
+            assert (kind, closed is not None) == ("ins_not_single", True)
+
+
+def tasks(scene: RoseScene) -> list[tuple[str, int | None]]:
+    """The identity tasks, and when each was closed."""
+    return [(row.kind, row.closed_at) for row in scene.rows(tables.identity_task)]
+
+
+async def status_of(tool: Tool, scene: RoseScene) -> str:
+    """The identity status that a tool reads of her (table 0445)."""
+    patient = await tool.client.expect("GET", scene.patient)
+    [code] = [
+        part["valueCoding"]["code"]
+        for one in patient["extension"]
+        if one["url"].endswith("fr-core-identity-reliability")
+        for part in one["extension"]
+        if part["url"] == "identityStatus"
+    ]
+    return str(code)
+
+
+def synthesis(scene: RoseScene, tool: Tool) -> dict[str, Any]:
+    """A synthesis as a tool publishes one."""
+    return dict(
+        resources.document(
+            scene.patient,
+            "34133-9",
+            "11",
+            "Synthèse",
+            b"%PDF-1.4 fictive\n%%EOF",
+            oid="urn:oid:2.999.67.5",
+            author=tool.author,
+            custodian=resources.structure_of("670000009", "CABINET FICTIF"),
+            at=scene.now(),
+        )
+    )
 
 
 async def with_ins(tool: Any, scene: RoseScene) -> dict[str, str] | None:
@@ -142,18 +194,7 @@ async def test_s18_the_tool_is_told_at_once_that_nothing_can_go(
     async with rose_scene(template, tmp_path / "router", deposits(dmp), beginning=present) as scene:
         await scene.open(("gp", doctor()), **AS_ROSE | {"status": IdentityStatus.PROVISIONAL, "ins": None})
         gp = await scene.tool("globule", GP)
-        made = resources.document(
-            scene.patient,
-            "34133-9",
-            "11",
-            "Synthèse",
-            b"%PDF-1.4 fictive\n%%EOF",
-            oid="urn:oid:2.999.67.5",
-            author=gp.author,
-            custodian=resources.structure_of("670000009", "CABINET FICTIF"),
-            at=scene.now(),
-        )
-        reply = await gp.client.call("POST", "DocumentReference", made)
+        reply = await gp.client.call("POST", "DocumentReference", synthesis(scene, gp))
         assert (reply.status, reply.resource["resourceType"]) == (422, "OperationOutcome")
         [issue] = reply.resource["issue"]
         assert (issue["code"], issue["expression"]) == ("business-rule", ["DocumentReference.subject"])
@@ -203,12 +244,39 @@ async def test_s23_a_member_of_the_directory(template: Path, tmp_path: Path) -> 
     async with AnnuaireSandbox(professionals(3)) as annuaire:
         section = f'[annuaire]\nurl = "{annuaire.url}"\napi_key = "{KEY}"\n'
         async with rose_scene(template, tmp_path / "router", section) as scene:
-            sought = annuaire.people[1]
-            found = await scene.engine.directory.person(sought.rpps)
-            [known] = found.found
-            assert sought.family in known.name.upper()
-            assert known.professions
-            assert [box.address for box in known.mailboxes] == [sought.address]
-            assert len(annuaire.calls) > 0
-            nobody = await scene.engine.directory.person("89970000001")
-            assert nobody.found == ()
+            await scene.open(("gp", doctor()))
+            sought, calls = annuaire.people[1], len(annuaire.calls)
+            added = await by_rpps(scene, sought.rpps, family="health", basis="suivi à domicile")
+            assert added.status == 201, await added.text()
+            assert len(annuaire.calls) > calls, "the number was not known here: the directory was asked"
+            member = next(one for one in await circle(scene) if one["rpps"] == sought.rpps)
+            assert member["member"]["professional"]["family_name"] == sought.family
+            assert member["member"]["profession"]["code"]
+            assert member["mailbox"] == sought.address
+            # They read as the member that the directory made of them.
+            tool = await scene.tool("spico", f"{RPPS}|{sought.rpps}", as_profile="spico")
+            assert (await tool.client.expect("GET", scene.patient))["resourceType"] == "Patient"
+            # Nobody has this number: refused, with what is to be done.
+            nobody = await by_rpps(scene, "89970000001", family="health")
+            assert nobody.status == 422
+            assert "without RPPS" in (await nobody.json())["detail"]
+            assert len(await circle(scene)) == 2
+            # Without RPPS, under the number that the structure has for them.
+            own = (Identifier(system="urn:oid:2.999.67.6", value="AVS-9"),)
+            person = professional("1", "TESTAVS").model_copy(update={"identifiers": own})
+            await scene.join("helper", home_help(professional=person, organization=SAAD))
+            last = (await circle(scene))[-1]
+            assert (last["rpps"], last["member"]["professional"]["identifiers"][0]["value"]) == (None, "AVS-9")
+            assert last["member"]["organization"]["identifiers"][0]["value"] == SAAD.identifiers[0].value
+
+
+async def by_rpps(scene: RoseScene, rpps: str, **more: str) -> Any:
+    """Let the referent add somebody by number alone, through the router's API."""
+    return await scene.ask("POST", f"dossiers/{scene.patient_number}/members/listed", {"rpps": rpps, **more})
+
+
+async def circle(scene: RoseScene) -> list[dict[str, Any]]:
+    """The circle as the router's API shows it."""
+    answer = await scene.ask("GET", f"dossiers/{scene.patient_number}")
+    found: list[dict[str, Any]] = (await answer.json())["members"]
+    return found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from dossier_scene import SAAD, doctor
 from rose_messages import adt
-from rose_scene import GP, NURSE, RoseScene
+from rose_scene import GP, NURSE, RPPS, RoseScene
 
-from router.dossier.circle import change_member
-from schemas.coding import Coding
+from router.dossier.store.circles import BASIS
+from router.journal import tables
 
 
 async def test_s20_pages_hold_everything_once_whatever_arrives(scene: RoseScene) -> None:
@@ -64,32 +65,118 @@ def told(tool: Any) -> list[Any]:
     return [one for one in tool.notices if one.kind == "event-notification"]
 
 
-async def test_s22_two_tools_read_the_same_circle(scene: RoseScene) -> None:
+def circle_of(scene: RoseScene) -> dict[str, Any]:
+    """A circle as a tool creates it (cds-bundle-transaction-creation): a nurse, the home help service, the daughter."""
+    number = {"system": "urn:oid:2.999.67.1", "value": "IPP-ROSE-1"}
+    own = {"system": "urn:oid:2.999.67.8", "value": "FILLE-1"}
+    since = {"start": "2026-03-01"}
+    basis = [{"url": BASIS, "valueString": "prescription de soins infirmiers"}]
+    role = {"coding": [{"system": "urn:oid:1.2.250.1.71.1.2.7", "code": "60"}]}
+    home_help = {"coding": [{"system": "urn:oid:1.2.250.1.213.1.6.1.4", "code": "41"}]}
+    resources = {
+        "patient": {"resourceType": "Patient", "identifier": [number]},
+        "nurse": {
+            "resourceType": "Practitioner",
+            "identifier": [{"system": RPPS, "value": "89900000002"}],
+            "name": [{"family": "TESTINFIRMIERE", "given": ["Test"]}],
+        },
+        "saad": {
+            "resourceType": "Organization",
+            "identifier": [{"system": "http://finess.esante.gouv.fr", "value": SAAD.identifiers[0].value}],
+            "name": "SAAD FICTIF",
+        },
+        "daughter": {
+            "resourceType": "RelatedPerson",
+            "identifier": [own],
+            "patient": {"reference": "urn:uuid:patient"},
+            "name": [{"family": "FICTIVE-FILLE", "given": ["Anne"]}],
+            "telecom": [{"system": "phone", "value": "0600000000"}],
+        },
+        "team": {
+            "resourceType": "CareTeam",
+            "identifier": [{"system": "urn:oid:2.999.67.40", "value": "CERCLE-1"}],
+            "status": "active",
+            "name": "Cercle de soins",
+            "subject": {"reference": "urn:uuid:patient"},
+            "period": since,
+            "participant": [
+                {"member": {"reference": "urn:uuid:nurse"}, "role": [role], "period": since, "extension": basis},
+                {"member": {"reference": "urn:uuid:saad"}, "role": [home_help], "period": since},
+                {"member": {"reference": "urn:uuid:daughter"}, "period": since},
+            ],
+        },
+    }
+    entries = [
+        {
+            "fullUrl": f"urn:uuid:{name}",
+            "resource": one,
+            "request": {"method": "POST", "url": one["resourceType"]},
+        }
+        for name, one in resources.items()
+    ]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+async def test_s22_two_tools_keep_the_same_circle(empty: RoseScene) -> None:
+    scene = empty
+    await scene.open(("gp", doctor()))
     one, other = await scene.tool("globule", GP), await scene.tool("spico", NURSE, as_profile="spico")
-    asked = {"patient__identifier": "urn:oid:2.999.67.1|IPP-ROSE-1", "status": "active"}
-    asked["_include"] = "CareTeam:participant"
-    (team,), people = await one.client.search_all("CareTeam", **asked)
-    (same,), same_people = await other.client.search_all("CareTeam", **asked)
-    assert team == same
-    assert [member["id"] for member in people] == [member["id"] for member in same_people]
-    assert len(team["participant"]) == 5
+    done = await one.client.call("POST", "", circle_of(scene))
+    assert (done.status, done.resource["type"]) == (200, "transaction-response"), done.content
+    locations = [entry["response"]["location"] for entry in done.resource["entry"]]
+    team, people = await circle_seen_by(one, scene)
+    assert f"CareTeam/{team['id']}/_history/{team['meta']['versionId']}" == locations[4]
+    assert f"RelatedPerson/{people[3]['id']}/_history/1" == locations[3]
+    # The nurse is of the care team, as the tool says why, and reads the same; who was only named waits for a consent.
+    same, same_people = await circle_seen_by(other, scene)
+    assert (team, people) == (same, same_people)
+    assert [member["resourceType"] for member in people] == [
+        "PractitionerRole", "Practitioner", "Organization", "RelatedPerson"
+    ]  # fmt: skip
+    assert [row.state for row in scene.rows(tables.dossier_member)] == ["active", "active", "proposed", "proposed"]
     assert all("start" in member["period"] for member in team["participant"])
-    # A circle is decided about by people (dashboard, API of the router), never by a tool's message.
-    refused = await one.client.call("POST", "CareTeam", {**team, "id": "x"})
-    assert refused.status == 405
-    role = Coding(system="urn:oid:2.16.840.1.113883.5.110", code="AGNT")
-    moved = scene.whole["nurse"].model_copy(update={"role": role})
-    done = await scene.apply(change_member(scene.patient_number, scene.members["nurse"], moved, by=scene.by()))
-    assert done.refusal is None
-    scene.engine.wake()
-    changed = await scene.until_found(lambda: newer(other, team))
-    roles = [str(one.get("role")) for one in changed["participant"]]
-    assert "AGNT" in roles[1]
+    refused = await other.client.call("PUT", f"CareTeam/{team['id']}", team)
+    assert refused.status == 403, "a nurse reads who is in the circle, and decides nothing about it"
+    # Edited in one tool: the nurse's role changes, and the home help service leaves.
+    nurse, saad = team["participant"][1], team["participant"][2]
+    nurse["role"].append({"coding": [{"system": "urn:oid:2.16.840.1.113883.5.110", "code": "AGNT"}]})
+    edited = {**team, "participant": [one_ for one_ in team["participant"] if one_ is not saad]}
+    version = team["meta"]["versionId"]
+    put = await one.client.call("PUT", f"CareTeam/{team['id']}", edited, If_Match=f'W/"{version}"')
+    assert put.status == 200, put.content
+    stale = await one.client.call("PUT", f"CareTeam/{team['id']}", edited, If_Match=f'W/"{version}"')
+    assert stale.status == 412
+    changed, _ = await circle_seen_by(other, scene)
+    assert int(changed["meta"]["versionId"]) > int(version)
+    assert "AGNT" in str(changed["participant"][1]["role"])
+    assert "end" in changed["participant"][2]["period"]
     history = await other.client.expect("GET", f"CareTeam/{team['id']}/_history")
     versions = {entry["resource"]["meta"]["versionId"] for entry in history["entry"]}
-    assert {team["meta"]["versionId"], changed["meta"]["versionId"]} <= versions
+    assert {version, changed["meta"]["versionId"]} <= versions
+    # What was done is in the dossier's own history, with the tool and its user.
+    done_by = {(row.action, row.actor) for row in scene.rows(tables.dossier_history)}
+    assert {action for action, _ in done_by} >= {"add member", "change member", "end member"}
 
 
-async def newer(tool: Any, team: dict[str, Any]) -> dict[str, Any] | None:
-    found = await tool.client.expect("GET", f"CareTeam/{team['id']}")
-    return found if int(found["meta"]["versionId"]) > int(team["meta"]["versionId"]) else None
+async def circle_seen_by(tool: Any, scene: RoseScene) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The one circle that a tool reads of her, and its members."""
+    asked = {"patient__identifier": "urn:oid:2.999.67.1|IPP-ROSE-1", "status": "active"}
+    (team,), people = await tool.client.search_all("CareTeam", **asked, _include="CareTeam:participant")
+    return team, people
+
+
+async def test_s22_a_circle_that_says_nothing_of_somebody_is_refused(scene: RoseScene) -> None:
+    gp = await scene.tool("globule", GP)
+    team, _ = await circle_seen_by(gp, scene)
+    stranger = {"member": {"display": "Quelqu'un"}, "period": {"start": "2026-03-01"}}
+    promoted = [{**one} for one in team["participant"]]
+    promoted[1]["role"] = [{"coding": [{"system": "urn:oid:2.16.840.1.113883.5.88", "code": "PCP"}]}]
+    for participants, words in (
+        ([*team["participant"], stranger], "named by a number"),
+        (promoted, "is a physician"),
+    ):
+        reply = await gp.client.call("PUT", f"CareTeam/{team['id']}", {**team, "participant": participants})
+        assert reply.status == 422
+        assert words in reply.resource["issue"][0]["diagnostics"], reply.content
+    same, _ = await circle_seen_by(gp, scene)
+    assert same == team

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from web_journal import MINUTE, flood
 
-from router.web.accounts import Role
+from router.web.rights import Role
 
 
 def rows(text: str) -> list[int]:

@@ -9,6 +9,7 @@ from router.dossier.store.parameters import OF_NOBODY, TYPES, Kind, is_hidden, p
 WRITABLE = frozenset(
     {
         "RelatedPerson",
+        "CareTeam",
         "Practitioner",
         "PractitionerRole",
         "Organization",
@@ -28,7 +29,10 @@ WRITABLE = frozenset(
         "Subscription",
     }
 )
-"""Types that tools write. Patients, circles and consents are decided by people: in the dashboard, by the referent."""
+"""Types that tools write. Patients and consents are decided by people: in the dashboard, by the referent."""
+
+IN_TRANSACTIONS = frozenset({"List"})
+"""Types that tools write in a transaction only: the submission set comes with what it submits."""
 
 PROFILES = {
     "DocumentReference": (
@@ -36,6 +40,7 @@ PROFILES = {
         "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-comprehensive-document-reference",
         "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-simplified-publish",
     ),
+    "List": ("https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-submissionset-comprehensive",),
     "CommunicationRequest": ("https://interop.esante.gouv.fr/ig/fhir/nde/StructureDefinition/nde-eventdeclaration",),
     "Encounter": ("https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-encounter",),
     "Patient": (
@@ -95,12 +100,15 @@ def _resource(kind: str) -> Resource:
         codes = ["read"]
     if kind in WRITABLE:
         codes += ["create", "update"]
+    if kind in IN_TRANSACTIONS:
+        codes += ["create"]
     if kind == "DocumentReference":
         codes += ["patch", "delete"]
     if kind == "Subscription":
         codes += ["delete"]
     found: Resource = {
         "type": kind,
+        **({"documentation": "Created in a transaction, with what it submits."} if kind in IN_TRANSACTIONS else {}),
         "interaction": [{"code": code} for code in codes],
         "versioning": "versioned-update" if kind in WRITABLE else "versioned",
         "readHistory": kind != "Binary",

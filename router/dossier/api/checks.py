@@ -52,6 +52,8 @@ def check(resource: Resource) -> None:
         _check_units(resource)
     elif kind == "CommunicationRequest":
         _check_event(resource)
+    elif kind == "List":
+        _check_submission(resource)
 
 
 def _wrong(sentence: str, *where: str, code: str = "business-rule") -> Refused:
@@ -108,6 +110,13 @@ def _check_shared(resource: Resource, *, simplified: bool) -> None:
     missing = [name for name in ("title", "size", "hash") if any(name not in form for form in forms)]
     if missing:
         raise _wrong("This is missing.", *(f"DocumentReference.content.attachment.{name}" for name in missing))
+
+
+def _check_submission(resource: Resource) -> None:
+    """Check the submission set of a publication (IHE MHD ITI-65, PDSm): a List that names what it submits."""
+    _require(resource, "subject", "source", "date", "entry", "identifier")
+    if not any(code == "submissionset" for _, code in codes(resource.get("code"))):
+        raise _wrong("A List is taken as the submission set of a publication.", "List.code", code="code-invalid")
 
 
 def _require(resource: Resource, *names: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl
 
 from router.dossier.api.calls import Call, patch_of, resource_of
-from router.dossier.api.capability import WRITABLE
+from router.dossier.api.capability import IN_TRANSACTIONS, WRITABLE
 from router.dossier.api.checks import check
 from router.dossier.api.outcomes import Refused
 from router.dossier.api.photos import clean_photos
@@ -37,6 +37,8 @@ class Verb(StrEnum):
     DELETE = "delete"
     FIND = "find"
     """A patient in a transaction: only looked for, never made."""
+    ENCLOSE = "enclose"
+    """The file of a document of the same transaction (ITI-65): it is kept with the document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,35 @@ def transaction_steps(call: Call) -> list[Step]:
     entries = children(bundle, "entry")
     if not 0 < len(entries) <= MOST_ENTRIES:
         raise Refused(422, f"A transaction has 1 to {MOST_ENTRIES} entries.", where=("Bundle.entry",))
-    return [_entry(call, entry, f"Bundle.entry[{rank}]") for rank, entry in enumerate(entries)]
+    enclosed = _enclose(entries)
+    return [
+        Step(Verb.ENCLOSE, "Binary", url=said(entry, "fullUrl"), where=f"Bundle.entry[{rank}]")
+        if said(entry, "fullUrl") in enclosed
+        else _entry(call, entry, f"Bundle.entry[{rank}]")
+        for rank, entry in enumerate(entries)
+    ]
+
+
+def _enclose(entries: Sequence[Resource]) -> frozenset[str]:
+    """Put the Binaries of a transaction into the documents that name them as their files; gives their names."""
+    binaries = {
+        said(entry, "fullUrl"): one
+        for entry in entries
+        if (one := child(entry, "resource")) is not None and said(one, "resourceType") == "Binary"
+    }
+    enclosed: set[str] = set()
+    for entry in entries if binaries else ():
+        document = child(entry, "resource")
+        if said(document, "resourceType") != "DocumentReference":
+            continue
+        for form in (one for content in children(document, "content") for one in children(content, "attachment")):
+            binary = binaries.get(said(form, "url"))
+            if binary is not None:
+                enclosed.add(said(form, "url"))
+                del form["url"]
+                form["data"] = binary.get("data")
+                form.setdefault("contentType", binary.get("contentType"))
+    return frozenset(enclosed)
 
 
 def _entry(call: Call, entry: Resource, where: str) -> Step:
@@ -118,7 +148,7 @@ def _entry(call: Call, entry: Resource, where: str) -> Step:
             case "POST" | "PUT" if kind == "Patient":
                 return Step(Verb.FIND, kind, resource, logical_id, matching, url=url, where=where)
             case "POST" if resource is not None and said(resource, "resourceType") == kind and not logical_id:
-                return _checked(Step(Verb.CREATE, kind, resource, matching=matching, url=url, where=where))
+                return _checked(Step(Verb.CREATE, kind, resource, matching=matching, url=url, where=where), whole=True)
             case "PUT" if resource is not None and said(resource, "resourceType") == kind:
                 step = Step(Verb.UPDATE, kind, resource, logical_id, matching, version, url=url, where=where)
                 if not logical_id and matching is None:
@@ -134,8 +164,10 @@ def _entry(call: Call, entry: Resource, where: str) -> Step:
     raise Refused(422, "This entry cannot be done in a transaction here.", where=(f"{where}.request",))
 
 
-def _checked(step: Step) -> Step:
-    if step.kind not in WRITABLE:
+def _checked(step: Step, *, whole: bool = False) -> Step:
+    if step.kind in IN_TRANSACTIONS and not whole:
+        raise Refused(405, f"A {step.kind} comes in a transaction, with the documents that it submits (ITI-65).")
+    if step.kind not in WRITABLE and step.kind not in IN_TRANSACTIONS:
         raise Refused(405, f"A {step.kind} is not written through this API; people decide about it in the dashboard.")
     if step.resource is not None:
         check(step.resource)

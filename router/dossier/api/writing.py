@@ -14,8 +14,17 @@ from sqlalchemy import Row
 from router.dossier.accesses import Access as Decided
 from router.dossier.api.bundles import http_date, instant, shown
 from router.dossier.api.calls import Answer, Call
+from router.dossier.api.care_teams import (
+    KIND as TEAM,
+    TeamChange,
+    apply_team,
+    circle_drafts,
+    lines_for,
+    understood_team,
+)
 from router.dossier.api.journaling import journaled
 from router.dossier.api.mentions import ask_party, mentioned, name_parties
+from router.dossier.api.numbers import identifiers_of, numbers_of, unresolved
 from router.dossier.api.outcomes import Refused, not_found
 from router.dossier.api.patches import patched
 from router.dossier.api.queries import criterion
@@ -23,6 +32,7 @@ from router.dossier.api.service import Service, keep_note
 from router.dossier.api.steps import SHARED, Step, Verb
 from router.dossier.classifying import author_token
 from router.dossier.context import Thing
+from router.dossier.keeping import By
 from router.dossier.store.access import Access
 from router.dossier.store.away import marked_by_stays
 from router.dossier.store.drafts import LIVE, Draft, Files, draft
@@ -60,6 +70,11 @@ class Planned:
     status: int = 200
     version: int = 0
     at: int = 0
+    team: TeamChange | None = None
+    """What a CareTeam changes in the circle."""
+
+    absorbed: bool = False
+    """A relative who becomes a member by the CareTeam of the same request: the circle makes the resource."""
 
 
 @dataclass(slots=True)
@@ -74,7 +89,8 @@ async def write(service: Service, call: Call, prepare: Callable[[Call], Sequence
     """Do the steps of a request, all or none. Raises Refused."""
     steps = await service.journal.look(lambda _: list(prepare(call)))
     for step in steps:
-        call.require("read" if step.verb is Verb.FIND else "write", step.kind)
+        if step.verb is not Verb.ENCLOSE:
+            call.require("read" if step.verb is Verb.FIND else "write", step.kind)
     written = await service.journal.submit(Change(lambda unit: Writing(unit, service, call).run(steps), note="dossier"))
     if written.refused is not None:
         raise written.refused
@@ -104,6 +120,9 @@ async def transaction(service: Service, call: Call, prepare: Callable[[Call], Se
             "etag": f'W/"{planned.version}"',
             "lastModified": instant(planned.at),
         }
+        if planned.step.verb is Verb.ENCLOSE:  # it is where the document says
+            entries.append({"response": {"status": "201 Created"}})
+            continue
         entries.append({"fullUrl": f"{call.base}/{planned.key}", "response": response})
     return Answer(resource={"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
 
@@ -137,7 +156,7 @@ class Writing:
             self._note(f"refused {steps[0].kind}")
             return Written(refused=refused)
         self._keep(planned)
-        self._note(", ".join(one.key for one in planned if one.step.verb is not Verb.FIND))
+        self._note(", ".join(one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.ENCLOSE}))
         return Written(planned)
 
     def _note(self, what: str) -> None:
@@ -147,11 +166,11 @@ class Writing:
 
     def _planned(self, steps: Sequence[Step]) -> list[Planned]:
         planned = [self._resolved(step) for step in steps]
-        keys = [one.key for one in planned if one.step.verb is not Verb.FIND and one.found is None]
+        keys = [one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.ENCLOSE} and one.found is None]
         keys += [one.key for one in planned if one.found is not None and one.step.verb in {Verb.UPDATE, Verb.PATCH}]
         if len(keys) != len(set(keys)):
             raise Refused(422, "Two entries change the same resource.", where=("Bundle.entry",))
-        names = {one.step.url: one.key for one in planned if one.step.url}
+        names = {one.step.url: one.key for one in planned if one.step.url and one.key}
         for one in planned:
             try:
                 self._allowed(one, names)
@@ -160,9 +179,31 @@ class Writing:
                     raise
                 places = tuple(f"{one.step.where}.resource.{place}" for place in refused.where) or (one.step.where,)
                 raise Refused(refused.status, refused.sentence, where=places, code=refused.code) from None
+        for one in planned:
+            if one.step.kind == "List" and one.indexed is not None:
+                self._ask_submission(one, planned)
+            if one.step.kind == TEAM and one.resource is not None and one.patient is not None:
+                self._understand_team(one, planned)
         return planned
 
+    def _understand_team(self, team: Planned, planned: Sequence[Planned]) -> None:
+        """Compare a CareTeam with the circle; relatives of the same request become members by it."""
+        assert team.resource is not None and team.patient is not None  # noqa: S101, PT018
+        resources = {one.key: one.resource or (one.found.resource if one.found else None) for one in planned}
+        known = {one.key: one.resource for one in mentioned(self._search, [team.resource], self._call.base)}
+        people = [said(child(one, "member"), "reference") for one in children(team.resource, "participant")]
+        known |= {one.key: one.resource for one in self._search.by_keys(key for key in people if key)}
+        known |= {key: resource for key, resource in resources.items() if resource is not None}
+        known = {key: {"resourceType": key.partition("/")[0], **one} for key, one in known.items() if key != team.key}
+        lines = lines_for(self._unit, team.patient.patient or 0, self._call.now)
+        whole = team.step.verb is Verb.UPDATE
+        team.team = understood_team(team.resource, known, lines, self._call.now, whole=whole)
+        for one in planned:
+            one.absorbed = one.step.kind == "RelatedPerson" and one.step.verb is Verb.CREATE and one.key in people
+
     def _resolved(self, step: Step) -> Planned:
+        if step.verb is Verb.ENCLOSE:
+            return Planned(step, "", status=201)
         if step.verb is Verb.FIND:
             found = self._patient_like(step)
             return Planned(step, found.key, found, version=found.version, at=found.at)
@@ -184,7 +225,7 @@ class Writing:
             return self._only(step.matching)
         if step.kind not in SHARED or step.resource is None:
             return None
-        numbers = _identifiers(step.resource)
+        numbers = identifiers_of(step.resource)
         if not numbers:
             return None
         query = Query(step.kind, (criterion(step.kind, "identifier", ",".join(numbers)),), count=2)
@@ -217,7 +258,7 @@ class Writing:
             found = [] if there is None else [there]
         elif step.matching is not None:
             found = self._search.page(replace(step.matching, count=2)).matches
-        elif step.resource is not None and (numbers := _identifiers(step.resource)):
+        elif step.resource is not None and (numbers := identifiers_of(step.resource)):
             query = Query("Patient", (criterion("Patient", "identifier", ",".join(numbers)),), count=2)
             found = self._search.page(query).matches
         if len(found) != 1:
@@ -226,7 +267,7 @@ class Writing:
 
     def _allowed(self, planned: Planned, names: dict[str, str]) -> None:
         step = planned.step
-        if step.verb is Verb.FIND or (step.verb is Verb.CREATE and planned.found is not None):
+        if step.verb in {Verb.FIND, Verb.ENCLOSE} or (step.verb is Verb.CREATE and planned.found is not None):
             return
         if step.verb is Verb.UPDATE and planned.found is not None and step.kind in SHARED:
             raise Refused(403, f"A {step.kind} of the directory is not changed by a tool.")
@@ -243,6 +284,11 @@ class Writing:
             return
         planned.patient = self._whose(resource, planned)
         planned.indexed = index(self._unit.sealer, resource)
+        if step.kind == TEAM:
+            self._ask_team(planned.patient)
+            return
+        if step.kind == "List":  # seen as what it submits, which is known once everything is
+            return
         self._ask(planned)
         deposits = self._service.settings.deposits
         if deposits is not None and step.verb in {Verb.CREATE, Verb.UPDATE} and step.kind == "DocumentReference":
@@ -257,8 +303,8 @@ class Writing:
             return {**found.resource, "status": "entered-in-error"}
         resource = renamed(step.resource or {}, names)
         assert isinstance(resource, dict)  # noqa: S101 - renaming keeps the shape
-        if _urn := _left(resource):
-            raise Refused(422, "A reference points at an entry that is not in the Bundle.", where=(_urn,))
+        if place := unresolved(resource):
+            raise Refused(422, "A reference points at an entry that is not in the Bundle.", where=(place,))
         kind, _, logical_id = planned.key.partition("/")
         return {**resource, "resourceType": kind, "id": logical_id}
 
@@ -287,9 +333,9 @@ class Writing:
             numbers = [numbers_text] if numbers_text else []
         elif said_as.startswith("#"):
             inside = [one for one in children(resource, "contained") if f"#{said(one, 'id')}" == said_as]
-            numbers = [number for one in inside for number in _identifiers(one)]
+            numbers = [number for one in inside for number in identifiers_of(one)]
         elif not said_as and (identifier := child(reference, "identifier")) is not None:
-            numbers = _numbers([identifier])
+            numbers = numbers_of([identifier])
         if not numbers:
             return None
         query = Query("Patient", (criterion("Patient", "identifier", ",".join(numbers)),), count=2)
@@ -323,6 +369,29 @@ class Writing:
             if not self._access.may(Action.WRITE, patient.patient, one).allowed:
                 raise Refused(403, f"This reader may not write this {step.kind} in this dossier.")
 
+    def _ask_submission(self, planned: Planned, others: Sequence[Planned]) -> None:
+        """Let a submission set be seen by who may see what it submits, and be written by who may write that."""
+        assert planned.resource is not None and planned.indexed is not None  # noqa: S101, PT018
+        items = {said(child(one, "item"), "reference") for one in children(planned.resource, "entry")}
+        known = [(one.indexed.category, one.indexed.marks) for one in others if one.key in items and one.indexed]
+        there = [one.thing for one in self._search.by_keys(sorted(items)) if one.thing is not None]
+        known += [(thing.category.value, int(thing.marks)) for thing in there]
+        if not known:
+            raise Refused(422, "A submission set names a document of its own transaction.", where=("List.entry",))
+        marks = planned.indexed.marks
+        for _, more in known:
+            marks |= more
+        planned.indexed = replace(planned.indexed, category=known[0][0], marks=marks)
+        self._ask(planned)
+
+    def _ask_team(self, patient: Found) -> None:
+        """Let who may write identities and contacts change a circle. Raises Refused."""
+        assert patient.patient is not None  # noqa: S101 - a Patient is somebody's
+        thing = Thing(DataCategory.IDENTITY)
+        self._decided += self._access.decisions(Action.WRITE, [patient.patient], thing)
+        if not self._access.may(Action.WRITE, patient.patient, thing).allowed:
+            raise Refused(403, "This reader may not change the circle of this dossier.")
+
     def _is_request_apart(self, planned: Planned, resource: Resource) -> bool:
         """Say whether a Task is about somebody of whom this reader knows no dossier here."""
         if planned.step.kind != KIND or (planned.found is not None and planned.found.patient is not None):
@@ -355,7 +424,9 @@ class Writing:
         edited = [one for one in fresh if one.step.verb in {Verb.PATCH, Verb.DELETE}]
         for one in edited:
             self._edit(keeper, one)
-        fresh = [one for one in fresh if one not in edited]
+        teams = [one for one in fresh if one.team is not None]
+        absorbed = [one for one in fresh if one.absorbed]
+        fresh = [one for one in fresh if one not in edited and one.team is None and not one.absorbed]
         for one in fresh:
             assert one.resource is not None and one.indexed is not None  # noqa: S101, PT018
             whose = None if one.patient is None else one.patient.patient
@@ -373,6 +444,24 @@ class Writing:
         for one in fresh:
             each = kept[one.key]
             one.version, one.at = each.version, each.at
+        for one in teams:
+            self._keep_team(keeper, one, absorbed)
+
+    def _keep_team(self, keeper: Keeper, planned: Planned, absorbed: Sequence[Planned]) -> None:
+        """Change the circle, and keep it as it is now; whoever waits for the follower would read what was before."""
+        assert planned.team is not None and planned.patient is not None  # noqa: S101, PT018
+        patient = planned.patient.patient
+        assert patient is not None  # noqa: S101 - a Patient is somebody's
+        by = By(self._call.may.reader.name, self._call.now, f"written by the tool {self._call.may.reader.tool}")
+        apply_team(self._unit, patient, planned.team, by)
+        kept = keeper.keep(circle_drafts(self._unit, self._blobs, patient, self._call.now))
+        [team] = [each for each in kept if each.type == TEAM]
+        planned.key, planned.version, planned.at = f"{TEAM}/{team.logical_id}", team.version, team.at
+        row = self._search.one(TEAM, team.logical_id)
+        planned.resource = planned.resource if row is None else row.resource
+        relatives = [each for each in kept if each.type == "RelatedPerson" and each.created]
+        for one, each in zip(absorbed, relatives, strict=False):
+            one.key, one.version, one.at = f"RelatedPerson/{each.logical_id}", each.version, each.at
 
     def _mark(self, planned: Planned, patient: int) -> None:
         """Mark a visit to somebody who is in hospital; a mark that the tool read and sends back says nothing."""
@@ -400,37 +489,3 @@ def _copy(resource: Resource) -> Resource:
 
 def _no_patient(where: str) -> Refused:
     return Refused(422, "There is no such patient, or none about whom this reader may write.", where=(where,))
-
-
-def _identifiers(resource: Resource) -> list[str]:
-    return _numbers(children(resource, "identifier"))
-
-
-def _numbers(identifiers: Sequence[Resource]) -> list[str]:
-    return [
-        f"{_escaped(said(one, 'system'))}|{_escaped(said(one, 'value'))}"
-        for one in identifiers
-        if said(one, "system") and said(one, "value")
-    ]
-
-
-def _escaped(text: str) -> str:
-    for special in ("\\", ",", "|", "$"):
-        text = text.replace(special, f"\\{special}")
-    return text
-
-
-def _left(node: Json, place: str = "") -> str:
-    """Give the place of a reference by urn:uuid that nothing was found for, empty when there is none."""
-    if isinstance(node, dict):
-        for name, value in node.items():
-            here = f"{place}.{name}" if place else name
-            if name == "reference" and isinstance(value, str) and value.startswith("urn:uuid:"):
-                return here
-            if found := _left(value, here):
-                return found
-    elif isinstance(node, list):
-        for rank, value in enumerate(node):
-            if found := _left(value, f"{place}[{rank}]"):
-                return found
-    return ""

@@ -1,6 +1,7 @@
 """A dossier's circle and consents as FHIR resources: CareTeam (CDS cds-ihe-careteam) and Consent (FR Core).
 
-They are made from what people decided in the dossier, and only read through the API.
+They are made from what people decided in the dossier; a tool that writes a CareTeam changes the circle itself
+(`router.dossier.api.care_teams`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from schemas.dossier import DossierState
 CARE_TEAM = "https://interop.esante.gouv.fr/ig/fhir/cds/StructureDefinition/cds-ihe-careteam"
 KINDS = "https://passerelle.example/fhir/CodeSystem/consent-kind"
 CATEGORIES = "https://passerelle.example/fhir/CodeSystem/data-category"
+BASIS = "https://passerelle.example/fhir/StructureDefinition/care-team-basis"
+"""Extension of a participant: why they are of the «équipe de soins» (L.1110-12 CSP)."""
+
 _STATUS = {
     DossierState.PROPOSED: "proposed",
     DossierState.ACTIVE: "active",
@@ -66,6 +70,8 @@ def project_circle(
         roles = [concept((code,), None, builder) for code in (member.role, member.profession) if code is not None]
         if roles:
             participant["role"] = roles
+        if member.in_care_team and member.basis:
+            participant["extension"] = [{"url": BASIS, "valueString": member.basis}]
         participants.append(participant)
     if participants:
         team["participant"] = participants

@@ -12,9 +12,11 @@ from router.dossier.consents import open_emergency, record_consent, withdraw_con
 from router.dossier.doors import explained
 from router.dossier.dossiers import HistoryLine, change_state, history, open_dossier, open_dossiers
 from router.dossier.keeping import SENTENCES, By, Done, Refusal, dossier_of
+from router.dossier.listed import NotListed, listed_member
 from router.dossier.merging import adopt_dossier
 from router.dossier.overview import overview
 from router.dossier.restrictions import lift_restriction, restrict
+from router.engine.clock import moment
 from router.journal.operations import Change
 from router.journal.view import View
 from router.web.access import Called, Caller, Coordinator, Office
@@ -27,6 +29,7 @@ from router.web.api.models_dossiers import (
     EmergencyIn,
     EndIn,
     HistoriesOut,
+    ListedMemberIn,
     MemberIn,
     OverviewOut,
     RestrictionIn,
@@ -116,6 +119,28 @@ async def adopt(patient_id: int, given: WhyIn, desk: Office, caller: Coordinator
 async def add(patient_id: int, given: MemberIn, desk: Office, caller: Coordinator) -> DoneOut:
     """Add a member to the circle."""
     return await _done(desk, add_member(patient_id, given.member, by=_by(desk, caller, given.why)))
+
+
+@router.post("/dossiers/{patient_id}/members/listed", status_code=201)
+async def add_listed(patient_id: int, given: ListedMemberIn, desk: Office, caller: Coordinator) -> DoneOut:
+    """Add a professional to the circle by RPPS number: name, profession and mailbox are the directory's."""
+    directory = desk.context.directory
+    if directory is None:
+        raise Refused(404, "This router has no directory.")
+    start = given.start or moment(desk.now()).isoformat(timespec="seconds")
+    try:
+        member = await listed_member(
+            directory,
+            given.rpps,
+            start=start,
+            gp=given.gp,
+            family=given.family,
+            invited=given.invited,
+            basis=given.basis,
+        )
+    except NotListed as fault:
+        raise Refused(422, str(fault)) from None
+    return await _done(desk, add_member(patient_id, member, by=_by(desk, caller, given.why)))
 
 
 @router.put("/dossiers/{patient_id}/members/{number}")

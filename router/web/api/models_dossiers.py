@@ -18,6 +18,7 @@ from router.dossier.overview import AlertLine, MemberAccess, Overview
 from router.dossier.restrictions import RestrictionLine
 from router.engine.clock import moment
 from schemas.actors import Organization
+from schemas.base import PartialDateTime
 from schemas.circle import Member, RoleFamily
 from schemas.coding import Coding, Identifier
 from schemas.consent import Consent, EmergencyAccess
@@ -53,6 +54,22 @@ class MemberIn(BaseModel):
 
     member: Member
     version: int | None = None
+    why: str = Why
+
+
+class ListedMemberIn(BaseModel):
+    """A professional to add by RPPS number: the directory says the rest.
+
+    `family` is needed where the profession does not say it; `basis` is why they are of the «équipe de soins»; `invited`
+    lets them see nothing before the person agreed.
+    """
+
+    rpps: str = Field(min_length=11, max_length=12, pattern=r"^[0-9]+$")
+    gp: bool = False
+    family: RoleFamily | None = None
+    invited: bool = False
+    basis: str = Field("", max_length=200)
+    start: PartialDateTime | None = None
     why: str = Why
 
 
