@@ -83,6 +83,21 @@ async def test_a_route_lets_pass_the_roles_that_have_its_right(site: Any, role: 
     assert not wrong
 
 
+@pytest.mark.parametrize("token", ["", "guessed"])
+async def test_whatever_changes_something_needs_the_token_of_its_session(site: Any, token: str) -> None:
+    browser = await site.signed_in()
+    browser.headers["X-CSRF-Token"] = token
+    passed = []
+    for method, route in _routes(site.app):
+        if method == "GET" or not _declared(route):
+            continue
+        path = re.sub(r"\{\w+(:\w+)?\}", "999999", str(route.path))
+        answer = await browser.call(method, path, b"", {"Content-Type": "application/x-www-form-urlencoded"})
+        if answer.status != 403:
+            passed.append((method, path, answer.status))
+    assert not passed
+
+
 @pytest.mark.parametrize("role", list(Role))
 async def test_a_key_may_what_its_role_may(site: Any, role: Role) -> None:
     from router.web.keys import add_api_key
