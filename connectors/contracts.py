@@ -108,7 +108,10 @@ class Inbox(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One Delivery on its way: the exact bytes and the identity that every retry repeats."""
+    """One Delivery on its way: the exact bytes and the identity that every retry repeats.
+
+    `traceparent` hands the trace of its message on (W3C Trace Context), where that is configured; else it is empty.
+    """
 
     delivery_id: int
     identity: str
@@ -118,6 +121,7 @@ class Parcel:
     attempt: int
     attachments: Mapping[str, bytes] = field(default_factory=dict)
     insisted: bool = False
+    traceparent: str = ""
 
 
 class ReferenceKind(StrEnum):

@@ -8,7 +8,7 @@ third party's too, and cannot drift away from what the code does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -25,6 +25,14 @@ FEW = 12
 """A change of at most this many values is taken at once; beyond, another candidate may be more telling."""
 MOST = 3000
 """Beyond this many pieces the rest is not tried (`Explanation.complete` says so)."""
+
+
+Going = Callable[[int, int], bool]
+"""Told how many pieces or values are done of how many; False ends the trying there."""
+
+
+def _always(_done: int, _of: int) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,7 @@ def explain(content: bytes, fmt: Format, context: ReadContext, targets: Sequence
     """Explain a content. Raises FormatError when it cannot be read."""
     reading = fmt.read(content, context)
     leaves = leaves_of(reading)
-    positions = fmt.positions(content)
-    sources, structure, checked, silent = _trace_back(content, fmt, context, positions[:MOST], reading)
+    back = trace_back(content, fmt, context, reading)
     writer = WriteContext(
         now=context.received_at or datetime(2000, 1, 1, tzinfo=UTC), identity="EXPLAIN1", timezone=context.timezone
     )
@@ -70,7 +77,7 @@ def explain(content: bytes, fmt: Format, context: ReadContext, targets: Sequence
     destinations: dict[str, dict[str, tuple[Position, ...]]] = {}
     for target in targets:
         try:
-            tracer = _Tracer(target, writer, reading.items)
+            tracer = Tracer(target, writer, reading.items)
         except FormatError as refused:
             not_written[target.name] = refused.code
             continue
@@ -78,43 +85,58 @@ def explain(content: bytes, fmt: Format, context: ReadContext, targets: Sequence
         for path, found in tracer.trace():
             destinations.setdefault(path, {})[target.name] = found
     values = tuple(
-        ExplainedValue(path, value, tuple(sources.get(path, ())), destinations.get(path, {}))
+        ExplainedValue(path, value, tuple(back.sources.get(path, ())), destinations.get(path, {}))
         for path, value in leaves.items()
     )
     return Explanation(
         values=values,
-        structure=tuple(structure),
-        checked=tuple(checked),
-        silent=tuple(silent),
+        structure=tuple(back.structure),
+        checked=tuple(back.checked),
+        silent=tuple(back.silent),
         renditions=renditions,
         not_written=not_written,
-        complete=len(positions) <= MOST,
+        complete=back.complete,
     )
 
 
 # --- from bytes to values
 
 
-def _trace_back(
-    content: bytes, fmt: Format, context: ReadContext, positions: Sequence[Position], reading: Reading
-) -> tuple[dict[str, list[Position]], list[Position], list[Position], list[Position]]:
-    sources: dict[str, list[Position]] = {}
-    structure: list[Position] = []
-    checked: list[Position] = []
-    silent: list[Position] = []
+@dataclass(slots=True)
+class Back:
+    """From which pieces each canonical value comes; what the other pieces do is told as in `Explanation`.
+
+    `complete` is False when there were too many pieces, or when the trying was ended.
+    """
+
+    sources: dict[str, list[Position]] = field(default_factory=dict)
+    structure: list[Position] = field(default_factory=list)
+    checked: list[Position] = field(default_factory=list)
+    silent: list[Position] = field(default_factory=list)
+    complete: bool = True
+
+
+def trace_back(content: bytes, fmt: Format, context: ReadContext, reading: Reading, *, going: Going = _always) -> Back:
+    """Find the pieces that each value of a Reading of this content comes from."""
+    back = Back()
     leaves = leaves_of(reading)
     most = max(FEW, SPREAD * len(leaves))
-    for position in positions:
+    positions = fmt.positions(content)
+    back.complete = len(positions) <= MOST
+    for done, position in enumerate(positions[:MOST]):
+        if not going(done, min(MOST, len(positions))):
+            back.complete = False
+            break
         changed, noticed, readable = _influence(content, fmt, context, position, reading)
         known = changed & leaves.keys()
         if not readable or len(known) > most or (changed and not known):
-            structure.append(position)
+            back.structure.append(position)
         elif known:
             for path in known:
-                sources.setdefault(path, []).append(position)
+                back.sources.setdefault(path, []).append(position)
         else:
-            (checked if noticed else silent).append(position)
-    return sources, structure, checked, silent
+            (back.checked if noticed else back.silent).append(position)
+    return back
 
 
 def _influence(
@@ -142,8 +164,8 @@ def _influence(
     return changed, noticed, readable
 
 
-class _Tracer:
-    """Follows the values of Items into one target format."""
+class Tracer:
+    """Follows the values of Items into one target format. Raises FormatError when it cannot carry one of them."""
 
     def __init__(self, target: Format, context: WriteContext, items: Sequence[Item]) -> None:
         self.target = target
@@ -152,11 +174,14 @@ class _Tracer:
         self.contents = tuple(target.write(item, context).content for item in items)
         self.positions = tuple(target.positions(content) for content in self.contents)
 
-    def trace(self) -> Iterator[tuple[str, tuple[Position, ...]]]:
-        """Give each value's path with the pieces that it reaches."""
+    def trace(self, going: Going = _always) -> Iterator[tuple[str, tuple[Position, ...]]]:
+        """Give each value's path with the pieces that it reaches, until `going` says no."""
         for index, item in enumerate(self.items):
             dump = ITEM.dump_python(item, mode="json")
-            for path, holder, key in _holders(dump, f"items[{index}]"):
+            held = list(_holders(dump, f"items[{index}]"))
+            for done, (path, holder, key) in enumerate(held):
+                if not going(done, len(held)):
+                    return
                 found = self._reach(index, dump, holder, key)
                 if found:
                     yield path, found

@@ -5,11 +5,12 @@ Said at start-up, on the overview and by `passerelle check`, 30 days before the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
@@ -50,13 +51,27 @@ class CertificateNote:
 
 
 class CertificateUse(StrEnum):
-    """What a certificate is for: our own pages, a server or a client of connections, signatures, a national service."""
+    """What a certificate is for: our pages, a server, a client of connections, signatures, a service, mails."""
 
     WEB = "web"
     SERVER = "server"
     CLIENT = "client"
     SIGNATURE = "signature"
     SERVICE = "service"
+    MAIL = "mail"
+
+
+MAIL_CERTIFICATE = "smime_certificate"
+"""How the names of a format's files begin that are certificates of ours for mails."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEnd:
+    """Something else that ends, as the configuration says it: whose, what (`password`, `api_key`…), when."""
+
+    owner: str
+    name: str
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +120,29 @@ def _named(loaded: Loaded) -> Iterator[tuple[str, CertificateUse, Path]]:
         yield INSI, CertificateUse.SERVICE, loaded.insi.certificate
     for source in loaded.sources:
         yield from ((f"source {source.name}", use, path) for use, path in _shown(source.settings))
+        yield from ((f"source {source.name}", use, path) for use, path in _of_mails(loaded, source.section.keys))
     for destination in loaded.destinations:
         yield from ((f"destination {destination.name}", use, path) for use, path in _shown(destination.settings))
+        of_mails = _of_mails(loaded, destination.section.keys)
+        yield from ((f"destination {destination.name}", use, path) for use, path in of_mails)
+
+
+def _of_mails(loaded: Loaded, keys: Mapping[str, str]) -> Iterator[tuple[CertificateUse, Path]]:
+    for name, path in keys.items():
+        if name.startswith(MAIL_CERTIFICATE):
+            yield CertificateUse.MAIL, loaded.folder / path
+
+
+def known_ends(loaded: Loaded) -> list[KnownEnd]:
+    """List what the configuration says to end: a password or a key is good until the end of its day, there."""
+    zone = ZoneInfo(loaded.configuration.web.timezone)
+    sections = [(f"source {one.name}", one.section.ends) for one in loaded.sources]
+    sections += [(f"destination {one.name}", one.section.ends) for one in loaded.destinations]
+    return [
+        KnownEnd(owner, name, datetime.combine(day, time.max, zone))
+        for owner, ends in sections
+        for name, day in ends.items()
+    ]
 
 
 _USES = {ServerTls: CertificateUse.SERVER, ClientTls: CertificateUse.CLIENT, SigningPair: CertificateUse.SIGNATURE}

@@ -40,9 +40,9 @@ from router.journal import tables
 from router.journal.operations import Operation
 from router.journal.sealing import make_key_file
 from router.journal.store import JournalPlace, open_store
-from router.web.accounts import make_api_key
 from router.web.app import create_app
 from router.web.context import DossierOffer, WebContext
+from router.web.keys import make_api_key
 from schemas.actors import Telecom
 from schemas.circle import Channel, Member, Preferences
 from schemas.coding import Identifier

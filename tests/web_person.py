@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 from web_journal import ADMIN, PASSWORD, Journal
 
+from router.bulk.running import BulkRunner
 from router.web.app import create_app
 from router.web.context import FlowStatus, RouteStatus, WebContext
 
@@ -56,10 +57,17 @@ class Served:
             await self.server.startup()
             self.port = self.server.servers[0].sockets[0].getsockname()[1]
             self.started.set()
+            carrying = asyncio.create_task(self._carry())
             await self.server.main_loop()
+            carrying.cancel()
             await self.server.shutdown()
 
         asyncio.run(serve())
+
+    async def _carry(self) -> None:
+        """Do what the engine does about actions on many rows."""
+        now = lambda: datetime.fromtimestamp(self.now / 1_000_000, UTC)  # noqa: E731 - the context's own clock
+        await BulkRunner(self.journal.store, self.journal.submit, now=now).run()
 
     def stop(self) -> None:
         self.server.should_exit = True

@@ -28,6 +28,8 @@ class FhirDestination:
         if parcel.attachments:
             return Refused("a FHIR transaction has no way to carry files beside the Bundle")
         headers = {"Content-Type": parcel.media_type or MEDIA_TYPE, "Idempotency-Key": parcel.identity}
+        if parcel.traceparent:
+            headers["traceparent"] = parcel.traceparent
         answer = await self._peer.post(parcel.content, headers, self._services.now())
         return answer if isinstance(answer, Retry) else judge(answer)
 

@@ -31,6 +31,8 @@ class HttpDestination:
             body, media_type = multipart(parcel)
         now = self._services.now()
         headers = {"Content-Type": media_type, "Idempotency-Key": parcel.identity}
+        if parcel.traceparent:
+            headers["traceparent"] = parcel.traceparent
         if self._settings.signature_secret is not None:
             secret = self._settings.signature_secret.get_secret_value()
             headers[self._settings.signature_header] = sign(body, secret, int(now.timestamp()))

@@ -197,7 +197,7 @@ class _Reader:
         for _, places in PLACES:
             for place in places:
                 yield place.href, place.href
-        for path in ("/identities/decisions", "/indicators", "/api", "/metrics"):
+        for path in ("/identities/decisions", "/indicators", "/bulk", "/api", "/metrics"):
             yield path, path
         number = self._messages // 2
         for tab in ("", "/understood", "/original", "/sent", "/why", "/findings"):
@@ -215,6 +215,9 @@ class _Reader:
             "format=hl7v2",
             "worst=warning",
             "worst=error",
+            f"control=CTRL{self._messages // 5:09d}",
+            f"control=CTRL{self._messages // 5_000:05d}*",
+            "sender=LABO-FICTIF",
             "period=hour",
             "period=week",
             "period=week&kind=stay&source=hopital&worst=error",
@@ -247,6 +250,7 @@ class _Reader:
         searches = {
             "a family name": one.birth_name or "",
             "a whole name": f"{one.birth_name} {one.first_given_name}",
+            "a name and a birth date": f"{one.birth_name} {one.birth_date}",
             "an INS": one.ins.matricule if one.ins is not None else "",
             "an IPP": ipp,
             "a control id": f"CTRL{self._messages // 3:09d}",

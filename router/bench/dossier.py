@@ -21,6 +21,9 @@ from router.bench.figures import percentile
 from router.trial.process import RouterProcess
 from router.trial.usage import usage
 
+WARM_SECONDS = 2.0
+"""Searches go on for so long before they are measured: a router is started once."""
+
 
 @dataclass(frozen=True, slots=True)
 class DossierFigures:
@@ -62,6 +65,7 @@ def measure(
         size = sum(path.stat().st_size for path in (folder / "data").glob("journal.db*"))
         with RouterProcess(folder) as router:
             listening = router.start()
+            asyncio.run(_load(listening.web, store.secret, dossiers, rate, WARM_SECONDS))
             say(f"{rate:g} searches a second for {seconds:g} s")
             before = usage(router.pid)
             latencies, failed = asyncio.run(_load(listening.web, store.secret, dossiers, rate, seconds))

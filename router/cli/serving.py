@@ -16,7 +16,13 @@ from router.cli.base import config_file, config_option
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the addresses (JSON) here once everything listens.",
 )
-def command_serve(config: Path, ready_file: Path | None) -> None:
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    envvar="PASSERELLE_LOG_FORMAT",
+    help="How to log on standard error; unset: as `[observe] log_format` says.",
+)
+def command_serve(config: Path, ready_file: Path | None, log_format: str | None) -> None:
     """Run the router until Ctrl-C or SIGTERM, which stop it gracefully.
 
     \b
@@ -30,6 +36,8 @@ def command_serve(config: Path, ready_file: Path | None) -> None:
     from router.engine.serve import Ready, serve
 
     loaded = load(config_file(config))
+    if log_format is not None:
+        loaded = loaded.logging_as(log_format)
 
     def ready(where: Ready) -> None:
         click.echo(f"Dashboard  {where.web}")

@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -59,6 +59,11 @@ class Loaded:
     configuration: Configuration
     sources: tuple[ResolvedSource, ...]
     destinations: tuple[ResolvedDestination, ...]
+
+    def logging_as(self, form: str) -> Loaded:
+        """Give the same with another form of the log (`[observe] log_format`)."""
+        observe = self.configuration.observe.model_copy(update={"log_format": form})
+        return replace(self, configuration=self.configuration.model_copy(update={"observe": observe}))
 
     @property
     def place(self) -> JournalPlace:

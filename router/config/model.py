@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal, Self
 
@@ -21,6 +22,8 @@ from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
 from router.config.oidc import OidcSection, RoleName
+from router.config.section import Section as Section
+from router.config.watching import ObserveSection as ObserveSection, WatchSection as WatchSection
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of a source or destination: lower case letters, digits, `-` and `_`."""
@@ -28,12 +31,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 DEFAULT_CONCURRENCY = 8
 """Deliveries under way at once where neither the configuration nor the connector says."""
-
-
-class Section(BaseModel):
-    """Base of the sections: frozen, and a key that does not exist is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class JournalSection(Section):
@@ -113,52 +110,6 @@ class InsiSection(InsiSettings):
 
 class AnnuaireSection(AnnuaireSettings):
     """The national directory of professionals, structures and mailboxes, and the white list of MSSanté domains."""
-
-
-class WatchSection(Section):
-    """When something that flows is worth an alarm, and who is told."""
-
-    silence_chance: float = Field(
-        0.001,
-        ge=0,
-        lt=1,
-        description="A source is silent when so long without a message happens by chance less often than this, by what "
-        "it usually sends at that hour of that weekday. 0: never.",
-    )
-    error_share: float = Field(
-        0.1, ge=0, le=1, description="Share of a source's messages of the last hour that are unreadable. 0: never."
-    )
-    error_least: int = Field(10, ge=1, description="Messages of the last hour below which no share is taken.")
-    backlog_minutes: float = Field(
-        30.0, ge=0, description="Minutes that the oldest delivery of a destination may wait. 0: any."
-    )
-    new_codes: bool = Field(True, description="Whether a local code that no map answers is an alarm for a day.")
-    drift: bool = Field(
-        True, description="Whether it is an alarm that a source's messages suddenly hold more that is left unread."
-    )
-    language: Literal["fr", "en"] = Field("fr", description="Language of what is sent.")
-    webhook: HttpUrl | None = Field(None, description="Address that is told of each alarm by a POST of JSON.")
-    webhook_secret: SecretStr | None = Field(
-        None, description="Signs the POST as a webhook destination does: `X-Passerelle-Signature`, time and HMAC."
-    )
-    mail_to: tuple[str, ...] = Field((), description="Addresses that are told by mail.")
-    mail_from: str = Field("", description="Sender of the mails.")
-    mail_server: str = Field("", description="SMTP server, `host:port`; STARTTLS is used where it is offered.")
-    mail_user: str = Field("", description="Account at the server, where it wants one.")
-    mail_password: SecretStr | None = Field(None, description="Its password.")
-
-    mssante: str = Field(
-        "", description="Destination of the connector `mssante` through which alarms are mailed to `mssante_to`."
-    )
-    mssante_to: tuple[str, ...] = Field((), description="MSSanté addresses that are told.")
-
-    @model_validator(mode="after")
-    def _mail_is_whole(self) -> Self:
-        if self.mail_to and not (self.mail_from and self.mail_server):
-            raise ValueError("mail_to needs mail_from and mail_server")
-        if bool(self.mssante_to) != bool(self.mssante):
-            raise ValueError("mssante and mssante_to go together")
-        return self
 
 
 class CodesSection(Section):
@@ -344,6 +295,11 @@ class SourceSection(BaseModel):
         default_factory=dict,
         description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
     )
+    ends: dict[str, date] = Field(
+        default_factory=dict,
+        description="Until when what it uses is good, where no certificate says so: `{ password = 2027-01-31 }`. The "
+        "overview counts the days.",
+    )
 
     @property
     def connector_settings(self) -> dict[str, Any]:
@@ -376,10 +332,20 @@ class DestinationSection(BaseModel):
         description="`strict`: each CDA document is checked before it leaves; one that does not conform is held with "
         "its findings until a person sends it, or sets it aside.",
     )
+    traceparent: bool = Field(
+        False,
+        description="Whether the trace of a message is handed on with each attempt, as the header `traceparent` (W3C "
+        "Trace Context). For the connectors `fhir` and `http`.",
+    )
     options: dict[str, str] = Field(default_factory=dict, description="Settings of the format for this partner.")
     keys: dict[str, str] = Field(
         default_factory=dict,
         description='Files that the format needs, relative to this file: `{ name = "path" }` (S/MIME keys…).',
+    )
+    ends: dict[str, date] = Field(
+        default_factory=dict,
+        description="Until when what it uses is good, where no certificate says so: `{ password = 2027-01-31 }`. The "
+        "overview counts the days.",
     )
 
     @property
@@ -419,6 +385,7 @@ class Configuration(Section):
     dossier: DossierSection = DossierSection()
     validation: ValidationSection = ValidationSection()
     watch: WatchSection = WatchSection()
+    observe: ObserveSection = ObserveSection()
     web: WebSection = WebSection()
     sources: dict[Name, SourceSection] = Field(default_factory=dict)
     destinations: dict[Name, DestinationSection] = Field(default_factory=dict)

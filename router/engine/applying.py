@@ -64,6 +64,7 @@ class Applying:
         self._now = now
         self._trouble = trouble
         self._asked = asyncio.Event()
+        self._file_asked = False
         self._at_rest = asyncio.Lock()
         self._seen: tuple[int, int] | None = None
         self.waits_for_start: tuple[str, ...] = ()
@@ -81,16 +82,21 @@ class Applying:
         """Look soon whether something is wanted."""
         self._asked.set()
 
-    async def read_file_again(self, origin: VersionOrigin = VersionOrigin.SIGNAL) -> None:
-        """Want the file as it is on disk now."""
+    def read_file_again(self) -> None:
+        """Want the file as it is on disk now, as SIGHUP asks; at once, or once the router has started."""
+        self._file_asked = True
+        self._asked.set()
+
+    async def _want_file(self) -> None:
         try:
             text = await asyncio.to_thread(read_text, self._path)
         except (OSError, UnicodeDecodeError) as problem:
             self._trouble(f"{self._path.name} cannot be read ({type(problem).__name__}); what runs goes on")
             return
         now = micros(self._now())
-        await self._submit(want_version(text, digest_of(text), origin=origin, comment="", actor="", now=now))
-        self.look()
+        await self._submit(
+            want_version(text, digest_of(text), origin=VersionOrigin.SIGNAL, comment="", actor="", now=now)
+        )
 
     async def run(self) -> None:
         """Apply for ever."""
@@ -98,6 +104,9 @@ class Applying:
             await self._asked.wait()
             self._asked.clear()
             try:
+                if self._file_asked:
+                    self._file_asked = False
+                    await self._want_file()
                 wanted = await asyncio.to_thread(self._wanted)
                 for version in wanted:
                     await self._apply(version)

@@ -17,6 +17,7 @@ from router.engine.lending import Lender, Stop, take_back
 from router.engine.status import destination_status
 from router.journal.operations import Queued
 from router.journal.pauses import FlowSide, Pauses
+from router.observe.observer import traceparent
 from router.web.context import FlowStatus
 
 
@@ -85,7 +86,9 @@ class Destinations:
             trouble=partial(self._lender.notices.trouble, f"destination {resolved.name}"),
             paused=self._is_paused(resolved),
             gate=self._gate_of(resolved),
+            observed=self._lender.observer.tried if self._lender.observer is not None else None,
         )
+        dispatcher.trace_by(self._traced(resolved))
         dispatcher.hold_back(self._paused_routes())
         self._learn(resolved.name, made, dispatcher, jobs)
         task = self._spawn(dispatcher.run(), f"destination {resolved.name}")
@@ -109,6 +112,10 @@ class Destinations:
         running.files = file_digests(resolved.settings)
         self._learn(resolved.name, made, running.dispatcher, jobs)
         running.dispatcher.rebind(made, concurrency=resolved.concurrency, retry=resolved.section.retry)
+        running.dispatcher.trace_by(self._traced(resolved))
+
+    def _traced(self, resolved: ResolvedDestination) -> Callable[[int, int], str] | None:
+        return partial(traceparent, self._lender.store) if resolved.section.traceparent else None
 
     async def remove(self, names: Sequence[str]) -> None:
         """Stop sending to destinations, once what is under way has ended; what waits stays in the journal."""

@@ -73,7 +73,11 @@ _LANE = (
 
 
 class Dispatcher:
-    """Sends one destination's Deliveries. `trouble` is told of what an administrator must know."""
+    """Sends one destination's Deliveries. `trouble` is told of what an administrator must know.
+
+    `observed` is told of attempts once they are committed; `traced` gives the header that hands a trace on, of a
+    Delivery and the number of its attempt. Both are None where nobody wants them.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Dispatcher:
         chance: random.Random | None = None,
         paused: bool = False,
         gate: Gate | None = None,
+        observed: Callable[[Sequence[RecordAttempt]], None] | None = None,
     ) -> None:
         self.name = name
         self._destination = destination
@@ -101,6 +106,8 @@ class Dispatcher:
         self._chance = chance or random.Random()
         self._contents = Contents(store)
         self._gate = gate
+        self._observed = observed
+        self._traced: Callable[[int, int], str] | None = None
         self._lanes = Lanes()
         self._cursor = 0
         self._more = True
@@ -116,6 +123,7 @@ class Dispatcher:
         self._down_until: int | None = None
         self._failures = 0
         self.paused = paused
+        self._resumed_at = 0
         self.down_detail = ""
         self.sent = 0
         self.last_sent_at: int | None = None
@@ -172,8 +180,9 @@ class Dispatcher:
         self.paused = True
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Go on after a pause; what waited for it is not given up for its age."""
         self.paused = False
+        self._resumed_at = micros(self._now())
         self._wake.set()
 
     def hold_back(self, routes: AbstractSet[str]) -> None:
@@ -182,6 +191,10 @@ class Dispatcher:
             return
         self._lanes.paused = frozenset(routes)
         self.reload()
+
+    def trace_by(self, traced: Callable[[int, int], str] | None) -> None:
+        """Hand on with each attempt the trace of its message; `traced` gives the header, of a Delivery and attempt."""
+        self._traced = traced
 
     def rebind(self, destination: Destination, *, concurrency: int, retry: RetrySection) -> None:
         """Send through another Destination from now on; the former one is closed once what it sends has ended.
@@ -313,6 +326,7 @@ class Dispatcher:
                 attempt=entry.attempts - entry.attempts_before + 1,
                 attachments=loaded.attachments,
                 insisted=entry.attempts > 0 and await asyncio.to_thread(self._was_held, entry.id),
+                traceparent=await asyncio.to_thread(self._traced, entry.id, entry.attempts + 1) if self._traced else "",
             )
             judgement = await self._gate.judge(entry, parcel) if self._gate is not None else Judgement()
             findings = judgement.findings
@@ -408,7 +422,7 @@ class Dispatcher:
 
     def _after_retry(self, entry: Entry, outcome: Retry, now: int) -> DeliveryState:
         if not outcome.reached:
-            age = timedelta(microseconds=now - entry.created_at)
+            age = timedelta(microseconds=now - max(entry.created_at, self._resumed_at))
             return DeliveryState.DEAD if age > timedelta(hours=self._retry.give_up_hours) else DeliveryState.RETRYING
         spent = entry.attempts - entry.attempts_before
         return DeliveryState.DEAD if spent >= self._retry.max_attempts else DeliveryState.RETRYING
@@ -446,6 +460,8 @@ class Dispatcher:
                 await asyncio.sleep(1.0)
                 continue
             self._unrecorded_count -= len(operation.attempts)
+            if self._observed is not None:
+                self._observed(operation.attempts)
             if gone:
                 self.reload()
             return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -23,13 +25,12 @@ from router.config.changes import Changes
 from router.config.load import Loaded
 from router.config.model import ResolvedDestination
 from router.directory.service import DirectoryService
-from router.dossier.api.deposits import Deposits
-from router.dossier.api.journaling import SOURCE as DOSSIER_SOURCE
+from router.dossier.api.deposits import deposits_of
 from router.dossier.leaving.mailing import ByMail
 from router.dossier.serving import DossierRuntime
 from router.engine.applying import Applying
 from router.engine.attempting import Attempted
-from router.engine.clock import utc_now
+from router.engine.clock import micros, utc_now
 from router.engine.destinations import Destinations
 from router.engine.gate import Gate
 from router.engine.housekeeping import Housekeeping
@@ -52,12 +53,17 @@ from router.identity.reindexing import bring_index_up
 from router.journal import tables
 from router.journal.operations import Operation
 from router.journal.pauses import FlowSide, Pauses, load_pauses
+from router.journal.prepared import PreparedMessage
+from router.journal.readers import ReaderChoice
+from router.journal.routing import keep_routing
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
+from router.observe.observer import observer_of
 from router.validation.server import ValidationServer
 from router.watch.telling import Teller
 from router.watch.watching import EVERY, Watching
 from router.web.context import FlowStatus, RouteStatus
+from router.whatif.replaying import load_raws
 from schemas.finding import Finding, Severity
 
 R = TypeVar("R")
@@ -65,14 +71,13 @@ R = TypeVar("R")
 SWEEP_SECONDS = 1.0
 """How often the journal is looked at for what other processes asked."""
 
+COUNT_SECONDS = 60.0
+"""How often it is looked whether an hour is over and to be counted."""
+
 MAP_PROBLEMS = 20
 """Lines of a file of concept maps that are told when it changes; `passerelle check` tells all."""
 
 DAY_SECONDS = 86_400.0
-
-
-DMP = "dmp"
-"""The connector of destinations to which nothing goes under an identity that is not qualified."""
 
 
 class Engine:
@@ -88,7 +93,8 @@ class Engine:
         self._pressure = Pressure(section.max_waiting)
         self._handed = HandOver()
         self._outcomes = Outcomes(store)
-        self.pool = WorkerPool(plan_of(loaded, store.sealer.master), section.worker_count, section.batch_seconds)
+        self.plan = plan_of(loaded, store.sealer.master)
+        self.pool = WorkerPool(self.plan, section.worker_count, section.batch_seconds)
         self._schedule = Schedule(self.notices)
         self._pauses: Pauses = {}
         self._changing, self._sweeping = asyncio.Lock(), asyncio.Lock()
@@ -114,6 +120,12 @@ class Engine:
         )
         self._nudged = asyncio.Event()
         self.stopping = asyncio.Event()
+        self._observer = observer_of(
+            loaded.configuration.observe,
+            store,
+            importlib.metadata.version("passerelle"),
+            partial(self.notices.trouble, "observe"),
+        )
         self._lender = Lender(
             lambda name: connectors()[name],
             now,
@@ -123,6 +135,7 @@ class Engine:
             self.writer,
             self.records,
             loaded.place.data,
+            self._observer,
         )
         self._sources = Sources(self._lender, self._inbox_of, section.stop_seconds)
         self._destinations = Destinations(self._lender, self._gate, self._spawn, self.stopping, section.stop_seconds)
@@ -134,10 +147,11 @@ class Engine:
             now,
             partial(self.notices.trouble, "dossier"),
             base=f"http://{loaded.configuration.web.listen}/fhir",
-            deposits=self._deposits(),
+            deposits=deposits_of(loaded, self.plan),
             mail=self._notice_mail(),
             queued=self._destinations.enqueue,
         )
+        self.watching = self._watching()
         self.pipeline = Pipeline(
             store,
             self.writer,
@@ -150,6 +164,7 @@ class Engine:
             queued=self._destinations.enqueue,
             stopped=self._destinations.read_anew,
             committed=self.dossier.committed,
+            observed=self._observer.read if self._observer is not None else None,
             trouble=partial(self.notices.trouble, "pipeline"),
         )
         self._reconfiguring = Reconfiguring(
@@ -182,6 +197,7 @@ class Engine:
     async def start(self) -> None:
         """Start everything; returns once every source that is not paused listens or has failed to."""
         self.writer.start()
+        await self.submit(keep_routing(self.plan.routing, micros(self._now())))
         await self.pool.warm_up()
         await self.pipeline.start()
         self._last_action = await asyncio.to_thread(self._action_number)
@@ -194,12 +210,15 @@ class Engine:
         self._spawn(self.pipeline.run(), "pipeline")
         self._spawn(self._sweep(), "sweep")
         self._spawn(self.bulk.run(), "bulk actions")
+        if self._observer is not None:
+            self._spawn(self._observer.run(), "observer")
         self._spawn(bring_index_up(self.store, self.submit), "patient index")
         housekeeping = Housekeeping(
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )
         self._schedule.every(3600.0, housekeeping.run)
-        self._stop_watching = self._schedule.every(EVERY, self._watching().run)
+        self._schedule.every(COUNT_SECONDS, housekeeping.count)
+        self._stop_watching = self._schedule.every(EVERY, self.watching.run)
         await self.dossier.start(self._spawn)
         self._start_insi()
         if self.directory.configured:
@@ -295,6 +314,8 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._destinations.drain()
+        if self._observer is not None:
+            await self._observer.close()
         await self._validation.close()
         await self.insi.close()
         await self.directory.close()
@@ -308,6 +329,18 @@ class Engine:
     async def submit(self, operation: Operation[R]) -> R:
         """Apply an operation; used by the dashboard and the API."""
         return await self.writer.submit(operation)
+
+    async def read_again(self, number: int, reader: ReaderChoice) -> PreparedMessage | None:
+        """Read a message as it would be read now, by a reader of one's choice; nothing is kept or sent."""
+
+        def load() -> list[RawMessage]:
+            return load_raws(self.store, self.store.sealer.clone(), [number])
+
+        raws = await asyncio.to_thread(load)
+        if not raws:
+            return None
+        prepared = await self.pool.process([replace(raws[0], reader=reader)], self._now())
+        return prepared[0]
 
     def wake(self) -> None:
         """Look at the journal now: rows were changed by a person, or by a tool."""
@@ -359,14 +392,16 @@ class Engine:
                 raise CannotApply("the router is stopping")
             former = self._loaded
             changes = await self._reconfiguring.exchange(former, other, self._settle)
+            await self.submit(keep_routing(self.plan.routing, micros(self._now())))
             await self._sources.heed(self._pauses)
             if changes.watch:
                 self._stop_watching()
-                self._stop_watching = self._schedule.every(EVERY, self._watching().run)
+                self.watching = self._watching()
+                self._stop_watching = self._schedule.every(EVERY, self.watching.run)
         return changes
 
     def _settle(self, loaded: Loaded) -> None:
-        self._loaded = loaded
+        self._loaded, self.plan = loaded, plan_of(loaded, self.store.sealer.master)
 
     def certificates(self) -> list[CertificateNote]:
         """Say what is wrong with the certificates that the configuration names; reads their files."""
@@ -389,13 +424,6 @@ class Engine:
         if not name:
             return None
         return partial(ByMail, plan_of(self._loaded, self.store.sealer.master), self.store, name)
-
-    def _deposits(self) -> Deposits | None:
-        """Give what knows which documents of tools would go to the DMP, None where they are kept whoever it is."""
-        dmp = frozenset(one.name for one in self._loaded.destinations if one.section.connector == DMP)
-        if not dmp or not self._loaded.configuration.dossier.refuse_unqualified:
-            return None
-        return Deposits(plan_of(self._loaded, self.store.sealer.master), dmp, DOSSIER_SOURCE)
 
     async def _sweep(self) -> None:
         while True:

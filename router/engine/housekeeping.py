@@ -1,4 +1,4 @@
-"""What is done every hour: erase what is past its retention, sweep blobs that no row names."""
+"""What is done every hour: erase what is past its retention, sweep blobs that no row names; and count what flowed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from sqlalchemy import delete, exists, select
 
 from router.engine.clock import micros
 from router.journal import tables
+from router.journal.flow_hours import Counted, count_hours, forget_hours, hours_to_count, keep_hours, remember_erased
 from router.journal.operations import Change
+from router.journal.storage import Storage, is_measured, keep_measure, measure
 from router.journal.store import Store
 from router.journal.tables import OPEN_DELIVERIES, DeliveryState, MessageState
 from router.journal.unit import Unit
+from router.journal.view import viewing
 from router.journal.writer import Writer
 
 PURGE_GROUP = 200
@@ -21,16 +24,51 @@ PURGE_GROUP = 200
 
 
 class Housekeeping:
-    """Erases and sweeps."""
+    """Erases and sweeps, and counts hours; never both at once, so that what is counted is what is there."""
 
     def __init__(self, store: Store, writer: Writer, retention_days: int, now: Callable[[], datetime]) -> None:
         self._store = store
         self._writer = writer
         self._retention = timedelta(days=retention_days)
         self._now = now
+        self._one_at_a_time = asyncio.Lock()
 
     async def run(self) -> None:
         """Erase settled messages past their retention, then sweep."""
+        async with self._one_at_a_time:
+            await self._erase()
+        await asyncio.to_thread(self._sweep)
+
+    async def count(self) -> None:
+        """Count the hours that are over, and those whose rows may have changed; measure the storage once an hour."""
+        async with self._one_at_a_time:
+            now = micros(self._now())
+            while await self._count_some(now):
+                continue
+            await self._measure(now)
+
+    async def _count_some(self, now: int) -> bool:
+        counted = await asyncio.to_thread(self._counted, now)
+        if counted is None:
+            return False
+        await self._writer.submit(keep_hours(counted, now))
+        return True
+
+    def _counted(self, now: int) -> Counted | None:
+        with viewing(self._store) as view:
+            span = hours_to_count(view, now)
+            return None if span is None else count_hours(view, *span)
+
+    async def _measure(self, now: int) -> None:
+        def look() -> Storage | None:
+            with viewing(self._store) as view:
+                return None if is_measured(view, now) else measure(view, self._store.place)
+
+        storage = await asyncio.to_thread(look)
+        if storage is not None:
+            await self._writer.submit(keep_measure(storage, now))
+
+    async def _erase(self) -> None:
         limit = micros(self._now() - self._retention)
         erased = PURGE_GROUP
         while erased == PURGE_GROUP:
@@ -39,7 +77,8 @@ class Housekeeping:
         await self._writer.submit(Change(lambda unit: purge_codes(unit, limit), note="retention of codes"))
         await self._writer.submit(Change(lambda unit: purge_calls(unit, limit), note="retention of calls to INSi"))
         await self._writer.submit(Change(lambda unit: purge_notices(unit, limit), note="retention of notices"))
-        await asyncio.to_thread(self._sweep)
+        now = micros(self._now())
+        await self._writer.submit(Change(lambda unit: forget_hours(unit, now), note="retention of hours"))
 
     def _sweep(self) -> int:
         used: set[str] = set()
@@ -71,6 +110,7 @@ def purge(unit: Unit, limit: int) -> int:
     )
     numbers = list(unit.connection.execute(old).scalars())
     if numbers:
+        remember_erased(unit, numbers)
         unit.connection.execute(delete(tables.message).where(message.id.in_(numbers)))
     return len(numbers)
 

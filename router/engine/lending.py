@@ -17,6 +17,7 @@ from router.engine.memory import JournalMemory, JournalRecords
 from router.engine.noticing import Notices
 from router.journal.store import Store
 from router.journal.writer import Writer
+from router.observe.observer import Observer
 
 Stop = Callable[[], None]
 
@@ -68,6 +69,7 @@ class Lender:
     writer: Writer
     records: JournalRecords
     folder: Path
+    observer: Observer | None = None
 
     def services(
         self,

@@ -11,6 +11,7 @@ from router.engine.clock import micros
 from router.journal.operations import Notice
 from router.journal.store import JournalFault
 from router.journal.writer import Writer
+from router.observe.logs import log_notice
 from schemas.finding import Finding, Severity
 
 AGAIN = 60_000_000
@@ -35,6 +36,7 @@ class Notices:
             future = self._writer.submit(notice)
         except JournalFault:
             return  # the journal is closing: nobody would read the notice
+        log_notice(component, finding.severity.value, finding.code, finding.message)
         task = asyncio.ensure_future(_quiet(future))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import orjson
 
-from mappings.contracts import Correspondence, Format, FormatError, Rendition, WriteContext
+from mappings.contracts import Correspondence, Format, FormatError, Rendition
 from mappings.registry import format_named
 from mappings.uuids import uuid5_text
 from router.engine.plan import DestinationPlan, Plan, RoutePlan
@@ -139,15 +139,10 @@ class Parcels:
         findings: tuple[Finding, ...] = (),
     ) -> PreparedDelivery:
         plan = target.plan
-        context = WriteContext(
-            now=now,
-            identity=target.identity,
-            timezone=self._plan.timezone,
-            charset=plan.charset,
-            environment=self._plan.environment,
-            options={**plan.options, **options},
-            keys=plan.keys,
-        )
+        context = self._plan.writes(target.destination, now, target.identity)
+        assert context is not None  # noqa: S101 - routes lead to destinations of this plan
+        if options:
+            context = replace(context, options={**plan.options, **options})
         fmt = format_named(plan.format)
         try:
             rendition = fmt.write(item, context)

@@ -36,6 +36,7 @@ from router.journal.operations import (
     Queued,
     ReleaseItems,
 )
+from router.journal.readers import ReaderChoice
 from router.journal.store import JournalFault, Store
 from router.journal.tables import ItemState, MessageState
 from router.journal.writer import Writer
@@ -109,6 +110,7 @@ class Pipeline:
         queued: Callable[[Sequence[Queued]], None],
         stopped: Callable[[], None],
         committed: Callable[[], None] = lambda: None,
+        observed: Callable[[Sequence[PreparedMessage]], None] | None = None,
         trouble: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -122,6 +124,7 @@ class Pipeline:
         self._queued = queued
         self._stopped = stopped
         self._committed = committed
+        self._observed = observed
         self._trouble = trouble
         self._sealer = store.sealer.clone()
         self._cursor = 0
@@ -224,7 +227,10 @@ class Pipeline:
             if operation.stopped:
                 self._stopped()
             stale = set(operation.stale)
-            self._outcomes.settled([one for one in prepared if one.message_id not in stale])
+            done = [one for one in prepared if one.message_id not in stale]
+            self._outcomes.settled(done)
+            if self._observed is not None:
+                self._observed(done)
             if not stale:
                 return
             raws = [raw for raw in raws if raw.message_id in stale]
@@ -274,6 +280,7 @@ class Pipeline:
                         replays=row.replays,
                         filename=detail.get("filename"),
                         siblings=siblings,
+                        reader=ReaderChoice.of(detail),
                     )
                 )
         return raws

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from mappings.contracts import Environment
+from mappings.contracts import Environment, ReadContext, WriteContext
 from router.config.load import Loaded
 from router.config.model import RecipientsSection
 from router.dossier.notices import NoticeRule
 from router.identity.decisions import Policy
+from router.journal.routing import RouteKept
 from router.journal.store import JournalPlace
 from router.recipients.addressing import RecipientsPlan
 from router.recipients.rules import Reason
@@ -64,6 +66,38 @@ class Plan:
     code_maps: tuple[Path, ...] = ()
     policy: Policy = Policy.REGISTER
     notice_rules: tuple[NoticeRule, ...] = ()
+
+    @property
+    def routing(self) -> tuple[RouteKept, ...]:
+        """The routes as they are kept in the journal."""
+        return tuple(RouteKept(route.name, route.when, route.to) for route in self.routes)
+
+    def reads(self, name: str) -> ReadContext:
+        """Give what a reader knows of a source's messages, before it knows the message; an unknown one has no say."""
+        source = self.sources.get(name)
+        return ReadContext(
+            source=name,
+            timezone=self.timezone,
+            charset=source.charset if source else None,
+            environment=self.environment,
+            options=source.options if source else {},
+            keys=source.keys if source else {},
+        )
+
+    def writes(self, name: str, now: datetime, identity: str) -> WriteContext | None:
+        """Give what a writer knows for a destination; None for one that is not configured."""
+        destination = self.destinations.get(name)
+        if destination is None:
+            return None
+        return WriteContext(
+            now=now,
+            identity=identity,
+            timezone=self.timezone,
+            charset=destination.charset,
+            environment=self.environment,
+            options=destination.options,
+            keys=destination.keys,
+        )
 
 
 def plan_of(loaded: Loaded, master: bytes) -> Plan:

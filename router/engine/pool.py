@@ -161,6 +161,11 @@ class WorkerPool:
             prepared.executor.shutdown(wait=False, cancel_futures=True)
 
     @property
+    def plan(self) -> Plan:
+        """What the workers work by."""
+        return self._plan
+
+    @property
     def pids(self) -> list[int]:
         """Process numbers of the workers that run."""
         processes = getattr(self._executor, "_processes", None) or {}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 
 from connectors.contracts import Health
 from router.config.changes import Changes, changes_between, effective
@@ -127,7 +128,9 @@ class Reconfiguring:
     async def _prepare(self, wanted: Loaded) -> Prepared:
         try:
             plan = await asyncio.to_thread(plan_of, wanted, self._master)
-            return await self._pool.prepare(plan)
+            # What a source that goes has received, and nobody has read yet, is read as that source said.
+            sources = {**self._pool.plan.sources, **plan.sources}
+            return await self._pool.prepare(replace(plan, sources=sources))
         except (BrokenProcessPool, TimeoutError):
             raise CannotApply("no worker could be started with it") from None
         except (OSError, ValueError, Fault) as problem:

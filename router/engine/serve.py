@@ -14,11 +14,14 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import uvicorn
 
 from connectors.address import parse_address
+from router.certificates import known_ends
 from router.config.load import Loaded
 from router.engine.clock import utc_now
 from router.engine.engine import Engine
@@ -26,6 +29,8 @@ from router.engine.pool import keep_memory_low
 from router.faults import Fault
 from router.journal.locking import router_lock
 from router.journal.store import open_store
+from router.observe.logs import log_as_json
+from router.watch.telling import alarm_ways
 from router.web.app import create_app
 from router.web.context import AppliedFile, DossierOffer, WebContext
 from router.web.rights import Role
@@ -46,6 +51,8 @@ class Ready:
 
 def serve(loaded: Loaded, *, ready: Callable[[Ready], None], ready_file: Path | None = None) -> None:
     """Run until SIGINT or SIGTERM. `ready` is called once everything listens; `ready_file` then gets it as JSON."""
+    if loaded.configuration.observe.log_format == "json":
+        log_as_json()
     store = open_store(loaded.place)
     try:
         with router_lock(store.engine, loaded.place.data):
@@ -75,14 +82,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    rereading: set[asyncio.Task[None]] = set()
-
-    def read_again() -> None:
-        task = asyncio.create_task(engine.applying.read_file_again(), name="SIGHUP")
-        rereading.add(task)
-        task.add_done_callback(rereading.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, read_again)
+    loop.add_signal_handler(signal.SIGHUP, engine.applying.read_file_again)
     app = create_app(
         WebContext(
             store=engine.store,
@@ -94,6 +94,9 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             attempt=engine.attempt,
             certificates=engine.certificates,
             certificate_ends=engine.certificate_ends,
+            alarm_ways=alarm_ways(loaded.configuration.watch),
+            known_ends=partial(known_ends, loaded),
+            timezone=ZoneInfo(web.timezone),
             insi=engine.insi,
             directory=engine.directory,
             wake=engine.wake,
@@ -102,6 +105,9 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             dossier=DossierOffer(engine.dossier.door, engine.dossier.settings, engine.wake)
             if engine.dossier.is_on
             else None,
+            read_again=engine.read_again,
+            reads=lambda source: engine.plan.reads(source),
+            writes=lambda name, now, identity: engine.plan.writes(name, now, identity),
             code_maps=loaded.code_maps,
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
@@ -111,6 +117,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             operators_configure=web.operators_configure,
             providers=web.oidc,
             require_totp=frozenset(Role(name) for name in web.require_totp),
+            ready_seconds=loaded.configuration.observe.ready_seconds,
             version=importlib.metadata.version("passerelle"),
         )
     )
@@ -118,6 +125,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
         uvicorn.Config(
             app,
             log_level="warning",
+            log_config=None if loaded.configuration.observe.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
             access_log=False,
             lifespan="off",
             ssl_certfile=_beside(loaded, web.certificate),

@@ -13,7 +13,7 @@ from datetime import datetime
 import orjson
 from pydantic import ValidationError
 
-from mappings.contracts import FormatError, ReadContext, Reading
+from mappings.contracts import FormatError, Reading
 from mappings.registry import detect, format_named
 from router.bulk.rerouting import ChosenItem, Rerouted
 from router.codes.maps import CodeMaps
@@ -44,7 +44,9 @@ from router.journal.operations import (
     PreparedItem,
     PreparedMessage,
 )
+from router.journal.readers import AS_CONFIGURED, ReaderChoice
 from router.journal.receipts import receipt_of
+from router.journal.routing import SEEN, RoutingSeen, routing_digest
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
 from router.journal.tables import WORST, ItemState, MessageState
@@ -68,6 +70,7 @@ class RawMessage:
     filename: str | None = None
     siblings: dict[str, bytes] = field(default_factory=dict)
     undone: int = 0
+    reader: ReaderChoice = AS_CONFIGURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class Worker:
         )
         self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
         self._parcels = Parcels(plan, self._store, self._sealer)
+        self._routing = routing_digest(plan.routing)
         self._needs_content = looks_into_content(plan.routes)
 
     @property
@@ -215,21 +219,16 @@ class Worker:
     def _read(self, raw: RawMessage) -> _Draft:
         source = self._plan.sources.get(raw.source)
         content = raw.content if raw.content is not None else self._store.blobs.get(raw.blob or "")
-        context = ReadContext(
-            source=raw.source,
-            timezone=self._plan.timezone,
-            charset=source.charset if source else None,
-            environment=self._plan.environment,
-            received_at=raw.received_at,
-            filename=raw.filename,
-            siblings=raw.siblings,
-            options=source.options if source else {},
-            keys=source.keys if source else {},
+        context = replace(
+            self._plan.reads(raw.source), received_at=raw.received_at, filename=raw.filename, siblings=raw.siblings
         )
+        chosen = raw.reader.format or (source.format if source else None)
+        if raw.reader.charset:
+            context = replace(context, charset=raw.reader.charset)
         name: str | None = None
         codes: tuple[ItemCodes, ...] = ()
         try:
-            fmt = format_named(source.format) if source and source.format else detect(content)
+            fmt = format_named(chosen) if chosen else detect(content)
             name = fmt.name
             reading, codes = self._codes.read(read_content(fmt, content, context), raw.source)
         except FormatError as refused:
@@ -337,7 +336,7 @@ class Worker:
             reason=(decision.reason or HoldReason.NO_MATCH).value if waits else None,
             patient_id=decision.patient.id if decision.patient is not None else None,
             lane=self._lane(item, decision),
-            routes=orjson.dumps(verdicts).decode() if verdicts else None,
+            routes=self._told_routes(verdicts, decision, draft) if verdicts else None,
             sealed_summary=self._sealer.seal(summarise(item), SUMMARY_PLACE),
             sealed_body=self._sealer.seal(body, BODY_PLACE),
             tokens=self._tokens(item, decision, draft, draft.codes[ordinal] if draft.codes else NO_CODES),
@@ -350,6 +349,12 @@ class Worker:
             receipt=None if stopped else receipt_of(item, self._sealer),
             tell=None if decision.patient is None else self._tell(item),
         )
+
+    def _told_routes(self, verdicts: dict[str, bool | str], decision: Decision, draft: _Draft) -> str:
+        patient = decision.patient
+        test = bool(draft.reading.test)
+        seen = RoutingSeen(self._routing, patient is not None, patient is not None and patient.in_coordination, test)
+        return orjson.dumps({**verdicts, SEEN: seen.dump()}).decode()
 
     def _tell(self, item: Item) -> Telling | None:
         return telling_of(item, self._sealer, self._plan.notice_rules, self._plan.timezone)

@@ -13,6 +13,7 @@ from router.journal import tables
 from router.journal.auditing import append_audit
 from router.journal.correspondence import mail_again
 from router.journal.operations import Change
+from router.journal.readers import ReaderChoice, choose_reader
 from router.journal.sealing import Sealer
 from router.journal.tables import DeliveryState, MessageState
 from router.journal.unit import Unit
@@ -25,10 +26,11 @@ REOPENED = (DeliveryState.DEAD, DeliveryState.CANCELLED, DeliveryState.HELD, Del
 CANCELLABLE = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.HELD, DeliveryState.DEAD)
 
 
-def replay_messages(ids: Sequence[int], *, actor: str, now: int) -> Change[int]:
+def replay_messages(ids: Sequence[int], *, actor: str, now: int, reader: ReaderChoice | None = None) -> Change[int]:
     """Read these messages again with today's mappings and routes; their former Items are marked as replaced.
 
-    Gives how many will be read again: those still being processed are left alone.
+    With `reader`, by the format and charset that it names from now on; without, as before. Gives how many will be read
+    again: those still being processed are left alone.
     """
 
     def change(unit: Unit) -> int:
@@ -38,7 +40,14 @@ def replay_messages(ids: Sequence[int], *, actor: str, now: int) -> Change[int]:
             .where(column.id.in_(ids), column.state.in_([state.value for state in REPLAYABLE]))
             .values(state=MessageState.RECEIVED.value, replays=column.replays + 1, processed_at=None, worst=0, unread=0)
         )
-        _audit(unit, actor, "replay message", ids, now)
+        if reader is not None:
+            for number in ids:
+                choose_reader(unit, number, reader)
+        if len(ids) == 1:
+            detail = reader.words if reader is not None else ""
+            append_audit(unit, actor=actor, action="replay message", target=f"message {ids[0]}", detail=detail, now=now)
+        else:
+            _audit(unit, actor, "replay message", ids, now)
         return result.rowcount
 
     return Change(change, note="replay messages")

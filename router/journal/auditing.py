@@ -7,7 +7,7 @@ it), and give it back with `--known` to have that seen as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +63,13 @@ def append_audit(unit: Unit, *, actor: str, action: str, target: str, detail: st
     unit.connection.execute(_APPEND, {**row, "chain": _link(unit.sealer, before, row)})
 
 
-def verify_audit(connection: Connection, sealer: Sealer, known: str = "") -> Chain:
-    """Follow the chain from its first row to its last. `known` is a head that was noted earlier."""
+def verify_audit(
+    connection: Connection, sealer: Sealer, known: str = "", *, told: Callable[[int], None] = lambda _rows: None
+) -> Chain:
+    """Follow the chain from its first row to its last.
+
+    `known` is a head that was noted earlier; `told` counts the rows that are done.
+    """
     before = rows = 0
     broken: int | None = None
     previous: Any = None
@@ -80,6 +85,8 @@ def verify_audit(connection: Connection, sealer: Sealer, known: str = "") -> Cha
         if broken is None and not (follows and fits):
             broken = row.id
         rows += 1
+        if rows % GROUP == 0:
+            told(rows)
         previous = row
         head = f"{row.id}:{bytes(row.chain or b'').hex()}"
         passed = passed or head == known

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from router.journal.operations import (
 )
 from router.journal.queries_lines import ItemLine, MessageLine, item_lines, message_line
 from router.journal.queries_receipts import NameLine, ReceiptLine, names_of, receipts_of
+from router.journal.routing import SEEN, RouteKept, RoutingSeen, kept_routings
 from router.journal.store import JournalFault
 from router.journal.tables import DeliveryState, ItemState
 from router.journal.view import Json, View
@@ -73,11 +74,16 @@ class DeliveryLine:
 
 @dataclass(frozen=True, slots=True)
 class RouteLine:
-    """What one route's condition gave for an Item: True, False, or None with the error in `detail`."""
+    """What one route's condition gave for an Item: True, False, or None with the error in `detail`.
+
+    `when` is the condition as it was then and `to` its destinations; None for an Item from before these were kept.
+    """
 
     name: str
     matched: bool | None
     detail: str = ""
+    when: str | None = None
+    to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ class ItemDetail:
     line: ItemLine
     routes: tuple[RouteLine, ...]
     deliveries: tuple[DeliveryLine, ...]
+    seen: RoutingSeen | None = None
 
     @property
     def replaced(self) -> bool:
@@ -141,7 +148,12 @@ def load_message(view: View, number: int) -> MessageDetail | None:
         states[delivery.state] = states.get(delivery.state, 0) + 1
     lines = list(item_lines(view, tables.item.c.message_id == number, limit=MOST_ITEMS, replaced=True))
     routes = _routes(view, [line.id for line in lines])
-    items = tuple(ItemDetail(line, routes.get(line.id, ()), tuple(by_item.get(line.id, ()))) for line in lines)
+    nothing: tuple[tuple[RouteLine, ...], None] = ((), None)
+    items = tuple(
+        ItemDetail(line, lines_of, tuple(by_item.get(line.id, ())), seen)
+        for line in lines
+        for lines_of, seen in [routes.get(line.id, nothing)]
+    )
     present = tuple(line for line in lines if line.state is not ItemState.REPLACED)
     sealed = view.connection.execute(
         select(tables.reading.c.sealed_report).where(tables.reading.c.message_id == number)
@@ -257,22 +269,38 @@ def _unread(found: Json) -> Iterator[Unread]:
             yield Unread(where=_text(entry[0]), text=_text(entry[1]))
 
 
-def _routes(view: View, items: list[int]) -> dict[int, tuple[RouteLine, ...]]:
+def _routes(view: View, items: list[int]) -> dict[int, tuple[tuple[RouteLine, ...], RoutingSeen | None]]:
+    """Give each Item's routes with what their conditions knew."""
     if not items:
         return {}
     column = tables.item.c
     rows = view.connection.execute(select(column.id, column.routes).where(column.id.in_(items), column.routes != ""))
-    return {row.id: _verdicts(orjson.loads(row.routes)) for row in rows}
+    found = {row.id: orjson.loads(row.routes) for row in rows}
+    seen = {number: RoutingSeen.load(kept.get(SEEN)) for number, kept in found.items() if isinstance(kept, dict)}
+    kept = kept_routings(view.connection, sorted({one.digest for one in seen.values() if one is not None}))
+    empty: Mapping[str, RouteKept] = {}
+    told = {}
+    for number, verdicts in found.items():
+        saw = seen.get(number)
+        told[number] = (_verdicts(verdicts, kept.get(saw.digest, empty) if saw is not None else empty), saw)
+    return told
 
 
-def _verdicts(found: Json) -> tuple[RouteLine, ...]:
+def _verdicts(found: Json, kept: Mapping[str, RouteKept]) -> tuple[RouteLine, ...]:
     """Read what each route's condition gave: true, false, or the sentence that says why it could not be told."""
     if not isinstance(found, dict):
         return ()
-    return tuple(
-        RouteLine(name, verdict) if isinstance(verdict, bool) else RouteLine(name, None, _text(verdict))
-        for name, verdict in found.items()
-    )
+    lines = []
+    for name, verdict in found.items():
+        if name == SEEN:
+            continue
+        was = kept.get(name)
+        when, to = (was.when, was.to) if was is not None else (None, ())
+        if isinstance(verdict, bool):
+            lines.append(RouteLine(name, verdict, "", when, to))
+        else:
+            lines.append(RouteLine(name, None, _text(verdict), when, to))
+    return tuple(lines)
 
 
 def _attempts(view: View, deliveries: list[int]) -> dict[int, list[AttemptLine]]:

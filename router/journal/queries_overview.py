@@ -202,17 +202,3 @@ def notices(
 
 def _notice(row: Row[Any]) -> NoticeLine:
     return NoticeLine(row.id, row.at, row.component, row.severity, row.code, row.where_, row.message)
-
-
-def audit_lines(view: View, *, actor: str | None = None, before: int | None = None, limit: int = 50) -> list[AuditLine]:
-    """Give what was done and seen, newest first, from the cursor `before` on."""
-    column = tables.audit.c
-    statement = select(tables.audit).order_by(column.id.desc()).limit(limit)
-    if actor is not None:
-        statement = statement.where(column.actor == actor)
-    if before is not None:
-        statement = statement.where(column.id < before)
-    return [
-        AuditLine(row.id, row.at, row.actor, row.action, row.target, row.detail)
-        for row in view.connection.execute(statement)
-    ]

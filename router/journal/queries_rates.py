@@ -31,7 +31,7 @@ BUDGET = 0.25
 
 RECEIVED, ENDED, DEAD, CANCELLED = "received", "ended", "dead", "cancelled"
 _FAILED = text("delivery.state IN ('retrying', 'held', 'dead', 'cancelled')")
-_SERIES = (RECEIVED, ENDED, DEAD, CANCELLED)
+SERIES = (RECEIVED, ENDED, DEAD, CANCELLED)
 
 _Minutes = dict[int, dict[str, int]]
 
@@ -52,7 +52,7 @@ class Tally:
     """Counts by minute of the last 24 hours. Not shared between threads without a lock."""
 
     clock: Callable[[], float] = time.monotonic
-    counted: dict[str, _Minutes] = field(default_factory=lambda: {name: {} for name in _SERIES})
+    counted: dict[str, _Minutes] = field(default_factory=lambda: {name: {} for name in SERIES})
     _slices: dict[int, float] = field(default_factory=dict)
     _open_from: int | None = None
 
@@ -109,7 +109,7 @@ class Tally:
         first = (last - DAY_MINUTES) // minutes * minutes + minutes
         found = []
         for start in range(first, last + 1, minutes):
-            received, ended, dead, cancelled = (self._sum(series, start, minutes) for series in _SERIES)
+            received, ended, dead, cancelled = (self._sum(series, start, minutes) for series in SERIES)
             found.append(Bin(start * MINUTE, minutes, received, max(0, ended - dead - cancelled), dead))
         return found
 
@@ -131,30 +131,40 @@ class Tally:
         """Count the minutes from `start` up to and without `end` anew."""
         if start >= end:
             return
-        message, delivery = tables.message.c, tables.delivery.c
-        self._replace(view, RECEIVED, start, end, message.received_at, message.source)
-        self._replace(view, ENDED, start, end, delivery.ended_at, delivery.destination)
-        # Those that ended without being sent have a partial index: the many that were sent are not looked at.
-        for series in (DEAD, CANCELLED):
-            state = delivery.state == literal_column(f"'{series}'")
-            self._replace(view, series, start, end, delivery.ended_at, delivery.destination, state, _FAILED)
-
-    def _replace(
-        self, view: View, series: str, start: int, end: int, moment: Column[Any], name: Column[Any], *conditions: Any
-    ) -> None:
-        minute = _minute(moment)
-        statement = (
-            select(minute, name, sql.count())
-            .where(moment >= start * MINUTE, moment < end * MINUTE, *conditions)
-            .group_by(minute, name)
-        )
-        counted = self.counted[series]
-        for number in range(start, end):
-            counted.pop(number, None)
-        for number, owner, found in view.connection.execute(statement):
-            counted.setdefault(number, {})[owner] = found
+        counted = {series: count_by(view, series, MINUTE, start, end) for series in SERIES}
+        for series, rows in counted.items():
+            minutes = self.counted[series]
+            for number in range(start, end):
+                minutes.pop(number, None)
+            for number, owner, found in rows:
+                minutes.setdefault(number, {})[owner] = found
 
 
-def _minute(moment: Column[Any]) -> Any:
+def count_by(view: View, series: str, stretch: int, first: int, end: int) -> list[tuple[int, str, int]]:
+    """Count a series in the stretches from `first` up to and without `end`: the stretch, the name, how many.
+
+    Stretches are numbered from 1970 on, each so many microseconds long. It costs a walk along an index.
+    """
+    if first >= end:
+        return []
+    moment, name, conditions = _series(series)
     # Integer division on both databases; SQLAlchemy's own `/` would make it a division of reals.
-    return (moment // literal_column(str(MINUTE))).label("minute")
+    number = (moment // literal_column(str(stretch))).label("number")
+    statement = (
+        select(number, name, sql.count())
+        .where(moment >= first * stretch, moment < end * stretch, *conditions)
+        .group_by(number, name)
+    )
+    return [(row[0], row[1], row[2]) for row in view.connection.execute(statement)]
+
+
+def _series(series: str) -> tuple[Column[Any], Column[Any], tuple[Any, ...]]:
+    """Give what a series counts: the moment, whose it is, the conditions."""
+    message, delivery = tables.message.c, tables.delivery.c
+    if series == RECEIVED:
+        return message.received_at, message.source, ()
+    if series == ENDED:
+        return delivery.ended_at, delivery.destination, ()
+    # Those that ended without being sent have a partial index: the many that were sent are not looked at.
+    state = delivery.state == literal_column(f"'{series}'")
+    return delivery.ended_at, delivery.destination, (state, _FAILED)

@@ -88,7 +88,13 @@ from router.journal.tables_tools import (
     tool_assertion as tool_assertion,
     tool_token as tool_token,
 )
-from router.journal.tables_watch import alarm as alarm, what_if as what_if
+from router.journal.tables_watch import (
+    alarm as alarm,
+    flow_hour as flow_hour,
+    flow_hour_counted as flow_hour_counted,
+    storage_hour as storage_hour,
+    what_if as what_if,
+)
 from schemas.finding import Severity
 
 
@@ -268,6 +274,16 @@ route's name with true, false or an error, so that «why did it go there» has a
 decision table that attached or held it; `candidates`: the patients that it may be about, numbers separated by blanks,
 as they were known when it was held."""
 
+routing = Table(
+    "routing",
+    metadata,
+    Column("digest", String(16), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("conditions", Text, nullable=False),
+)
+"""The routes as they were: JSON of each one's name, condition and destinations. `item.routes` names the row by its
+digest under an empty name, with what the conditions knew beside the Item (`router.journal.routing`)."""
+
 item_token = Table(
     "item_token",
     metadata,
@@ -394,6 +410,7 @@ audit = Table(
     Column("detail", String(400), nullable=False, server_default=""),
     Column("chain", LargeBinary(16)),
     Index("ix_audit_at", "at"),
+    Index("ix_audit_target", "target", "id"),
 )
 """Who did what through the dashboard, the API or the command line: reads of health data and every action. `chain` ties
 a row to the one before it (`router.journal.auditing`); None for rows older than the chain."""

@@ -14,7 +14,7 @@ from router.journal import tables
 from router.journal.auditing import append_audit
 from router.journal.operations import Change
 from router.journal.unit import Unit
-from router.watch.signs import Facts, Sign, SignKind
+from router.watch.signs import Facts, Sign, SignKind, cause_of
 
 AGAIN = int(timedelta(hours=1).total_seconds() * 1_000_000)
 """Microseconds within which a cause that comes back is the same alarm: nobody is told twice of what flickers."""
@@ -26,6 +26,7 @@ class Alarm:
 
     id: int
     kind: SignKind
+    side: str
     subject: str
     opened_at: int
     seen_at: int
@@ -42,29 +43,36 @@ class Alarm:
 
 
 def keep_signs(signs: Sequence[Sign], now: int) -> Change[None]:
-    """Open an alarm for each new sign, bring the facts of the others up to date, close those whose sign is gone."""
+    """Open an alarm for each new cause, bring the facts of the others up to date, close those whose sign is gone.
+
+    A cause that shows in another way (a destination with a backlog turns out to be down) stays the alarm that it is.
+    """
 
     def change(unit: Unit) -> None:
         column, connection = tables.alarm.c, unit.connection
-        last: dict[tuple[str, str], Any] = {}
+        seen = {sign.cause: sign for sign in signs}
+        last: dict[tuple[str, str, str], Any] = {}
+        gone = []
         recent = select(tables.alarm).where(or_(column.closed_at.is_(None), column.closed_at > now - AGAIN))
-        for row in connection.execute(recent.order_by(column.id)):
-            last[row.kind, row.subject] = row
-        seen = set()
-        for sign in signs:
-            cause = (sign.kind.value, sign.subject[:120])
-            seen.add(cause)
+        # Open ones last: an open alarm goes before one of the same cause that is over.
+        for row in connection.execute(recent.order_by(column.closed_at.is_(None), column.id)):
+            cause = cause_of(SignKind(row.kind), row.side, row.subject)
+            former = last.get(cause)
+            if former is not None and former.closed_at is None:
+                gone.append(former.id)
+            last[cause] = row
+        gone += [row.id for cause, row in last.items() if cause not in seen and row.closed_at is None]
+        if gone:
+            connection.execute(update(tables.alarm).where(column.id.in_(gone)).values(closed_at=now))
+        for cause, sign in seen.items():
             facts = orjson.dumps(dict(sign.facts)).decode()
+            values = {"kind": sign.kind.value, "seen_at": now, "closed_at": None, "facts": facts}
             if cause in last:
-                values = {"seen_at": now, "closed_at": None, "facts": facts}
                 connection.execute(update(tables.alarm).where(column.id == last[cause].id).values(values))
                 continue
             connection.execute(
-                insert(tables.alarm).values(kind=cause[0], subject=cause[1], opened_at=now, seen_at=now, facts=facts)
+                insert(tables.alarm).values(side=sign.side, subject=sign.subject[:120], opened_at=now, **values)
             )
-        gone = [row.id for cause, row in last.items() if cause not in seen and row.closed_at is None]
-        if gone:
-            connection.execute(update(tables.alarm).where(column.id.in_(gone)).values(closed_at=now))
 
     return Change(change, note="alarms")
 
@@ -106,7 +114,8 @@ def _decide(number: int, action: str, actor: str, now: int, values: dict[str, An
 def open_alarms(connection: Connection) -> list[Alarm]:
     """Give the alarms whose cause is still there, oldest first."""
     column = tables.alarm.c
-    return [_alarm(row) for row in connection.execute(select(tables.alarm).where(column.closed_at.is_(None)))]
+    wanted = select(tables.alarm).where(column.closed_at.is_(None)).order_by(column.id)
+    return [_alarm(row) for row in connection.execute(wanted)]
 
 
 def past_alarms(connection: Connection, *, before: int | None = None, limit: int = 50) -> list[Alarm]:
@@ -118,6 +127,13 @@ def past_alarms(connection: Connection, *, before: int | None = None, limit: int
     return [_alarm(row) for row in connection.execute(wanted)]
 
 
+def alarms_of(connection: Connection, side: str, subject: str, *, limit: int) -> list[Alarm]:
+    """Give the last alarms of a source or destination, newest first."""
+    column = tables.alarm.c
+    mine = select(tables.alarm).where(column.side == side, column.subject == subject[:120])
+    return [_alarm(row) for row in connection.execute(mine.order_by(column.id.desc()).limit(limit))]
+
+
 def to_tell(alarms: Sequence[Alarm], now: int) -> list[Alarm]:
     """Give those that nobody was told of, and that nobody has taken up or put off."""
     return [one for one in alarms if one.told_at is None and not one.quiet(now)]
@@ -127,6 +143,7 @@ def _alarm(row: Any) -> Alarm:
     return Alarm(
         row.id,
         SignKind(row.kind),
+        row.side,
         row.subject,
         row.opened_at,
         row.seen_at,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from statistics import fmean, pvariance
@@ -17,6 +17,9 @@ from zoneinfo import ZoneInfo
 from router.watch.calendar import DayKind, day_kind
 
 HOUR = 3600
+SUNDAY = 6
+"""As `weekday` counts."""
+
 LEAST_WEEKDAYS = 3
 """Hours of one weekday that must be known before it is told apart from other days of its kind."""
 
@@ -41,42 +44,81 @@ class Silence:
     chance: float
 
 
-class Profile:
-    """One source's profile. `counts` are messages by hour, the hour as seconds since 1970 divided by 3600.
+@dataclass(frozen=True, slots=True)
+class Usually:
+    """What a time usually brings: the mean, and the range that holds it nine times in ten."""
 
+    mean: float
+    low: float
+    high: float
+
+
+NINE_IN_TEN = 1.645
+"""Standard deviations on either side that hold nine values in ten."""
+
+
+class Profile:
+    """One source's profile, or that of several together.
+
+    `counts` are messages by hour, the hour as seconds since 1970 divided by 3600.
     Hours without a message count as empty from the first hour that is known to `until`, excluded.
     """
 
     def __init__(self, counts: Mapping[int, int], until: int, zone: ZoneInfo) -> None:
         self._zone = zone
-        self._weekdays: dict[tuple[int, int], list[int]] = defaultdict(list)
-        self._kinds: dict[tuple[DayKind, int], list[int]] = defaultdict(list)
+        self._seen: dict[tuple[DayKind | int, int], list[int]] = defaultdict(list)
         self._days: set[date] = set()
+        self._usual: dict[tuple[DayKind | int, int], Usual] = {}
         for number in range(min(counts, default=until), until):
             local = datetime.fromtimestamp(number * HOUR, zone)
             kind, seen = day_kind(local.date()), counts.get(number, 0)
             self._days.add(local.date())
-            self._kinds[kind, local.hour].append(seen)
-            if kind is not DayKind.SUNDAY or local.weekday() == 6:
-                self._weekdays[local.weekday(), local.hour].append(seen)
+            self._seen[kind, local.hour].append(seen)
+            if kind is not DayKind.SUNDAY or local.weekday() == SUNDAY:
+                self._seen[local.weekday(), local.hour].append(seen)
 
     @property
     def known(self) -> bool:
         """Whether enough was seen to expect anything."""
         return len(self._days) >= LEAST_DAYS
 
+    @property
+    def days(self) -> int:
+        """How many days were seen."""
+        return len(self._days)
+
     def usual(self, at: datetime) -> Usual:
         """Give what the hour of a moment usually brings."""
         local = at.astimezone(self._zone)
         kind = day_kind(local.date())
-        alike = self._kinds.get((kind, local.hour), [])
-        if kind is not DayKind.SUNDAY or local.weekday() == 6:
-            same = self._weekdays.get((local.weekday(), local.hour), [])
-            alike = same if len(same) >= LEAST_WEEKDAYS else alike
-        if not alike:
-            return Usual(0.0, 1.0)
-        mean = fmean(alike)
-        return Usual(mean, max(1.0, pvariance(alike) / mean) if mean else 1.0)
+        is_itself = kind is not DayKind.SUNDAY or local.weekday() == SUNDAY
+        return self._usual_of(kind, local.weekday() if is_itself else None, local.hour)
+
+    def week(self) -> list[list[Usual]]:
+        """Give what the hours of a week without public holidays usually bring: seven days from Monday on."""
+        kinds = [DayKind.WORKING] * 5 + [DayKind.SATURDAY, DayKind.SUNDAY]
+        return [[self._usual_of(kind, day, hour) for hour in range(24)] for day, kind in enumerate(kinds)]
+
+    def _usual_of(self, kind: DayKind, weekday: int | None, hour: int) -> Usual:
+        """Look among hours of the same weekday when enough of them were seen, else among those of days of its kind."""
+        alike: tuple[DayKind | int, int] = (kind, hour)
+        if weekday is not None and len(self._seen.get((weekday, hour), ())) >= LEAST_WEEKDAYS:
+            alike = (weekday, hour)
+        found = self._usual.get(alike)
+        if found is None:
+            found = self._usual[alike] = _usual_of(self._seen.get(alike, ()))
+        return found
+
+    def usually(self, start: datetime, end: datetime) -> Usually | None:
+        """Give what usually comes between two moments, None when too little is known to say so."""
+        if not self.known:
+            return None
+        mean = variance = 0.0
+        for share, usual in self._hours(start, end):
+            mean += share * usual.mean
+            variance += share * usual.mean * usual.together
+        reach = NINE_IN_TEN * math.sqrt(variance)
+        return Usually(mean, max(0.0, mean - reach), mean + reach)
 
     def expected(self, start: datetime, end: datetime) -> float:
         """Give how many messages usually come between two moments."""
@@ -103,3 +145,10 @@ class Profile:
             cut.append(((stop - start).total_seconds() / HOUR, self.usual(start)))
             start = stop
         return cut
+
+
+def _usual_of(alike: Sequence[int]) -> Usual:
+    if not alike:
+        return Usual(0.0, 1.0)
+    mean = fmean(alike)
+    return Usual(mean, max(1.0, pvariance(alike) / mean) if mean else 1.0)

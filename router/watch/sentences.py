@@ -30,9 +30,8 @@ def sentence(alarm: Alarm, formats: Formats) -> Markup:
             )
         case SignKind.ERRORS:
             rejected, total = number("rejected"), number("total")
-            return say(
-                "alarm.errors", count=rejected, shown=formats.number(rejected), name=name, total=formats.number(total)
-            )
+            key = "alarm.errors_sent" if alarm.side == "destination" else "alarm.errors"
+            return say(key, count=rejected, shown=formats.number(rejected), name=name, total=formats.number(total))
         case SignKind.BACKLOG:
             count = number("count")
             return say(
@@ -42,6 +41,13 @@ def sentence(alarm: Alarm, formats: Formats) -> Markup:
                 name=name,
                 since=formats.since(number("since")),
             )
+        case SignKind.UNREAD:
+            count = number("count")
+            since = formats.since(number("since"))
+            return say("trouble.unread", count=count, shown=formats.number(count), since=since)
+        case SignKind.DISK:
+            free, days = formats.size(number("free")), number("days")
+            return disk_sentence(days, free, formats) if "days" in facts else say("trouble.disk", free=free)
         case SignKind.DOWN:
             detail = say("trouble.detail", detail=facts["detail"]) if facts.get("detail") else Markup("")
             return say("alarm.down", name=name, since=formats.since(alarm.opened_at), detail=detail)
@@ -51,3 +57,10 @@ def sentence(alarm: Alarm, formats: Formats) -> Markup:
         case SignKind.DRIFT:
             key = "alarm.drift_unread" if facts.get("what") == "unread" else "alarm.drift_findings"
             return say(key, name=name, now=number("now"), before=number("before"))
+
+
+def disk_sentence(days: int, free: str, formats: Formats) -> Markup:
+    """Say in how many days the journal's disk will be full."""
+    if days == 0:
+        return formats.texts.say("trouble_disk.today", free=free)
+    return formats.texts.say("trouble_disk.fills", count=days, shown=formats.number(days), free=free)

@@ -41,6 +41,12 @@ Post = Callable[[bytes], Awaitable[str]]
 """Sends one mail by MSSanté; gives an empty text, or why it was not taken."""
 
 
+def alarm_ways(section: WatchSection) -> tuple[str, ...]:
+    """Name the ways that a configuration gives: `webhook`, `mail`, `mssante`."""
+    ways = {"webhook": section.webhook is not None, "mail": section.mail_to, "mssante": section.mssante_to}
+    return tuple(name for name, there in ways.items() if there)
+
+
 class Teller:
     """Sends alarms the ways that the configuration names. `title` says which router speaks.
 

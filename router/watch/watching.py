@@ -15,12 +15,15 @@ from router.journal.store import Store
 from router.journal.view import View, viewing
 from router.watch.alarms import keep_signs, open_alarms, to_tell, told
 from router.watch.profile import HOUR, Profile
-from router.watch.signs import Sign, gather, last_received, learn
+from router.watch.signs import WEEKS, Sign, SignKind, disk_sign, gather, last_received, learn
 from router.watch.telling import Teller
 from router.web.context import FlowStatus
+from router.web.states import DOWN
 
 EVERY = 60.0
-LOOK_BACK = timedelta(days=14)
+LOOK_BACK = timedelta(weeks=WEEKS)
+"""How far back the last message of a source is looked for at the start: as far as its profile is learned."""
+
 OVERLAP = timedelta(minutes=5)
 """What was received is looked for a little further back than the last round: commits come a little later."""
 
@@ -40,6 +43,7 @@ class Watching:
     _profiles: dict[str, Profile] = field(default_factory=dict)
     _learned: int = -1
     _last: dict[str, int] = field(default_factory=dict)
+    _listening: dict[str, int] = field(default_factory=dict)
     _looked: datetime | None = None
 
     async def run(self) -> None:
@@ -69,7 +73,18 @@ class Watching:
             for name, at in last_received(view, micros(since)).items():
                 self._last[name] = max(at, self._last.get(name, 0))
             self._looked = now
-            return gather(view, self.flows(), self._profiles, self._last, self.section, now)
+            flows = self.flows()
+            silent = {one.subject for one in open_alarms(view.connection) if one.kind is SignKind.SILENCE}
+            listening = {name: at for name, at in self._hear(flows, now).items() if name not in silent}
+            found = gather(view, flows, self._profiles, self._last, self.section, now, listening)
+            full = disk_sign(view, self.store.place, self.section.disk_days, now) if self.section.disk_days else None
+            return found if full is None else [*found, full]
+
+    def _hear(self, flows: Sequence[FlowStatus], now: datetime) -> dict[str, int]:
+        """Note since when each source can be heard: since this watch began, or since it was paused or down."""
+        able = {one.name for one in flows if one.side == "source" and not one.paused and one.state not in DOWN}
+        self._listening = {name: self._listening.get(name, micros(now)) for name in able}
+        return self._listening
 
     def _learn(self, view: View, now: datetime) -> None:
         hour = int(now.timestamp()) // HOUR

@@ -206,6 +206,7 @@ Keeping = Annotated[Visit, Depends(_page(Right.PEOPLE))]
 
 Asked = Annotated[Visit, Depends(_form(Right.READ))]
 Posted = Annotated[Visit, Depends(_form(Right.OPERATE))]
+Audited = Annotated[Visit, Depends(_form(Right.AUDIT))]
 Decided = Annotated[Visit, Depends(_form(Right.DECIDE))]
 Coordinated = Annotated[Visit, Depends(_form(Right.COORDINATE))]
 Tried = Annotated[Brought, Depends(tried)]

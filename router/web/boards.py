@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, func, select, text
+from sqlalchemy import Column, select
 
 from router.certificates import CertificateEnd, CertificateNote
 from router.journal import tables
 from router.journal.queries_mail import MailTroubles, mail_troubles
 from router.journal.queries_overview import Backlog, Situation, Waiting, situation
 from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally
-from router.journal.store import JournalPlace
+from router.journal.storage import Outlook, Storage, measure, outlook
 from router.journal.view import View
+from router.watch.profile import Profile
 from router.web.context import FlowStatus, WebContext
+from router.web.history import History, Period, history_of, usual_profile
 
 LEAST_AGE = 1.0
 """Seconds for which figures are good."""
@@ -28,6 +29,8 @@ SHARE = 10
 """Figures that cost much are asked less often: at most a tenth of the time goes into them."""
 
 STORAGE_SECONDS = 60.0
+HISTORY_SECONDS = 2.0
+USUAL_SECONDS = 600.0
 DAY, HOUR = 86_400_000_000, 3_600_000_000
 NO_BACKLOG = Backlog(Waiting(), 0)
 NO_MAILS = MailTroubles()
@@ -48,21 +51,6 @@ class FlowLine:
     curve: tuple[int, ...]
     backlog: Backlog
     failures: int
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """How much room the journal takes, in bytes, and how much is left beside it."""
-
-    tables: int
-    blobs: int
-    free: int
-    total: int
-
-    @property
-    def is_short(self) -> bool:
-        """Whether the disk is nearly full: under 5 % or 1 GB."""
-        return self.total > 0 and (self.free < self.total // 20 or self.free < 1_000_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +103,7 @@ class Boards:
 
     def storage(self, view: View) -> Storage:
         """Give the room that is taken and left."""
-        found: Storage = self._fresh("storage", STORAGE_SECONDS, lambda: storage_of(view, self.context.store.place))
+        found: Storage = self._fresh("storage", STORAGE_SECONDS, lambda: measure(view, self.context.store.place))
         return found
 
     def certificates(self) -> tuple[CertificateNote, ...]:
@@ -139,6 +127,26 @@ class Boards:
         found: MailTroubles = self._fresh(
             "mails", LEAST_AGE, lambda: mail_troubles(view, late_at=late_at(self.context, now), since=now - DAY)
         )
+        return found
+
+    def history(self, view: View, period: Period, now: int, zone: ZoneInfo) -> History:
+        """Give a week or a month by stretches."""
+        name = f"history {period} {zone.key}"
+        found: History = self._fresh(name, HISTORY_SECONDS, lambda: history_of(view, period, now, zone))
+        return found
+
+    def usual(self, view: View, now: int) -> Profile:
+        """Give what all sources together usually send; learned anew every hour."""
+        name = f"usual {now // HOUR}"
+        with self._lock:
+            for former in [key for key in self._kept if key.startswith("usual ") and key != name]:
+                del self._kept[former]
+        found: Profile = self._fresh(name, USUAL_SECONDS, lambda: usual_profile(view, now, self.context.timezone))
+        return found
+
+    def outlook(self, view: View, now: int) -> Outlook | None:
+        """Say how fast the journal grows, None while that is not known."""
+        found: Outlook | None = self._fresh("outlook", STORAGE_SECONDS, lambda: outlook(view, self.storage(view), now))
         return found
 
     def forget(self) -> None:
@@ -233,25 +241,3 @@ def _with_former(flows: Sequence[FlowStatus], tally: Tally) -> list[FlowStatus]:
     former = [FlowStatus(name, "source", "", "removed") for name in received if ("source", name) not in known]
     former += [FlowStatus(name, "destination", "", "removed") for name in ended if ("destination", name) not in known]
     return [*flows, *former]
-
-
-def storage_of(view: View, place: JournalPlace) -> Storage:
-    """Measure the journal's tables and blobs, and the disk that they are on."""
-    if place.is_sqlite:
-        file = Path(place.url.removeprefix("sqlite:///"))
-        taken = sum(_size(file.with_name(file.name + suffix)) for suffix in ("", "-wal"))
-    else:
-        taken = view.connection.execute(select(func.pg_database_size(text("current_database()")))).scalar() or 0
-    blobs = sum(_size(path) for path in (place.data / "blobs").glob("*/*"))
-    try:
-        disk = shutil.disk_usage(place.data)
-    except OSError:
-        return Storage(taken, blobs, 0, 0)
-    return Storage(taken, blobs, disk.free, disk.total)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

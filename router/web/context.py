@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
-from mappings.contracts import PARIS
-from router.certificates import CertificateEnd, CertificateNote
+from mappings.contracts import PARIS, ReadContext, WriteContext
+from router.certificates import CertificateEnd, CertificateNote, KnownEnd
 from router.config.load import Loaded
 from router.config.oidc import OidcSection
 from router.directory.service import DirectoryService
@@ -26,6 +26,8 @@ from router.engine.worker import RawMessage
 from router.identity.insi import Insi
 from router.journal.operations import Operation
 from router.journal.pauses import Pause
+from router.journal.prepared import PreparedMessage
+from router.journal.readers import ReaderChoice
 from router.journal.store import Store
 from router.web.oidc.provider import Http
 from router.web.rights import Role
@@ -143,6 +145,12 @@ class WebContext:
     certificate_ends: Callable[[], Sequence[CertificateEnd]] = tuple
     """Every certificate that the configuration names, with its end; likewise."""
 
+    known_ends: Callable[[], Sequence[KnownEnd]] = tuple
+    """Passwords and keys whose end the configuration says."""
+
+    alarm_ways: tuple[str, ...] = ()
+    """The ways by which people are told of alarms: `webhook`, `mail`, `mssante`."""
+
     insi: Insi | None = None
     """The national service that gives the INS, None where a test has none."""
 
@@ -161,6 +169,15 @@ class WebContext:
     """Makes of a message what would be made of it, and keeps nothing; None where a test has none."""
 
     stopping: asyncio.Event | None = None
+    reads: Callable[[str], ReadContext] = lambda source: ReadContext(source=source)
+    """What a reader knows of a source's messages."""
+
+    writes: Callable[[str, datetime, str], WriteContext | None] = lambda _destination, _now, _identity: None
+    """What a writer knows for a destination, at a moment, under an identity; None for one that is not configured."""
+
+    read_again: Callable[[int, ReaderChoice], Awaitable[PreparedMessage | None]] | None = None
+    """Reads a message of the journal as it would be read now, keeping nothing; None where a test cannot."""
+
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
 
@@ -174,6 +191,9 @@ class WebContext:
     """The dossier's FHIR API, None where it is not served."""
     receipt_hours: int = 24
     """Hours after which a mail that left, and of which nobody has spoken since, waits for too long; 0 is never."""
+
+    ready_seconds: int = 0
+    """Age of the oldest unread message above which the router says that it is not ready; 0 is any."""
 
     version: str = ""
     title: str = ""

@@ -17,20 +17,25 @@ from typing import TypeVar
 from fastapi import Request
 
 from router.codes.maps import CodeMaps
+from router.dossier.indicators import Line
 from router.identity.insi import InsiAnswer
 from router.journal.actions import record_audit
 from router.journal.operations import Notice, Operation
 from router.journal.sealing import Sealer
 from router.journal.store import JournalFault
 from router.journal.view import View, viewing
+from router.web.auditing import Verification
 from router.web.boards import Boards
 from router.web.context import WebContext
+from router.web.linking import Linkings
 from router.web.live import Live
 from router.web.oidc.provider import Provider
+from router.web.probing import Probe
 from router.web.remembered import Remembered, Searches
 from router.web.rendering import Pages
 from router.web.rights import Rights
 from router.web.sessions import SessionRules
+from router.web.slow import Slow
 from router.web.trials import Trials
 
 R = TypeVar("R")
@@ -61,6 +66,10 @@ class Desk:
         self.searches = Searches()
         self.answers = Remembered[InsiAnswer](kept=200, seconds=3600.0)
         self.trials = Trials(context.configuration)
+        self.indicators = Slow[list[Line]]()
+        self.linkings = Linkings()
+        self.probe = Probe()
+        self.verification: Verification | None = None
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)

@@ -204,8 +204,8 @@ def enum_of(kind: type[E], value: str) -> E | None:
         return None
 
 
-def message_chips(query: Query, formats_: Formats, sources: Iterable[str]) -> list[Chip]:
-    """Offer the filters of messages."""
+def message_chips(query: Query, formats_: Formats, sources: Iterable[str], *, people: bool = True) -> list[Chip]:
+    """Offer the filters of messages; those of `people` to whoever may see whose they are."""
     say = formats_.texts.say
     states = [
         (state.value, say(f"state.message.{state.value}"), mark("message", state.value)) for state in MessageState
@@ -224,7 +224,7 @@ def message_chips(query: Query, formats_: Formats, sources: Iterable[str]) -> li
         _period_chip(query, formats_, periods),
         _typed(query, "control", say("filter.control"), Field("control", say("filter.control_field"))),
         _typed(query, "sender", say("filter.sender"), Field("sender", say("filter.sender_field"))),
-        _patient_chip(query, formats_),
+        *([_patient_chip(query, formats_)] if people else []),
     ]
 
 

@@ -136,6 +136,10 @@ class Formats:
         """Write a day of the year."""
         return f"{moment.day}{NO_BREAK}{self.texts.say(f'month.{moment.month}')}"
 
+    def weekday(self, moment: datetime) -> str:
+        """Write a day of the week, shortened."""
+        return str(self.texts.say(f"weekday.{moment.isoweekday()}"))
+
     def time(self, micros: int | None) -> Markup:
         """Mark a moment up: short to read, exact on hover and for machines."""
         if micros is None:

@@ -27,6 +27,11 @@ MOST_VALUE = 600
 """Characters shown of one field: a document in base64 is not for reading."""
 
 HEX_BYTES = 2_048
+HEX_EXACT = 16_384
+"""Bytes shown in hexadecimal: of what is no text, and of what is asked for byte by byte."""
+
+Form = Literal["", "raw", "exact"]
+"""How a content is laid out: by its names, as text, or byte by byte."""
 
 Kind = Literal["pieces", "json", "text", "hex", "empty"]
 
@@ -75,11 +80,13 @@ class Preview:
     defect: str = ""
 
 
-def preview(content: bytes, format_name: str = "", media_type: str = "", *, raw: bool = False) -> Preview:
+def preview(content: bytes, format_name: str = "", media_type: str = "", *, form: Form = "") -> Preview:
     """Make a content readable, by the named format if it knows how, else by what the bytes look like."""
     if not content:
         return Preview("empty")
-    if not raw:
+    if form == "exact":
+        return Preview("hex", text=_hexadecimal(content[:HEX_EXACT]), cut=len(content) > HEX_EXACT)
+    if not form:
         if "json" in media_type or content[:1] in b"{[":
             shown = _json(content)
             if shown is not None:

@@ -10,11 +10,14 @@ from markupsafe import Markup
 
 from router.journal.pauses import FlowSide, Pause
 from router.journal.queries_deliveries import FailureGroup
+from router.journal.storage import Outlook
 from router.watch.alarms import Alarm
-from router.watch.sentences import sentence
+from router.watch.sentences import disk_sentence, sentence
 from router.watch.signs import SignKind
+from router.web.alarm_actions import Action, alarm_action
 from router.web.boards import HOUR, Board, FlowLine
 from router.web.context import AppliedFile, RouteStatus
+from router.web.ends import FULL_DAYS, FULL_NOW_DAYS
 from router.web.flow_places import href_of
 from router.web.formatting import Formats
 from router.web.peer_words import in_words
@@ -29,15 +32,7 @@ SLOW = 30_000_000
 LATE = 300_000_000
 """The same for Deliveries that wait to be sent."""
 
-TOLD_BY_OTHERS = frozenset({SignKind.DOWN, SignKind.BACKLOG})
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """Where to press."""
-
-    label: Markup
-    href: str
+TOLD_BY_OTHERS = frozenset({SignKind.DOWN, SignKind.BACKLOG, SignKind.UNREAD, SignKind.DISK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +55,12 @@ def troubles(
     alarms: Sequence[Alarm] = (),
     routes: Sequence[RouteStatus] = (),
     applied: AppliedFile | None = None,
+    outlook: Outlook | None = None,
 ) -> list[Trouble]:
     """Say what is wrong, worst first; an empty list when all is well.
 
-    Held Items are an alert once the oldest waits for more than `identity_hours`. `alarms` are those that go on.
+    Held Items are an alert once the oldest waits for more than `identity_hours`. `alarms` are those that go on;
+    `outlook` says how fast the disk fills.
     """
     found = [
         *_sources(board, formats),
@@ -75,7 +72,7 @@ def troubles(
         *_people(board, formats, identity_hours),
         *_mails(board, formats, receipt_hours),
         *_pace(board, formats),
-        *_storage(board, formats),
+        *_storage(board, formats, outlook),
         *_certificates(board, formats),
         *_alarms(alarms, formats),
         *_notices(board, formats),
@@ -88,7 +85,8 @@ def _sources(board: Board, formats: Formats) -> Iterator[Trouble]:
     for line in board.sources:
         if line.status.state in DOWN:
             sentence = say("trouble.source_down", name=_name(line), detail=_detail(line, formats))
-            yield Trouble(90, "red", "square", sentence, (Action(say("trouble.see_notices"), "/notices"),))
+            flow = Action(say("trouble_action.flow"), href_of("source", line.status.name))
+            yield Trouble(90, "red", "square", sentence, (flow, Action(say("trouble.see_notices"), "/notices")))
         elif line.status.paused:
             see = Action(say("trouble.see_flow"), href_of(FlowSide.SOURCE, line.status.name))
             said = say("trouble.source_paused", name=_name(line), by=_paused_by(line.status.pause, formats))
@@ -109,7 +107,7 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
             sentence = say(
                 "trouble.destination_down",
                 name=_name(line),
-                since=formats.since(_since(line)),
+                since=Markup(" {}").format(formats.since(since)) if (since := _since(line)) is not None else "",
                 detail=_detail(line, formats),
                 effect=effect if waiting else Markup(""),
                 next=next_at,
@@ -171,6 +169,7 @@ def _paused_by(pause: Pause | None, formats: Formats) -> Markup:
 def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
     say = formats.texts.say
     groups = board.situation.failures.groups
+    offered: set[str] = set()
     for rank, group in enumerate(groups[:MOST_CAUSES]):
         sentence = say(
             "trouble.dead",
@@ -180,7 +179,13 @@ def _failures(board: Board, formats: Formats) -> Iterator[Trouble]:
             detail=_quoted(group.detail, formats),
             since=formats.since(group.first_at),
         )
-        yield Trouble(80 - rank, "red", "square", sentence, (Action(say("trouble.see_failures"), cause_href(group)),))
+        actions = [Action(say("trouble.see_failures"), cause_href(group))]
+        if group.destination not in offered:
+            offered.add(group.destination)
+            fields = {"state": "dead", "destination": group.destination, "all": "1", "action": "replay"}
+            label = say("trouble.resend_all", name=group.destination)
+            actions.append(Action(label, "/deliveries/plan", fields))
+        yield Trouble(80 - rank, "red", "square", sentence, tuple(actions))
     others = groups[MOST_CAUSES:]
     if others:
         sentence = say("trouble.other_causes", count=len(others), shown=formats.number(len(others)))
@@ -255,13 +260,20 @@ def _pace(board: Board, formats: Formats) -> Iterator[Trouble]:
         yield Trouble(65, "amber", "quarter", sentence, (Action(say("trouble.see_messages"), href),))
 
 
-def _storage(board: Board, formats: Formats) -> Iterator[Trouble]:
+def _storage(board: Board, formats: Formats, outlook: Outlook | None) -> Iterator[Trouble]:
+    say, free = formats.texts.say, formats.size(board.storage.free)
+    see = Action(say("trouble_action.space"), "/#space")
+    days = None if outlook is None else outlook.days_left(board.storage)
     if board.storage.is_short:
-        sentence = formats.texts.say("trouble.disk", free=formats.size(board.storage.free))
-        yield Trouble(95, "red", "square", sentence, ())
+        yield Trouble(95, "red", "square", say("trouble.disk", free=free), (see,))
+    elif days is not None and days <= FULL_DAYS:
+        grave = days <= FULL_NOW_DAYS
+        weight, tone, shape = (86, "red", "square") if grave else (44, "amber", "triangle")
+        yield Trouble(weight, tone, shape, disk_sentence(days, free, formats), (see,))
 
 
 def _certificates(board: Board, formats: Formats) -> Iterator[Trouble]:
+    see = Action(formats.texts.say("trouble_action.ends"), "/#ends")
     for note in board.certificates:
         sentence = formats.texts.say(
             f"trouble.certificate_{note.trouble.value}",
@@ -269,22 +281,21 @@ def _certificates(board: Board, formats: Formats) -> Iterator[Trouble]:
             day=f"{formats.day(note.until)} {note.until.year}" if note.until is not None else "",
         )
         if note.stops:
-            yield Trouble(88, "red", "square", sentence, ())
+            yield Trouble(88, "red", "square", sentence, (see,))
         else:
-            yield Trouble(42, "amber", "triangle", sentence, ())
+            yield Trouble(42, "amber", "triangle", sentence, (see,))
 
 
 def _alarms(alarms: Sequence[Alarm], formats: Formats) -> Iterator[Trouble]:
     """Tell of alarms that nobody has taken up; what is down or late has its own sentence already."""
     say = formats.texts.say
     for alarm in alarms:
-        if alarm.kind in TOLD_BY_OTHERS or alarm.quiet(formats.now):
+        failing = alarm.kind is SignKind.ERRORS and alarm.side == "destination"
+        if failing or alarm.kind in TOLD_BY_OTHERS or alarm.quiet(formats.now):
             continue
         silent = alarm.kind is SignKind.SILENCE
-        action = Action(say("trouble.see_alarms"), "/alarms")
-        yield Trouble(
-            87 if silent else 58, "red" if silent else "amber", "triangle", sentence(alarm, formats), (action,)
-        )
+        actions = (alarm_action(alarm, formats), Action(say("trouble_action.take_up"), f"/alarms#alarm-{alarm.id}"))
+        yield Trouble(87 if silent else 58, "red" if silent else "amber", "triangle", sentence(alarm, formats), actions)
 
 
 def _notices(board: Board, formats: Formats) -> Iterator[Trouble]:

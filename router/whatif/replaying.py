@@ -19,8 +19,10 @@ from router.engine.clock import moment
 from router.engine.plan import plan_of
 from router.engine.worker import RawMessage, Worker
 from router.journal import tables
+from router.journal.blobs import BlobStore
 from router.journal.operations import CONTENT_PLACE, DETAIL_PLACE, PARCEL_DETAIL_PLACE, PARCEL_PLACE, REPORT_PLACE
 from router.journal.prepared import PreparedDelivery, PreparedItem, PreparedMessage
+from router.journal.readers import ReaderChoice
 from router.journal.sealing import Sealer
 from router.journal.store import Store
 from router.whatif.differences import ItemSeen, Report, Seen, Sent
@@ -51,12 +53,12 @@ def compare(
     numbers = list(_numbers(store, scope))
     master = store.sealer.master
     workers = [Worker(plan_of(loaded, master), store) for loaded in (present, draft)]
-    sealer, report = store.sealer.clone(), Report()
+    sealer, report, blobs = store.sealer.clone(), Report(), store.blobs
     for start in range(0, len(numbers), BATCH):
-        raws = _load(store, sealer, numbers[start : start + BATCH])
+        raws = load_raws(store, sealer, numbers[start : start + BATCH])
         sources = {raw.message_id: raw.source for raw in raws}
         before, after = (
-            [seen(store, sealer, prepared, sources) for prepared in worker.process(raws, now)] for worker in workers
+            [seen(blobs, sealer, prepared, sources) for prepared in worker.process(raws, now)] for worker in workers
         )
         for one, other in zip(before, after, strict=True):
             report.add(one, other)
@@ -77,7 +79,8 @@ def _numbers(store: Store, scope: Scope) -> Iterator[int]:
         yield from reversed(list(connection.execute(wanted).scalars()))
 
 
-def _load(store: Store, sealer: Sealer, numbers: list[int]) -> list[RawMessage]:
+def load_raws(store: Store, sealer: Sealer, numbers: list[int]) -> list[RawMessage]:
+    """Load messages as the journal has them."""
     column, content = tables.message.c, tables.message_content.c
     wanted = (
         select(tables.message, content.sealed_content, content.sealed_detail)
@@ -104,10 +107,11 @@ def _raw(sealer: Sealer, row: Any) -> RawMessage:
         replays=row.replays,
         filename=detail.get("filename"),
         siblings={name: base64.b64decode(data) for name, data in detail.get("siblings", {}).items()},
+        reader=ReaderChoice.of(detail),
     )
 
 
-def seen(store: Store, sealer: Sealer, prepared: PreparedMessage, sources: dict[int, str]) -> Seen:
+def seen(blobs: BlobStore, sealer: Sealer, prepared: PreparedMessage, sources: dict[int, str]) -> Seen:
     """Give what was made of a message in the form that is compared."""
     findings: tuple[str, ...] = ()
     if prepared.sealed_report is not None:
@@ -118,24 +122,24 @@ def seen(store: Store, sealer: Sealer, prepared: PreparedMessage, sources: dict[
         sources[prepared.message_id],
         prepared.state.value,
         findings,
-        tuple(_item(store, sealer, item) for item in prepared.items),
+        tuple(_item(blobs, sealer, item) for item in prepared.items),
     )
 
 
-def _item(store: Store, sealer: Sealer, item: PreparedItem) -> ItemSeen:
+def _item(blobs: BlobStore, sealer: Sealer, item: PreparedItem) -> ItemSeen:
     sent: dict[str, Sent] = {}
     for delivery in item.deliveries:
         # One destination may have several recipients: each is compared with the one of its rank.
         rank = sum(name.partition("#")[0] == delivery.destination for name in sent)
-        sent[f"{delivery.destination}#{rank + 1}" if rank else delivery.destination] = _sent(store, sealer, delivery)
+        sent[f"{delivery.destination}#{rank + 1}" if rank else delivery.destination] = _sent(blobs, sealer, delivery)
     return ItemSeen(item.kind, item.state.value, item.reason or "", item.patient_id, sent)
 
 
-def _sent(store: Store, sealer: Sealer, delivery: PreparedDelivery) -> Sent:
+def _sent(blobs: BlobStore, sealer: Sealer, delivery: PreparedDelivery) -> Sent:
     if delivery.detail is not None:
         return Sent(delivery.format, b"", refusal=delivery.detail)
     if delivery.blob is not None:
-        content = store.blobs.get(delivery.blob)
+        content = blobs.get(delivery.blob)
     else:
         content = b"" if delivery.sealed_content is None else sealer.open(delivery.sealed_content, PARCEL_PLACE)
     files: dict[str, bytes] = {}

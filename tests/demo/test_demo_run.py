@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,12 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from connectors.sandbox.people import BY_USED_NAME, ROSE, STRANGER, WITHOUT_INS, population
 from router.demo import run_demo
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-def test_the_story_comes_out_as_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_story_comes_out_as_told_and_its_log_names_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSERELLE_LOG_FORMAT", "json")
     said: list[str] = []
     assert run_demo(once=True, port=0, folder=tmp_path / "router", say=said.append) == 0
     printed = capsys.readouterr().out
@@ -29,6 +35,20 @@ def test_the_story_comes_out_as_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert list((tmp_path / "router" / "in" / "error").glob("*ILLISIBLE*")) or list(
         (tmp_path / "router" / "in" / "archive").rglob("*ILLISIBLE*")
     )
+    _names_nobody(next((tmp_path / "router").rglob("serve.log")).read_text(encoding="utf-8"))
+
+
+def _names_nobody(log: str) -> None:
+    """Check that the log follows every message, and holds no token of any patient of the story."""
+    events = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    followed = {one["message_id"] for one in events if one["event"] == "message.read"}
+    assert len(followed) >= 15
+    assert {one["outcome"] for one in events if one["event"] == "delivery.attempt"} >= {"acknowledged"}
+    for person in (ROSE, WITHOUT_INS, STRANGER, BY_USED_NAME, *population(50)):
+        numbers = {person.ipp, person.laboratory_number, person.matricule, person.matricule[:13], person.phone}
+        names = {person.birth_name, person.used_name or "", *person.birth_given_names, person.address} - {""}
+        found = [token for token in numbers | names if re.search(rf"\b{re.escape(token)}\b", log, re.IGNORECASE)]
+        assert not found, f"the log holds {len(found)} token(s) of a patient"
 
 
 @pytest.mark.slow

@@ -250,6 +250,8 @@ async def test_every_parameter_that_is_declared_can_be_asked_for(rig: Rig) -> No
         ("DELETE", "Observation/1", 405, {}),
         ("GET", "Patient", 406, {"Accept": "application/fhir+xml"}),
         ("GET", "Patient?_format=xml", 406, {}),
+        ("GET", "metadata", 406, {"Accept": "application/fhir+xml"}),
+        ("GET", "metadata?_format=application/fhir+xml", 406, {}),
         ("POST", "Patient/_search", 400, {}),
     ],
 )
@@ -259,3 +261,13 @@ async def test_whatever_is_asked_the_answer_is_an_outcome(
     body = b"\xff\xfe=1" if path.endswith("_search") else None
     answer = await rig.tool().call(method, path, body, media_type="application/x-www-form-urlencoded", **headers)
     assert (answer.status, answer.json()["resourceType"]) == (status, "OperationOutcome")
+
+
+async def test_json_is_the_one_form_and_the_statement_says_so(rig: Rig) -> None:
+    tool = rig.tool()
+    for accept in ("application/fhir+json", "text/html, */*;q=0.8", "application/fhir+xml;q=0.9, application/json"):
+        answer = await tool.call("GET", "metadata", Accept=accept)
+        assert (answer.status, answer.json()["format"]) == (200, ["application/fhir+json"])
+    assert "XML is refused" in answer.json()["rest"][0]["documentation"]
+    sent = await tool.call("POST", "Patient/_search", b'{"identifier": "x"}', media_type="application/json")
+    assert (sent.status, sent.json()["issue"][0]["code"]) == (415, "not-supported"), "what it asks is not ignored"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,7 +17,8 @@ from web_journal import person, report
 from router.dossier.circle import end_member
 from router.dossier.circle_door import CircleDoor
 from router.dossier.subscriptions.notifying import Notifier
-from router.dossier.subscriptions.wanted import SECRET, TOPIC
+from router.dossier.subscriptions.sending import Sent
+from router.dossier.subscriptions.wanted import SECRET, TOPIC, Wanted
 from router.journal import tables
 from router.journal.operations import Change
 
@@ -279,3 +282,40 @@ async def test_addresses_that_notices_may_not_go_to(told: Told, endpoint: str, o
 async def test_subscriptions_that_are_refused(told: Told, change: dict[str, Any]) -> None:
     answer = await told.rig.tool("abonne").call("POST", "Subscription", {**subscription("x"), **change})
     assert answer.status in {400, 422}
+
+
+async def test_a_subscriber_that_hangs_keeps_nobody_else_waiting(told: Told) -> None:
+    for place in ("pend", "suit"):
+        channel = {"type": "rest-hook", "endpoint": f"{ENDPOINT}/{place}", "payload": "application/fhir+json"}
+        await told.subscribe("DiagnosticReport?status=final", channel=channel)
+    await told.run()
+    answers, heard = asyncio.Event(), asyncio.Event()
+    plainly = told.subscriber.send
+
+    async def send(wanted: Wanted, body: bytes, name: str, now: datetime) -> Sent:
+        if wanted.endpoint.endswith("pend"):
+            await answers.wait()
+        sent = await plainly(wanted, body, name, now)
+        heard.set()
+        return sent
+
+    told.subscriber.send = send  # type: ignore[method-assign]
+    told.subscriber.got.clear()
+    running = asyncio.create_task(told.notifier.run())
+    try:
+        async with asyncio.timeout(30):
+            for letter in "ab":
+                told.rig.scene.lab(letter * 32, number=f"LAB-{letter}")
+                await told.rig.follow()
+                told.notifier.wake()
+                await heard.wait()
+                heard.clear()
+            assert told.subscriber.kinds == ["event-notification"] * 2, "those of whoever answers"
+            answers.set()
+            while len(told.subscriber.got) < 4:
+                heard.clear()
+                await heard.wait()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert len({name for name, _ in told.subscriber.got}) == 4, "nothing is told twice"

@@ -268,9 +268,9 @@ async def test_scopes_bind_a_tool(ready: Rig) -> None:
     assert (await narrow.get(f"DocumentReference?patient={ready.patient}")).status == 403
 
 
-async def test_people_decide_about_patients_circles_and_consents(ready: Rig) -> None:
+async def test_people_decide_about_patients_and_consents(ready: Rig) -> None:
     tool = ready.tool()
-    for kind in ("Patient", "CareTeam", "Consent"):
+    for kind in ("Patient", "Consent"):
         assert (await tool.call("POST", kind, {"resourceType": kind})).status == 405
 
 
@@ -297,3 +297,54 @@ async def test_a_large_photo_is_kept_apart_and_given_back(ready: Rig) -> None:
     assert made.status == 201, made.text
     form = made.json()["content"][1]["attachment"]
     assert (await ready.tool("autre", user=NURSE).get(form["url"])).body == photo
+
+
+def shared(patient: str, file: str) -> dict[str, Any]:
+    """A document whose file is an entry of its own (ITI-65)."""
+    made = letter(patient)
+    made["content"][0]["attachment"] = {"contentType": "application/pdf", "title": "Lettre", "url": file}
+    return made
+
+
+FILE = {"resourceType": "Binary", "contentType": "application/pdf", "data": base64.b64encode(b"%PDF-1.4").decode()}
+URNS = ("urn:uuid:0c1ba3f8-0000-4000-8000-000000000001", "urn:uuid:0c1ba3f8-0000-4000-8000-000000000002")
+
+
+async def test_a_file_of_a_transaction_is_kept_with_the_document_that_points_at_it(ready: Rig) -> None:
+    tool = ready.tool("spico", "write/DocumentReference", "read")
+    bundle = transaction(
+        ("POST", "Binary", FILE), ("POST", "DocumentReference", shared(ready.patient, URNS[0])), urls=URNS
+    )
+    answer = await tool.call("POST", "", bundle)
+    assert answer.status == 200, answer.text
+    file, document = (one["response"]["location"] for one in answer.json()["entry"])
+    (found,) = await tool.found(f"DocumentReference?patient={ready.patient}")
+    assert document.startswith(f"DocumentReference/{found['id']}/")
+    assert found["content"][0]["attachment"]["url"].endswith(file)
+    assert file.startswith("Binary/")
+    assert (await tool.call("GET", file, Accept="application/pdf")).body == b"%PDF-1.4"
+
+
+@pytest.mark.parametrize(
+    ("entries", "where"),
+    [
+        ((("POST", "Binary", FILE),), "Bundle.entry[0]"),
+        ((("POST", "Binary", {**FILE, "data": ""}),), "Bundle.entry[0].resource.data"),
+        (
+            (("POST", "DocumentReference", shared("Patient/x", URNS[1])),),
+            "Bundle.entry[0].resource.DocumentReference.content[0].attachment.url",
+        ),
+    ],
+)
+async def test_a_file_without_a_document_and_a_document_without_its_file_are_refused(
+    ready: Rig, entries: tuple[tuple[str, str, dict[str, Any]], ...], where: str
+) -> None:
+    before = len(ready.rows())
+    answer = await ready.tool().call("POST", "", transaction(*entries, urls=URNS))
+    assert (answer.status, answer.json()["issue"][0]["expression"]) == (422, [where])
+    assert len(ready.rows()) == before
+
+
+async def test_a_file_is_written_in_no_other_way(ready: Rig) -> None:
+    assert (await ready.tool().call("POST", "Binary", FILE)).status == 405
+    assert (await ready.tool().call("PUT", "Binary/1", {**FILE, "id": "1"})).status == 405

@@ -63,6 +63,24 @@ def test_what_was_altered_is_seen(journal: Any, statement: str, broken: int) -> 
     assert not chain.whole
 
 
+def test_rows_put_in_another_order_are_seen(journal: Any) -> None:
+    for statement in (
+        "UPDATE audit SET id = -3 WHERE id = 3",
+        "UPDATE audit SET id = 3 WHERE id = 4",
+        "UPDATE audit SET id = 4 WHERE id = -3",
+    ):
+        change(journal, statement)
+    assert verify(journal).broken == 3
+
+
+def test_how_far_it_is_is_told(journal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.journal.auditing.GROUP", 2)
+    told: list[int] = []
+    with journal.store.reading() as connection:
+        assert verify_audit(connection, journal.store.sealer.clone(), told=told.append).whole
+    assert told == [2, 4, 6]
+
+
 def test_rows_cut_from_the_end_are_seen_by_who_noted_the_head(journal: Any) -> None:
     head = verify(journal).head
     change(journal, "DELETE FROM audit WHERE id > 4")

@@ -10,6 +10,7 @@ from web_journal import HOUR, MINUTE, SECOND, Journal, person, report
 
 from router.journal.actions import cancel_deliveries, replay_deliveries, replay_messages
 from router.journal.queries import MessageFilters, find_messages
+from router.journal.queries_audit import AuditFilters, audit_lines
 from router.journal.queries_deliveries import (
     DeliveryFilters,
     cause_of,
@@ -28,7 +29,7 @@ from router.journal.queries_message import (
     load_message,
     message_content,
 )
-from router.journal.queries_overview import audit_lines, backlog, counts, notices, situation
+from router.journal.queries_overview import backlog, counts, notices, situation
 from router.journal.queries_rates import DEAD, ENDED, RECEIVED, Tally
 from router.journal.queries_search import Search
 from router.journal.store import JournalFault
@@ -198,10 +199,10 @@ def test_notices_and_audit_page_by_page(journal: Journal, now: int) -> None:
         assert [one.severity for one in notices(view)] == ["warning", "error"]
         assert notices(view, severity="info") == []
         assert len(notices(view, since=now - HOUR)) == 1
-        lines = audit_lines(view, limit=3)
+        lines = audit_lines(view, AuditFilters(), limit=3)
         assert [line.detail for line in lines] == ["904", "903", "902"]
-        assert [line.detail for line in audit_lines(view, before=lines[-1].id)] == ["901", "900"]
-        assert {line.actor for line in audit_lines(view, actor="key:outil")} == {"key:outil"}
+        assert [line.detail for line in audit_lines(view, AuditFilters(), before=lines[-1].id)] == ["901", "900"]
+        assert {line.actor for line in audit_lines(view, AuditFilters(actor="key:outil"))} == {"key:outil"}
 
 
 def test_rates_and_the_curve_come_from_the_rows(day: Journal, now: int) -> None:

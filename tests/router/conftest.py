@@ -32,6 +32,7 @@ from router.config.model import (
     DestinationSection,
     EngineSection,
     JournalSection,
+    ObserveSection,
     ResolvedDestination,
     ResolvedSource,
     RetrySection,
@@ -152,6 +153,8 @@ class Rig:
         self.validation = ValidationSection()
         self.more: tuple[str, ...] = ()
         self.names: dict[str, str] = {}
+        self.observe = ObserveSection()
+        self.traceparent = False
 
     def name_of(self, parcel: Parcel) -> str:
         """Give the destination that a parcel was sent to."""
@@ -163,11 +166,14 @@ class Rig:
 
     def loaded(self) -> Loaded:
         source = SourceSection(connector="memory", format=self.format)
-        target = DestinationSection(connector="memory", retry=self.retry, validate=self.validate)
+        target = DestinationSection(
+            connector="memory", retry=self.retry, validate=self.validate, traceparent=self.traceparent
+        )
         configuration = Configuration(
             journal=JournalSection(data=".", url=self.place.url),
             engine=EngineSection(workers=self.workers, batch=8),
             validation=self.validation,
+            observe=self.observe,
             sources={"labo": source},
             destinations=dict.fromkeys(("tool", *self.more), target),
             routes=self.routes,

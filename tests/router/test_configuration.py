@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from connectors.certificates import CertificateTrouble
+from router.certificates import CertificateUse, certificate_ends, known_ends
 from router.config.load import ConfigurationFault, load
 from router.config.model import EngineSection
 from router.config.reference import reference
@@ -51,6 +54,21 @@ def test_a_valid_file_is_resolved(tmp_path: Path) -> None:
     assert loaded.place.data == tmp_path / "data"
     depot = loaded.sources[1].settings.model_dump()
     assert depot["folder"] == tmp_path / "in", "relative paths start from the file's folder"
+
+
+def test_what_ends_is_known_to_the_end_of_its_day(tmp_path: Path) -> None:
+    text = VALID.replace('folder = "in"', 'folder = "in"\nends = { password = 2027-01-31 }')
+    text = text.replace("[[routes]]", 'keys = { smime_certificate = "mail.pem" }\n\n[[routes]]')
+    (tmp_path / "mail.pem").write_text("no certificate", encoding="utf-8")
+    loaded = load(write(tmp_path, text), {})
+    (end,) = known_ends(loaded)
+    assert (end.owner, end.name) == ("source depot", "password")
+    assert end.until.isoformat() == "2027-01-31T23:59:59.999999+01:00"
+    (certificate,) = certificate_ends(loaded, datetime(2026, 11, 1, tzinfo=UTC))
+    assert (certificate.owner, certificate.use) == ("destination tool", CertificateUse.MAIL)
+    assert certificate.trouble is CertificateTrouble.UNREADABLE
+    wrong = problems(tmp_path, VALID.replace('folder = "in"', 'folder = "in"\nends = { password = "soon" }'))
+    assert wrong[0].startswith("line 12, sources.depot.ends")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from router.journal import tables
 from router.journal.actions import cancel_deliveries, replay_deliveries, replay_messages
 from router.journal.locking import AlreadyRunning, router_lock
 from router.journal.operations import REPORT_PLACE, SUMMARY_PLACE
+from router.journal.routing import kept_routings, routing_digest
 from router.journal.store import JournalFull
 
 if TYPE_CHECKING:
@@ -104,7 +105,11 @@ async def test_no_matching_route_is_an_end_with_a_name(make_rig: Callable[..., A
     await rig.submit(1, "ROSE")
     await rig.until(lambda: rig.states(tables.item) == {"unrouted": 1})
     with rig.engine.store.reading() as connection:
-        assert connection.execute(select(tables.item.c.routes)).scalar() == '{"stays only":false}'
+        routes = orjson.loads(connection.execute(select(tables.item.c.routes)).scalar() or "")
+        assert routes.pop("") == {"r": routing_digest(rig.engine.plan.routing), "k": True, "c": True, "t": False}
+        assert routes == {"stays only": False}
+        kept = kept_routings(connection, [routing_digest(rig.engine.plan.routing)])
+        assert [one.when for routing in kept.values() for one in routing.values()] == ["item.kind == 'stay'"]
     assert rig.states(tables.message) == {"processed": 1}
     await rig.stop()
 

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from sqlalchemy import func, insert, select
 
 from connectors.mssante.heads import read_head
 from connectors.sandbox.mail_authority import MailAuthority
@@ -78,7 +81,7 @@ unattached = true
 
 
 @asynccontextmanager
-async def running(operator: MailOperator, folder: Path, to: str) -> AsyncIterator[Engine]:
+async def running(operator: MailOperator, folder: Path, to: str, more: str = "") -> AsyncIterator[Engine]:
     files = operator.files
     values = {
         "imap": f"localhost:{operator.ports.imap}",
@@ -90,7 +93,7 @@ async def running(operator: MailOperator, folder: Path, to: str) -> AsyncIterato
     }
     (folder / "drop").mkdir()
     text = CONFIGURATION.format(**values, answers=ANSWERS.format(**values))
-    (folder / "passerelle.toml").write_text(text, encoding="utf-8")
+    (folder / "passerelle.toml").write_text(text + more, encoding="utf-8")
     loaded = load(folder / "passerelle.toml")
     loaded.place.data.mkdir()
     make_key_file(loaded.place.key_file)
@@ -175,6 +178,67 @@ async def test_a_document_that_comes_by_mail_is_journaled_filed_and_answered(
         await until(lambda: len(account.contents("Traites")) == 1)
         assert states(engine, tables.message) == {"processed": 1}
     assert [b"; processed\r\n" in one for one in sender.contents()] == [True]
+
+
+WATCH = """
+[watch]
+webhook = "http://127.0.0.1:{hook}/alarms"
+webhook_secret = "un secret de bac a sable"
+mail_to = ["astreinte@hopital-fictif.example"]
+mail_from = "passerelle@hopital-fictif.example"
+mail_server = "127.0.0.1:{smtp}"
+mssante = "mail"
+mssante_to = ["{to}"]
+"""
+
+
+async def test_an_alarm_leaves_by_webhook_mail_and_mssante_once(operator: MailOperator, tmp_path: Path) -> None:
+    posts: list[dict[str, Any]] = []
+    mails: list[Any] = []
+
+    async def take(request: web.Request) -> web.Response:
+        posts.append({"signed": "X-Passerelle-Signature" in request.headers, **await request.json()})
+        return web.Response(status=204)
+
+    class Postman:
+        async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
+            mails.append(envelope.content)
+            return "250 OK"
+
+    loop = asyncio.get_running_loop()
+    smtp = await loop.create_server(lambda: SMTP(Postman(), loop=loop), "127.0.0.1", 0)
+    application = web.Application()
+    application.router.add_post("/alarms", take)
+    hook = TestServer(application)
+    await hook.start_server()
+    to = {"hook": hook.port, "smtp": smtp.sockets[0].getsockname()[1], "to": DOCTOR}
+    try:
+        async with running(operator, tmp_path, NURSE, WATCH.format(**to)) as engine:
+            with engine.store.writing() as connection:
+                at = int(datetime.now(UTC).timestamp() * 1_000_000)
+                code = {"sender": "LABO SUD", "kind": "code", "system": "local", "code": "HB2", "label": "", "unit": ""}
+                seen = {"seen": 1, "first_at": at, "last_at": at, "last_message_id": 1}
+                connection.execute(insert(tables.unmapped_code).values(**code, **seen))
+            for _ in range(3):
+                await engine.watching.run()
+            account = operator.opened(DOCTOR)
+            assert account is not None
+            await until(lambda: len(account.contents()) == 1)
+            with engine.store.reading() as connection:
+                (alarm,) = connection.execute(select(tables.alarm)).all()
+            assert alarm.told_at is not None
+            assert states(engine, tables.delivery) == {}, "an alarm is no Delivery"
+    finally:
+        smtp.close()
+        await smtp.wait_closed()
+        await hook.close()
+    said = "LABO SUD emploie un code nouveau"
+    assert [(post["signed"], post["alarms"][0]["sentence"][: len(said)]) for post in posts] == [(True, said)]
+    assert len(mails) == 1
+    assert b"HB2" in mails[0]
+    [by_mssante] = account.contents()
+    assert b"Auto-Submitted: auto-generated" in by_mssante
+    assert b"HB2" in by_mssante
 
 
 def test_certificates_of_mailboxes_are_watched(tmp_path: Path) -> None:

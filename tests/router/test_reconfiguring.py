@@ -228,7 +228,7 @@ async def test_a_signal_reads_the_file_again_and_the_former_text_is_kept(running
     former = running.path.read_text()
     changed = running.text(source="max_connections = 20")
     running.path.write_text(changed)
-    await running.engine.applying.read_file_again()
+    running.engine.applying.read_file_again()
     await running.until(lambda: running.engine.loaded.sources[0].settings.max_connections == 20)  # type: ignore[attr-defined]  # MLLP's
     await running.until(lambda: all(one.settled for one in _history(running)))
     newest, first = _history(running)

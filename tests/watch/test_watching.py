@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import Message as Mail
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, select, text, update
 from web_journal import Journal, open_journal
 
 from connectors.http.destination import sign
@@ -22,12 +23,16 @@ from router.cli.base import run
 from router.config.model import WatchSection
 from router.engine.clock import micros
 from router.journal import tables
+from router.journal.storage import Storage, keep_measure
 from router.journal.view import viewing
 from router.watch.alarms import acknowledge, open_alarms, past_alarms, snooze
+from router.watch.sentences import disk_sentence
 from router.watch.signs import Sign, SignKind, deviations, gather, last_received, learn
 from router.watch.telling import Teller
 from router.watch.watching import Watching
 from router.web.context import FlowStatus
+from router.web.formatting import Formats
+from router.web.texts import Texts
 
 PARIS = ZoneInfo("Europe/Paris")
 TUESDAY = datetime(2026, 11, 24, 9, 40, tzinfo=PARIS)
@@ -104,6 +109,10 @@ async def test_a_silent_source_is_one_alarm_until_it_speaks_again(journal: Journ
     receive(journal, "labo-sud", working_hours(TUESDAY.replace(hour=8, minute=40)))
     receive(journal, "labo-nord", working_hours(TUESDAY))
     watch = watching(journal, clock, WatchSection(), SOUTH, NORTH)
+    clock.forward(-60)
+    await watch.run()
+    assert going_on(journal) == []
+    clock.forward(60)
     await watch.run()
     assert going_on(journal) == [("silence", "labo-sud")]
     with journal.store.reading() as connection:
@@ -120,6 +129,105 @@ async def test_a_silent_source_is_one_alarm_until_it_speaks_again(journal: Journ
     assert going_on(journal) == []
     with journal.store.reading() as connection:
         assert [one.closed_at for one in past_alarms(connection)] == [micros(clock())]
+
+
+async def test_what_could_not_be_received_is_no_silence(journal: Journal, clock: Clock) -> None:
+    receive(journal, "labo-sud", working_hours(TUESDAY.replace(hour=8, minute=10)))
+    restarted = watching(journal, clock, WatchSection(), SOUTH)
+    await restarted.run()
+    assert going_on(journal) == [], "the router has only just begun to listen"
+    clock.forward(60)
+    await restarted.run()
+    assert going_on(journal) == [("silence", "labo-sud")]
+    again = watching(journal, clock, WatchSection(), SOUTH)
+    await again.run()
+    assert going_on(journal) == [("silence", "labo-sud")], "a silence that goes on is not over by a restart"
+    paused = FlowStatus("labo-sud", "source", "mllp", "paused", paused=True)
+    again.flows = lambda: [paused]
+    await again.run()
+    assert going_on(journal) == []
+    again.flows = lambda: [SOUTH]
+    clock.forward(5)
+    await again.run()
+    assert going_on(journal) == [], "it is only now open again"
+
+
+async def test_one_cause_is_one_alarm_however_it_shows(journal: Journal, clock: Clock) -> None:
+    posts: list[httpx.Request] = []
+    section = WatchSection(webhook="https://astreinte.example/alarmes", backlog_minutes=30)
+    hold = {"destination": "spico", "state": "retrying", "created_at": micros(clock()) - 3_600_000_000}
+    keep_delivery(journal, 1, **hold)
+    flows = [FlowStatus("spico", "destination", "fhir", "ready"), FlowStatus("spico", "source", "fhir-poll", "failed")]
+    transport = httpx.MockTransport(lambda request: [posts.append(request), httpx.Response(204)][1])  # type: ignore[func-returns-value]
+    watch = watching(journal, clock, section, transport=transport)
+    watch.flows = lambda: flows
+    await watch.run()
+    assert sorted(going_on(journal)) == [("backlog", "spico"), ("down", "spico")], "a source may have its name"
+    flows[0] = FlowStatus("spico", "destination", "fhir", "unreachable", "refused")
+    clock.forward(1)
+    await watch.run()
+    assert going_on(journal) == [("down", "spico"), ("down", "spico")]
+    flows[0] = FlowStatus("spico", "destination", "fhir", "ready")
+    clock.forward(1)
+    await watch.run()
+    assert len(posts) == 1, "nobody is told twice"
+    assert sorted(going_on(journal)) == [("backlog", "spico"), ("down", "spico")]
+    with journal.store.writing() as connection:
+        connection.execute(update(tables.delivery).values(state="delivered", ended_at=micros(clock())))
+    flows[1] = FlowStatus("spico", "source", "fhir-poll", "listening")
+    await watch.run()
+    assert going_on(journal) == []
+    with journal.store.reading() as connection:
+        assert len(past_alarms(connection)) == 2
+
+
+def keep_delivery(journal: Journal, number: int, **values: Any) -> None:
+    """Keep a Delivery of a message of its own."""
+    receive(journal, "labo-nord", [datetime.fromtimestamp(values["created_at"] / 1_000_000, UTC)])
+    with journal.store.writing() as connection:
+        row = {"id": number, "message_id": number, "lane": 1, "identity": f"{number}", "size": 1, "filename": "f"}
+        item = {"ordinal": 0, "item_key": f"{number}", "kind": "note", "state": "routed", "sealed_summary": b""}
+        sealed = {"id": number, "message_id": number, "lane": 1, "sealed_body": b"", "created_at": 1}
+        connection.execute(insert(tables.item).values(**item, **sealed))
+        sent = {"route": "r", "format": "fhir", "media_type": "x"}
+        connection.execute(insert(tables.delivery).values(item_id=number, **row, **sent, **values))
+
+
+async def test_the_router_s_own_backlog_and_its_disk_are_alarms(journal: Journal, clock: Clock) -> None:
+    receive(journal, "labo-sud", [clock() - timedelta(minutes=40), clock()], state="received")
+    disk = shutil.disk_usage(journal.store.place.data)
+    filling = Storage(0, 0, disk.free * 7 // 5, disk.total)
+    journal.apply(keep_measure(filling, micros(clock()) - 24 * 3_600_000_000))
+    watch = watching(journal, clock, WatchSection(disk_days=5), SOUTH)
+    await watch.run()
+    assert going_on(journal) == [("unread", "router"), ("disk", "router")]
+    with journal.store.reading() as connection:
+        alarms = open_alarms(connection)
+    unread, full = Teller(WatchSection(), zone=PARIS).lines(alarms, clock())
+    assert unread == "2 messages reçus attendent d’être lus, le plus ancien depuis 40 min."
+    assert full.startswith("Au rythme des dernières 24 heures, le disque du journal sera plein dans 2 jours")
+    assert disk_sentence(0, "1 Go", Formats(Texts.of("en"), PARIS, 0)).endswith("full within a day (1 Go free).")
+    await watching(journal, clock, WatchSection(disk_days=0, backlog_minutes=0), SOUTH).run()
+    assert going_on(journal) == []
+
+
+def test_a_share_of_deliveries_that_fail_is_a_sign(journal: Journal, clock: Clock) -> None:
+    now, spico = micros(clock()), FlowStatus("spico", "destination", "fhir", "ready")
+    for number in range(1, 21):
+        state = "dead" if number <= 2 else "cancelled" if number == 3 else "delivered"
+        at = now - number * 60_000_000
+        keep_delivery(journal, number, destination="spico", state=state, created_at=at, ended_at=at)
+    assert look(journal, clock, spico, silence_chance=0, error_share=0.2) == []
+    (sign,) = look(journal, clock, spico, silence_chance=0, error_share=0.1)
+    assert (sign.kind, sign.side, sign.facts["rejected"], sign.facts["total"]) == (
+        SignKind.ERRORS,
+        "destination",
+        2,
+        19,
+    )
+    assert look(journal, clock, spico, silence_chance=0, error_share=0.1, error_least=20) == []
+    clock.forward(90)
+    assert look(journal, clock, spico, silence_chance=0, error_share=0.1) == []
 
 
 async def test_a_paused_source_is_not_silent(journal: Journal, clock: Clock) -> None:

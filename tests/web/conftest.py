@@ -124,6 +124,7 @@ def site(journal: Journal) -> Iterator[Site]:
         title="CH de Beaumont",
     )
     made = Site(create_app(context), journal, clock, flows, woken)
+    made.desk.indicators.patience = 30.0  # a machine may be slow: what a page shows meanwhile has its own test
     yield made
     made.desk.live.close()
     made.desk.close()

@@ -55,6 +55,18 @@ async def test_one_is_taken_up_another_put_off_until_the_morning(alarmed: Any) -
         assert (await browser.post(path, {})).status == 404, path
 
 
+async def test_each_alarm_leads_to_its_cause_and_the_page_says_who_is_told(alarmed: Any) -> None:
+    browser = await alarmed.signed_in()
+    answer = await browser.get("/alarms")
+    assert 'href="/flows/sources/labo-sud/profile"' in answer.text
+    assert 'href="/codes?sender=%3Cscript%3E' in answer.text
+    assert "Personne n’en est prévenu" in answer.plain
+    object.__setattr__(alarmed.desk.context, "alarm_ways", ("webhook", "mssante"))
+    assert "Signalées par webhook, MSSanté." in (await browser.get("/alarms")).plain
+    overview = (await browser.get("/")).text
+    assert 'href="/alarms#alarm-1"' in overview
+
+
 async def test_an_auditor_only_looks(alarmed: Any) -> None:
     browser = await alarmed.signed_in_as(Role.AUDITOR)
     assert "Prendre en charge" not in (await browser.get("/alarms")).plain

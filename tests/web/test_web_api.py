@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,11 +191,38 @@ async def test_flows_have_their_figures(api: Browser) -> None:
 async def test_health_needs_no_key(site: Any) -> None:
     browser = site.browser()
     assert (await browser.get(API + "/health/live")).json() == {"status": "live"}
-    assert (await browser.get(API + "/health/ready")).json() == {"status": "ready"}
+    ready = (await browser.get(API + "/health/ready")).json()
+    assert (ready["status"], ready["journal"], ready["sources"]) == ("ready", "writable", 2)
+    assert ready["backlog_age_seconds"] > 0
+    assert (await browser.get("/health/live")).json() == {"status": "live"}
+    assert (await browser.get("/health/ready")).status == 200
     from router.web.context import FlowStatus
 
     site.flows.append(FlowStatus("depot", "source", "directory", "starting"))
     assert (await browser.get(API + "/health/ready")).status == 503
+    site.flows[-1] = FlowStatus("depot", "source", "directory", "failed")
+    assert "1 of 3 source(s) are not open" in (await browser.get("/health/ready")).json()["detail"]
+    site.flows[-1] = FlowStatus("depot", "source", "directory", "failed", paused=True)
+    assert (await browser.get("/health/ready")).status == 200, "what a person paused is no fault"
+
+
+async def test_it_is_not_ready_when_the_journal_takes_no_write(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from router.journal.store import JournalFull
+
+    async def full(_operation: object) -> object:
+        raise JournalFull("the journal's storage refuses to grow; free some space")
+
+    monkeypatch.setattr(site.desk, "submit", full)
+    answer = await site.browser().get("/health/ready")
+    assert answer.status == 503
+    assert "free some space" in answer.json()["detail"]
+
+
+async def test_it_is_not_ready_when_messages_wait_for_too_long(site: Any) -> None:
+    site.desk.context = replace(site.desk.context, ready_seconds=1)
+    answer = await site.browser().get("/health/ready")
+    assert "longer than 1 s" in answer.json()["detail"]
+    assert site.value("SELECT count(*) FROM connector_memory") == 0, "the probe leaves nothing behind"
 
 
 async def test_the_description_is_whole(site: Any) -> None:

@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 PAGES = ("/", "/messages", "/messages/1/understood", "/messages/1/original", "/messages/1/sent", "/messages/1/why",
-         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/identities/tasks", "/codes",
+         "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/identities/tasks", "/codes", "/bulk",
          "/notices", "/audit", "/api", "/people", "/account")  # fmt: skip
 
 
@@ -58,6 +58,51 @@ def test_the_overview_lives(person: Person) -> None:
     person.served.flows[2] = FlowStatus("spico", "destination", "fhir", "ready")
     expect(page.get_by_text("spico ne répond pas")).to_have_count(0)
     assert page.evaluate("window.kept"), "the page was not loaded anew"
+
+
+def test_a_chart_looks_farther_back_and_the_place_is_kept(person: Person) -> None:
+    page = person.sign_in()
+    page.locator("#flows-table summary").click()
+    page.evaluate("window.kept = true; scrollTo(0, document.body.scrollHeight)")
+    place = page.evaluate("scrollY")
+    assert place > 0
+    page.get_by_role("link", name="7 jours").click()
+    expect(page.locator(".chart .hit")).to_have_count(168)
+    expect(page.locator(".chart [aria-current]")).to_have_text("7 jours")
+    assert page.url.endswith("/?period=week")
+    assert abs(page.evaluate("scrollY") - place) < 5
+    person.served.journal.message(person.served.now, control="LATER")
+    expect(page.locator('[data-figure="received"]')).to_have_text("10")
+    expect(page.locator(".chart .hit")).to_have_count(168)
+    expect(page.locator("#flows-table")).to_have_attribute("open", "")
+    page.locator(".chart .hit").last.hover(force=True)
+    expect(page.locator(".legend .period")).to_contain_text("dim. 22")
+    assert page.evaluate("window.kept"), "the page was not loaded anew"
+    page.reload()
+    expect(page.locator(".chart [aria-current]")).to_have_text("7 jours")
+
+
+def test_the_map_joins_its_ends_and_is_a_list_on_a_telephone(person: Person) -> None:
+    page = person.sign_in()
+    spico = page.locator("#map-destination-spico")
+    expect(spico).to_contain_text("injoignable")
+    expect(page.locator("svg.edges").first).to_be_visible()
+    lines = page.evaluate("""() => [...document.querySelectorAll('.edges')].map((svg, side) => {
+      const box = svg.getBoundingClientRect(), nodes = document.querySelectorAll('.nodes')[side].children;
+      return [...svg.querySelectorAll('path')].map((path, rank) => {
+        const end = path.getPointAtLength(side ? path.getTotalLength() : 0), node = nodes[rank].getBoundingClientRect();
+        return Math.abs(box.top + end.y - (node.top + node.height / 2)); }); }).flat()""")
+    assert len(lines) == 4
+    assert max(lines) < 1.5, "each curve ends at the middle of its node"
+    person.served.flows[2] = FlowStatus("spico", "destination", "fhir", "ready")
+    expect(spico).to_contain_text("réessaie")
+    page.set_viewport_size({"width": 380, "height": 800})
+    expect(page.locator("svg.edges").first).to_be_hidden()
+    expect(spico).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 380
+    page.locator("#map-source-hopital a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/flows/sources/hopital**")
 
 
 def test_search_leaves_no_name_behind(person: Person) -> None:
@@ -174,11 +219,10 @@ def test_many_are_chosen_previewed_and_done(person: Person) -> None:
 def test_a_cause_is_one_decision(person: Person) -> None:
     person.sign_in()
     page = person.go("/deliveries")
-    row = page.locator("table.causes tbody tr").first
-    expect(row).to_contain_text("HTTP 422: patient … unknown")
+    row = page.locator("table.causes tbody tr").filter(has_text="HTTP 422: patient … unknown")
     row.get_by_role("button", name="Écarter…").click()
     page.get_by_role("button", name="Écarter 2 livraisons").click()
-    expect(page.get_by_text("2 sur 2.")).to_be_visible()
+    expect(page.get_by_text("2 sur 2 (100 %).")).to_be_visible()
 
 
 def test_a_name_is_shown_on_request_and_stays(person: Person) -> None:
@@ -312,3 +356,16 @@ def test_pages_are_light_and_ours_alone(person: Person) -> None:
     weight = sum(size for name, size in loaded if re.search(r"[.](js|css)", name))
     assert 0 < weight < 150_000
     assert all(re.match(r"http://127\.0\.0\.1:\d+/", name) for name, _ in loaded)
+
+
+def test_what_a_mended_destination_refused_goes_again_in_two_clicks(person: Any) -> None:
+    """From the overview: «send all again», then the button of the preview, with nothing to type."""
+    page = person.sign_in()
+    page.get_by_role("button", name="Tout renvoyer vers spico…").click()
+    assert "3 livraisons seront renvoyées." in page.inner_text("main")
+    assert "Aucun destinataire ne recevra deux fois la même chose." in page.inner_text("main")
+    page.get_by_role("button", name="Renvoyer 3 livraisons").click()
+    page.get_by_role("status").get_by_text("Terminé.").wait_for()
+    assert "3 sur 3 (100 %)." in page.inner_text("main").replace("\u202f", " ").replace("\xa0", " ")
+    page.get_by_role("button", name="Annuler : 3 peuvent encore revenir en arrière").click()
+    page.get_by_role("heading", name="Annuler l’action n° 1").wait_for()

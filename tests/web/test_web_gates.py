@@ -24,6 +24,8 @@ OPEN = {
     ("GET", "/login/oidc/{name}/leave"),
     ("POST", "/login/oidc/{name}/backchannel"),
     ("POST", "/preferences"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
     ("GET", "/static/{name:path}"),
     ("GET", "/api/v1/openapi.json"),
     ("GET", "/api/v1/health/live"),

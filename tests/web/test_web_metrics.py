@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -38,3 +41,24 @@ async def test_figures_are_those_of_the_journal(site: Any) -> None:
     )
     assert backlog["spico"] == waiting
     assert not any(family in answer.text for family in FAMILIES)
+
+
+async def test_every_query_of_the_grafana_board_names_a_figure_that_is_exposed(site: Any) -> None:
+    board = json.loads((Path(__file__).parents[2] / "docs/operations/grafana-board.json").read_text(encoding="utf-8"))
+    answer = await site.browser().get("/metrics", authorization=f"Bearer {site.journal.key}")
+    exposed = {
+        sample: frozenset(labels)
+        for family in text_string_to_metric_families(answer.text)
+        for sample, labels in [(one.name, one.labels) for one in family.samples] or [(family.name, {})]
+    }
+    declared = set(re.findall(r"^# TYPE (\S+)", answer.text, re.MULTILINE))
+    queries = [(target["expr"], target["legendFormat"]) for panel in board["panels"] for target in panel["targets"]]
+    assert len(queries) > 15
+    for query, legend in queries:
+        names = re.findall(r"\bpasserelle_\w+", query)
+        assert names, query
+        for name in names:
+            assert name in declared, f"{name} is not exposed"
+            labels = re.findall(r"\{\{(\w+)\}\}", legend)
+            if exposed.get(name):
+                assert set(labels) <= exposed[name], f"{name} has no label {labels}"

@@ -40,6 +40,10 @@ PAGES = (
     "/codes",
     "/codes?view=mapped&sender=LABO",
     "/mailboxes",
+    "/?period=week",
+    "/?period=month",
+    "/flows/sources/labo-sud/profile",
+    "/alarms",
     "/notices",
     "/notices?severity=error",
     "/audit",
@@ -170,7 +174,7 @@ async def test_a_defect_of_ours_is_told_without_data(site: Any, monkeypatch: pyt
         raise ValueError("TESTROSE has HIV")
 
     browser = await site.signed_in()
-    monkeypatch.setattr("router.web.pages.records.audit_lines", broken)
+    monkeypatch.setattr("router.web.pages.audit.audit_lines", broken)
     answer = await browser.get("/audit")
     assert answer.status == 500
     assert "TESTROSE" not in answer.text + caplog.text
@@ -222,7 +226,7 @@ async def test_the_overview_of_a_quiet_router(tmp_path: Any) -> None:
     journal.apply(change)
     browser.cookies["passerelle_session"] = token
     text = (await browser.get("/")).plain
-    assert "Tout circule. Aucun message n’est encore arrivé." in text
+    assert "Rien ne peut encore circuler." in text
     assert "Aucune source n’est configurée." in text
     assert "Aucun message n’est encore arrivé." in (await browser.get("/messages")).plain
     assert "Rien n’attend d’identité." in (await browser.get("/identities")).plain

@@ -28,9 +28,9 @@ def test_fields_are_named_segment_by_segment() -> None:
 
 
 def test_text_keeps_its_lines_and_shows_what_cannot_be_seen() -> None:
-    shown = preview(b"one\r\ntwo\rthree\x0b\x1c", raw=True)
+    shown = preview(b"one\r\ntwo\rthree\x0b\x1c", form="raw")
     assert (shown.kind, shown.text) == ("text", "one\ntwo\nthree␋␜")
-    assert preview("é".encode("latin-1") + b" fini", raw=True).text == "é fini"
+    assert preview("é".encode("latin-1") + b" fini", form="raw").text == "é fini"
     assert visible("a\u202eb") == "a\ufffdb", "a name cannot turn the direction of writing"
 
 
@@ -44,7 +44,7 @@ def test_bytes_are_shown_in_hexadecimal() -> None:
 
 
 def test_what_is_long_is_cut_and_says_so() -> None:
-    shown = preview(b"x" * (MOST_TEXT * 5), raw=True)
+    shown = preview(b"x" * (MOST_TEXT * 5), form="raw")
     assert shown.cut
     assert len(shown.text) == MOST_TEXT
     assert preview(b"").kind == "empty"
@@ -82,7 +82,7 @@ def test_containers_are_gone_into_and_pieces_bounded(monkeypatch: pytest.MonkeyP
 @settings(max_examples=150)
 @given(st.binary(max_size=400), st.sampled_from(["", "hl7v2", "hprim-medecin", "fhir", "gone"]), st.booleans())
 def test_anything_can_be_shown(content: bytes, name: str, raw: bool) -> None:
-    shown = preview(content, name, raw=raw)
+    shown = preview(content, name, form="raw" if raw else "")
     assert shown.defect == ""
     if isinstance(shown.text, str):
         assert not any(ord(char) < 32 and char not in "\t\n" for char in shown.text)

@@ -39,7 +39,7 @@ from schemas.stay import StayStatus
 from schemas.visibility import RestrictionKind
 
 ROOM = Path(router.web.__file__).parent
-FILES = [*ROOM.rglob("*.html"), *ROOM.rglob("*.py")]
+FILES = [*ROOM.rglob("*.html"), *ROOM.rglob("*.py"), *(ROOM.parent / "watch").glob("*.py")]
 SAID = re.compile(r"""(?:\bt|\bsay|texts\.say)\(\s*f?["']([a-z_.]+)["']\s*(~|,|\)| if)""")
 ANY_KEY = re.compile(r"""["']([a-z_]+(?:\.[a-zA-Z0-9_-]+)+)["']""")
 

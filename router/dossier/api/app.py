@@ -56,11 +56,12 @@ class FhirApp:
         if path == ("metadata",):
             if request.method not in {"GET", "HEAD"}:
                 raise Refused(405, "metadata is read with GET.")
+            accepts_fhir(_headers(request), parameters_of(request, b""))
             return Answer(resource=capability(base, self._version, instant(now)))
         may = await authenticated(self._service, request, now)
         body = await _body(request)
         pairs = parameters_of(request, body)
-        headers: Mapping[str, str] = {name.lower(): value for name, value in request.headers.items()}
+        headers = _headers(request)
         method = "GET" if request.method == "HEAD" else request.method
         call = Call(method, path, pairs, headers, body, base, now, may)
         if path[:1] != ("Binary",) and path[-1:] != ("$agenda",):
@@ -137,6 +138,10 @@ class FhirApp:
             case (("PUT" | "PATCH" | "DELETE"), _):
                 raise Refused(405, "A Subscription is changed under its id.")
         return None
+
+
+def _headers(request: Request) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 async def _body(request: Request) -> bytes:

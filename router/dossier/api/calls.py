@@ -54,7 +54,10 @@ def parameters_of(request: Request, body: bytes) -> tuple[tuple[str, str], ...]:
     """Give the parameters of a URL, and of the form where one was sent (POST _search). Raises Refused."""
     query = request.scope.get("query_string", b"").decode("ascii", "replace")
     pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=200)
-    if media_type(request.headers.get("content-type", "")) == _FORM:
+    sent = media_type(request.headers.get("content-type", ""))
+    if body and sent != _FORM and request.scope["path"].endswith("/_search"):
+        raise Refused(415, f"Send the parameters of a search as {_FORM}.")
+    if sent == _FORM:
         try:
             pairs += parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=200)
         except ValueError:
@@ -73,14 +76,14 @@ def accepts_fhir(headers: Mapping[str, str], pairs: tuple[tuple[str, str], ...])
     asked = wanted or headers.get("accept", "*/*").split(",")
     types = {media_type(one).replace(" ", "+") for one in asked if "q=0" not in one.replace("q=0.", "")}
     if not types & {*_JSON_TYPES, "*/*", "application/*", ""}:
-        raise Refused(406, f"This server answers in {FHIR_JSON}.")
+        raise Refused(406, f"This server answers in {FHIR_JSON} alone.")
 
 
 def resource_of(call: Call, kind: str = "") -> Resource:
     """Read the resource in the body, of this type. Raises Refused."""
     sent = media_type(call.headers.get("content-type", ""))
     if sent not in _JSON_TYPES:
-        raise Refused(415, f"Send resources as {FHIR_JSON}.")
+        raise Refused(415, f"Send resources as {FHIR_JSON}; this server reads no other form.")
     found = _parsed(call.body)
     if not isinstance(found, dict):
         raise Refused(400, "The body is not a FHIR resource in JSON.")

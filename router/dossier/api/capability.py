@@ -24,6 +24,7 @@ WRITABLE = frozenset(
         "Schedule",
         "Slot",
         "CarePlan",
+        "List",
         "QuestionnaireResponse",
         "Task",
         "Subscription",
@@ -40,9 +41,9 @@ PROFILES = {
         "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-comprehensive-document-reference",
         "https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-simplified-publish",
     ),
-    "List": ("https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-submissionset-comprehensive",),
     "CommunicationRequest": ("https://interop.esante.gouv.fr/ig/fhir/nde/StructureDefinition/nde-eventdeclaration",),
     "Encounter": ("https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-encounter",),
+    "List": ("https://interop.esante.gouv.fr/ig/fhir/pdsm/StructureDefinition/pdsm-submissionset-comprehensive",),
     "Patient": (
         "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient",
         "https://hl7.fr/ig/fhir/core/StructureDefinition/fr-core-patient-ins",
@@ -62,7 +63,8 @@ def capability(base: str, version: str, date: str) -> Resource:
     rest: Resource = {
         "mode": "server",
         "documentation": "Search with POST [type]/_search when a criterion is a trait or a number of a person: "
-        "nothing of it is then in a URL. Unknown parameters are refused, never ignored.",
+        "nothing of it is then in a URL. Unknown parameters are refused, never ignored. Resources are read and "
+        "answered as application/fhir+json alone: XML is refused (406, 415).",
         "security": {
             "cors": False,
             "service": [

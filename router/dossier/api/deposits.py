@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 
 from mappings.contracts import FormatError, ReadContext
 from mappings.registry import format_named
+from router.config.load import Loaded
+from router.dossier.api.journaling import SOURCE
 from router.dossier.api.outcomes import Refused
 from router.dossier.store.elements import Json, Resource, children
 from router.dossier.store.searching import Found
@@ -20,6 +22,9 @@ from router.identity.patients import Patient, load_patients
 from router.journal.sealing import Sealer
 from schemas.identity_status import ins_usable
 from schemas.item import DocumentItem
+
+DMP = "dmp"
+"""The connector of destinations to which nothing goes under an identity that is not qualified."""
 
 
 class Deposits:
@@ -88,3 +93,11 @@ def _without_files(document: Resource) -> Resource:
         form = next(iter(children(one, "attachment")), {})
         contents.append({**one, "attachment": {name: value for name, value in form.items() if name != "data"}})
     return {**document, "content": contents}
+
+
+def deposits_of(loaded: Loaded, plan: Plan) -> Deposits | None:
+    """Give what knows which documents of tools would go to the DMP, None where they are kept whoever it is."""
+    dmp = frozenset(one.name for one in loaded.destinations if one.section.connector == DMP)
+    if not dmp or not loaded.configuration.dossier.refuse_unqualified:
+        return None
+    return Deposits(plan, dmp, SOURCE)

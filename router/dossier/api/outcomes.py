@@ -55,3 +55,8 @@ def not_found(kind: str) -> Refused:
     if kind in OF_NOBODY:
         return Refused(404, f"There is no such {kind}, or it may not be read.")
     return Refused(403, f"This reader may not read this {kind}, or there is none.")
+
+
+def no_patient(where: str) -> Refused:
+    """Give the one answer to a write about somebody who is not there, or about whom the reader may not write."""
+    return Refused(422, "There is no such patient, or none about whom this reader may write.", where=(where,))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import parse_qsl
 
 from router.dossier.api.calls import Call, patch_of, resource_of
 from router.dossier.api.capability import IN_TRANSACTIONS, WRITABLE
 from router.dossier.api.checks import check
+from router.dossier.api.files import is_file, put_in_place
 from router.dossier.api.outcomes import Refused
 from router.dossier.api.photos import clean_photos
 from router.dossier.api.queries import understood
@@ -37,8 +38,8 @@ class Verb(StrEnum):
     DELETE = "delete"
     FIND = "find"
     """A patient in a transaction: only looked for, never made."""
-    ENCLOSE = "enclose"
-    """The file of a document of the same transaction (ITI-65): it is kept with the document."""
+    FILE = "file"
+    """A file in a transaction: it is kept with the document that points at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Step:
     """One change. `url` names the entry within its Bundle, `where` is its place there.
 
     `matching` is the search by which the resource is found (If-None-Exist, or in place of an id); `if_match` the
-    version that it must have.
+    version that it must have. `files` are those of a document that came as entries (`router.dossier.api.files`).
     """
 
     verb: Verb
@@ -58,6 +59,7 @@ class Step:
     patch: Json = None
     url: str = ""
     where: str = ""
+    files: tuple[tuple[str, int], ...] = ()
 
 
 def create_step(call: Call, kind: str) -> Step:
@@ -101,35 +103,9 @@ def transaction_steps(call: Call) -> list[Step]:
     entries = children(bundle, "entry")
     if not 0 < len(entries) <= MOST_ENTRIES:
         raise Refused(422, f"A transaction has 1 to {MOST_ENTRIES} entries.", where=("Bundle.entry",))
-    enclosed = _enclose(entries)
-    return [
-        Step(Verb.ENCLOSE, "Binary", url=said(entry, "fullUrl"), where=f"Bundle.entry[{rank}]")
-        if said(entry, "fullUrl") in enclosed
-        else _entry(call, entry, f"Bundle.entry[{rank}]")
-        for rank, entry in enumerate(entries)
-    ]
-
-
-def _enclose(entries: Sequence[Resource]) -> frozenset[str]:
-    """Put the Binaries of a transaction into the documents that name them as their files; gives their names."""
-    binaries = {
-        said(entry, "fullUrl"): one
-        for entry in entries
-        if (one := child(entry, "resource")) is not None and said(one, "resourceType") == "Binary"
-    }
-    enclosed: set[str] = set()
-    for entry in entries if binaries else ():
-        document = child(entry, "resource")
-        if said(document, "resourceType") != "DocumentReference":
-            continue
-        for form in (one for content in children(document, "content") for one in children(content, "attachment")):
-            binary = binaries.get(said(form, "url"))
-            if binary is not None:
-                enclosed.add(said(form, "url"))
-                del form["url"]
-                form["data"] = binary.get("data")
-                form.setdefault("contentType", binary.get("contentType"))
-    return frozenset(enclosed)
+    files = put_in_place(entries)
+    steps = [_entry(call, entry, f"Bundle.entry[{rank}]") for rank, entry in enumerate(entries)]
+    return [replace(step, files=files[step.url]) if step.url in files else step for step in steps]
 
 
 def _entry(call: Call, entry: Resource, where: str) -> Step:
@@ -140,6 +116,8 @@ def _entry(call: Call, entry: Resource, where: str) -> Step:
         raise Refused(422, "This entry does not say what is to be done.", where=(f"{where}.request.url",))
     kind, logical_id, query = found[1], found[2] or "", found[3] or ""
     url = said(entry, "fullUrl")
+    if is_file(entry):
+        return Step(Verb.FILE, kind, url=url, where=where)
     condition = said(request, "ifNoneExist") or query
     try:
         matching = _matching(kind, condition, call) if condition else None

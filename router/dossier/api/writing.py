@@ -22,10 +22,11 @@ from router.dossier.api.care_teams import (
     lines_for,
     understood_team,
 )
+from router.dossier.api.files import kept_as
 from router.dossier.api.journaling import journaled
 from router.dossier.api.mentions import ask_party, mentioned, name_parties
 from router.dossier.api.numbers import identifiers_of, numbers_of, unresolved
-from router.dossier.api.outcomes import Refused, not_found
+from router.dossier.api.outcomes import Refused, no_patient, not_found
 from router.dossier.api.patches import patched
 from router.dossier.api.queries import criterion
 from router.dossier.api.service import Service, keep_note
@@ -39,7 +40,7 @@ from router.dossier.store.drafts import LIVE, Draft, Files, draft
 from router.dossier.store.elements import Json, Resource, child, children, said
 from router.dossier.store.indexing import Indexed, index
 from router.dossier.store.parameters import OF_NOBODY
-from router.dossier.store.projection import renamed
+from router.dossier.store.projection import copied, renamed
 from router.dossier.store.requests import KIND, is_apart
 from router.dossier.store.searching import Found, Query, Search
 from router.dossier.store.writing import Keeper
@@ -89,8 +90,8 @@ async def write(service: Service, call: Call, prepare: Callable[[Call], Sequence
     """Do the steps of a request, all or none. Raises Refused."""
     steps = await service.journal.look(lambda _: list(prepare(call)))
     for step in steps:
-        if step.verb is not Verb.ENCLOSE:
-            call.require("read" if step.verb is Verb.FIND else "write", step.kind)
+        kind = "DocumentReference" if step.verb is Verb.FILE else step.kind
+        call.require("read" if step.verb is Verb.FIND else "write", kind)
     written = await service.journal.submit(Change(lambda unit: Writing(unit, service, call).run(steps), note="dossier"))
     if written.refused is not None:
         raise written.refused
@@ -114,17 +115,24 @@ async def transaction(service: Service, call: Call, prepare: Callable[[Call], Se
     done = await write(service, call, prepare)
     entries: list[Json] = []
     for planned in done:
+        if planned.step.verb is Verb.FILE:
+            entries.append(_file(call, planned))
+            continue
         response: Resource = {
             "status": "201 Created" if planned.status == 201 else "200 OK",
             "location": f"{planned.key}/_history/{planned.version}",
             "etag": f'W/"{planned.version}"',
             "lastModified": instant(planned.at),
         }
-        if planned.step.verb is Verb.ENCLOSE:  # it is where the document says
-            entries.append({"response": {"status": "201 Created"}})
-            continue
         entries.append({"fullUrl": f"{call.base}/{planned.key}", "response": response})
     return Answer(resource={"resourceType": "Bundle", "type": "transaction-response", "entry": entries})
+
+
+def _file(call: Call, planned: Planned) -> Resource:
+    if not planned.key:  # a short text, which stays inside its document
+        return {"response": {"status": "200 OK"}}
+    status = "201 Created" if planned.status == 201 else "200 OK"
+    return {"fullUrl": f"{call.base}/{planned.key}", "response": {"status": status, "location": planned.key}}
 
 
 def _shown(done: Planned) -> Resource:
@@ -156,7 +164,8 @@ class Writing:
             self._note(f"refused {steps[0].kind}")
             return Written(refused=refused)
         self._keep(planned)
-        self._note(", ".join(one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.ENCLOSE}))
+        self._name_files(planned)
+        self._note(", ".join(one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.FILE}))
         return Written(planned)
 
     def _note(self, what: str) -> None:
@@ -166,7 +175,7 @@ class Writing:
 
     def _planned(self, steps: Sequence[Step]) -> list[Planned]:
         planned = [self._resolved(step) for step in steps]
-        keys = [one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.ENCLOSE} and one.found is None]
+        keys = [one.key for one in planned if one.step.verb not in {Verb.FIND, Verb.FILE} and one.found is None]
         keys += [one.key for one in planned if one.found is not None and one.step.verb in {Verb.UPDATE, Verb.PATCH}]
         if len(keys) != len(set(keys)):
             raise Refused(422, "Two entries change the same resource.", where=("Bundle.entry",))
@@ -202,8 +211,8 @@ class Writing:
             one.absorbed = one.step.kind == "RelatedPerson" and one.step.verb is Verb.CREATE and one.key in people
 
     def _resolved(self, step: Step) -> Planned:
-        if step.verb is Verb.ENCLOSE:
-            return Planned(step, "", status=201)
+        if step.verb is Verb.FILE:
+            return Planned(step, "")
         if step.verb is Verb.FIND:
             found = self._patient_like(step)
             return Planned(step, found.key, found, version=found.version, at=found.at)
@@ -262,12 +271,12 @@ class Writing:
             query = Query("Patient", (criterion("Patient", "identifier", ",".join(numbers)),), count=2)
             found = self._search.page(query).matches
         if len(found) != 1:
-            raise _no_patient("Patient")
+            raise no_patient("Patient")
         return found[0]
 
     def _allowed(self, planned: Planned, names: dict[str, str]) -> None:
         step = planned.step
-        if step.verb in {Verb.FIND, Verb.ENCLOSE} or (step.verb is Verb.CREATE and planned.found is not None):
+        if step.verb in {Verb.FIND, Verb.FILE} or (step.verb is Verb.CREATE and planned.found is not None):
             return
         if step.verb is Verb.UPDATE and planned.found is not None and step.kind in SHARED:
             raise Refused(403, f"A {step.kind} of the directory is not changed by a tool.")
@@ -321,7 +330,7 @@ class Writing:
                     if planned.found is not None and known != found.patient and (known is not None or kind != KIND):
                         raise Refused(422, "A resource is never moved to another patient.", where=(f"{kind}.{first}",))
                     return found
-        raise _no_patient(f"{kind}.{_PATIENT.get(kind, ('subject',))[0]}")
+        raise no_patient(f"{kind}.{_PATIENT.get(kind, ('subject',))[0]}")
 
     def _person(self, reference: Resource, resource: Resource) -> Found | None:
         said_as = said(reference, "reference").removeprefix(f"{self._call.base}/")
@@ -431,7 +440,7 @@ class Writing:
             assert one.resource is not None and one.indexed is not None  # noqa: S101, PT018
             whose = None if one.patient is None else one.patient.patient
             if whose is not None:
-                one.resource = _copy(one.resource)
+                one.resource = copied(one.resource)
                 if one.step.kind == "Appointment":
                     self._mark(one, whose)
                 files.detach(one.resource, whose, one.indexed)
@@ -469,6 +478,17 @@ class Writing:
         planned.resource = marked_by_stays(self._unit, planned.resource, patient, self._call.now)
         planned.indexed = index(self._unit.sealer, planned.resource)
 
+    @staticmethod
+    def _name_files(planned: Sequence[Planned]) -> None:
+        """Say of each file that came as an entry under which reference it is kept, with its document."""
+        documents = [one for one in planned if one.step.files]
+        for one in (one for one in planned if one.step.verb is Verb.FILE):
+            for document in documents:
+                there = document.resource or (document.found.resource if document.found is not None else {})
+                for url, place in document.step.files:
+                    if url == one.step.url:
+                        one.key, one.status = kept_as(there, place), document.status
+
     def _edit(self, keeper: Keeper, planned: Planned) -> None:
         """Patch or delete what is there; whose it is, and that a resend of it is no news, stays as it was."""
         assert planned.found is not None and planned.resource is not None  # noqa: S101, PT018
@@ -479,13 +499,3 @@ class Writing:
             planned.resource = None
         else:
             planned.at = keeper.change(row, planned.resource, digest=bytes(row.digest)).at
-
-
-def _copy(resource: Resource) -> Resource:
-    copied = renamed(resource, {})
-    assert isinstance(copied, dict)  # noqa: S101 - renaming keeps the shape
-    return copied
-
-
-def _no_patient(where: str) -> Refused:
-    return Refused(422, "There is no such patient, or none about whom this reader may write.", where=(where,))

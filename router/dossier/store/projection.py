@@ -160,3 +160,10 @@ def renamed(node: Json, names: Mapping[str, str]) -> Json:
             for key, value in node.items()
         }
     return [renamed(one, names) for one in node] if isinstance(node, list) else node
+
+
+def copied(resource: Resource) -> Resource:
+    """Give a copy of a resource that may be changed."""
+    copy = renamed(resource, {})
+    assert isinstance(copy, dict)  # noqa: S101 - renaming keeps the shape
+    return copy

@@ -165,7 +165,7 @@ class Search:
             if forms:
                 inner_values.append(Criterion(parameters("Patient")["identifier"], forms))
             for inner in inner_values:
-                statement = select(_R.patient_id).where(_R.type == "Patient", self._criterion("Patient", inner))
+                statement = select(_R.patient_id).where(_of_type("Patient", inner), self._criterion("Patient", inner))
                 found.update(self._view.connection.execute(statement.limit(MOST_CHAINED)).scalars())
         return frozenset(found) if any(_is_patient(one) for one in query.criteria) else None
 
@@ -214,7 +214,7 @@ class Search:
 
     def _conditions(self, query: Query) -> tuple[frozenset[int] | None, list[ColumnElement[bool]]]:
         patients = self._patients(query)
-        where: list[ColumnElement[bool]] = [_R.type == query.type, _R.state != DELETED]
+        where: list[ColumnElement[bool]] = [_of_type(query.type, *query.criteria), _R.state != DELETED]
         where.append(self._access.condition(query.type, patients))
         if query.ids is not None:
             where.append(_R.logical_id.in_(query.ids))
@@ -259,7 +259,7 @@ class Search:
 
     def _chained(self, kind: str, inner: Criterion) -> Sequence[Row[Any]]:
         """Find the resources that a chain goes through, with the same eyes: it tells nothing of what is hidden."""
-        where = [_R.type == kind, _R.state != DELETED, self._criterion(kind, inner)]
+        where = [_of_type(kind, inner), _R.state != DELETED, self._criterion(kind, inner)]
         few = select(_R.patient_id).where(*where, _R.patient_id.is_not(None)).distinct().limit(MOST_CHAINED + 1)
         numbers = self._view.connection.execute(few).scalars().all()
         # Few people are asked about at the door one by one; for many, it is asked whom the reader knows.
@@ -439,6 +439,16 @@ def _columns(key: Any) -> Select[Any]:
         _B.sealed_body,
         _B.blobs,
     ).join(tables.resource_body, and_(_B.resource_id == _R.id, _B.version == _R.version))
+
+
+def _of_type(kind: str, *criteria: Criterion) -> ColumnElement[bool]:
+    """Give the condition on the type; where a number finds the few resources, no index on the type may be taken first.
+
+    Without statistics a database supposes that a type has few resources, and would go through all of them.
+    """
+    if any(one.parameter.name == "identifier" and not one.negated for one in criteria):
+        return func.coalesce(_R.type, "") == kind
+    return and_(_R.type == kind)
 
 
 def _is_patient(criterion: Criterion) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -217,8 +217,11 @@ class Pending:
     """The notice to a member that it carries."""
 
 
-def pending(view: View, count: int) -> list[Pending]:
-    """Give the notices that wait, in order: of one subscription and dossier the first alone."""
+def pending(view: View, count: int, *, but: Collection[int] = ()) -> list[Pending]:
+    """Give the notices that wait, in order: of one subscription and dossier the first alone.
+
+    `but` are subscriptions that have enough under way.
+    """
     first = (
         select(func.min(_E.number).label("number"), _E.subscription_id)
         .where(_E.state == "pending")
@@ -230,7 +233,7 @@ def pending(view: View, count: int) -> list[Pending]:
         .join(first, (first.c.number == _E.number) & (first.c.subscription_id == _E.subscription_id))
         .join(tables.subscription, _S.resource_id == _E.subscription_id)
         .join(tables.resource, _R.id == _E.resource_id)
-        .where(_S.state == "active")
+        .where(_S.state == "active", _S.resource_id.not_in(sorted(but)))
         .order_by(_E.next_attempt_at)
         .limit(count)
     )

@@ -7,11 +7,12 @@ at any moment, what was not noted as delivered is sent again, under the same ide
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from router.dossier.door import Door
 from router.dossier.rounds import Writes, go_round
@@ -33,7 +34,7 @@ from router.dossier.subscriptions.sending import Sender, Sent
 from router.dossier.subscriptions.wanted import Wanted
 from router.engine.clock import micros
 from router.journal.operations import Change
-from router.journal.store import Store
+from router.journal.store import JournalFault, Store
 from router.journal.unit import Unit
 from router.journal.view import View, viewing
 
@@ -42,8 +43,8 @@ R = TypeVar("R")
 TOGETHER = 200
 """Versions looked at, and notices sent, in one turn."""
 
-AT_ONCE = 16
-"""Posts under way at the same time."""
+AT_ONCE, AT_ONCE_EACH = 64, 8
+"""Posts under way at the same time: of all subscriptions, and of one, so that who hangs leaves room for the others."""
 
 IDLE_SECONDS = 1.0
 RIGHTS_SECONDS = 30.0
@@ -55,6 +56,13 @@ WAITS = (1, 5, 30, 120)
 GIVE_UP_SECONDS = 24 * 3600
 HANDSHAKES = 5
 SECOND = 1_000_000
+
+
+_Lane = tuple[int, int | None]
+"""A subscription and a dossier, whose notices go one after the other."""
+
+_ITSELF = 0
+"""In place of a dossier: what a subscription is told of itself."""
 
 
 @dataclass(slots=True)
@@ -91,6 +99,9 @@ class Notifier:
         self._thread = ThreadPoolExecutor(1, "notifier")
         self._sealer = store.sealer.clone()
         self._rights_at = 0
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._under_way: dict[_Lane, asyncio.Task[None]] = {}
+        self._broken: Exception | None = None
         self.delivered = 0
 
     def wake(self) -> None:
@@ -100,31 +111,63 @@ class Notifier:
     async def run(self) -> None:
         """Tell until cancelled."""
         try:
-            await go_round(self.once, self._changed, self._trouble, idle=IDLE_SECONDS)
+            await go_round(self._turn, self._changed, self._trouble, idle=IDLE_SECONDS)
         finally:
             await self.close()
 
     async def close(self) -> None:
-        """Release connections and threads."""
+        """Let go of what is under way, and release connections and threads."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._sender.close()
         self._thread.shutdown(wait=False)
 
     async def once(self) -> bool:
-        """Match what changed, then send what is due; False when there was nothing to do."""
+        """Match what changed, then send what is due, to its end; False when there was nothing to do."""
+        worked = await self._turn()
+        await asyncio.gather(*self._under_way.values())
+        return worked
+
+    async def _turn(self) -> bool:
+        """Match what changed, and begin to send what is due. Who does not answer keeps nobody else waiting."""
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            raise broken
         matched = await self._match()
         await self._look_at_rights()
-        look = await self._read(self._due)
-        shakes = [line for line in look.lines.values() if self._wants_handshake(line)]
-        hearts = [line for line in look.lines.values() if self._wants_heartbeat(line, look)]
-        if not (look.due or shakes or hearts):
-            return matched
-        room = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(
-            *(self._deliver(look.lines[one.subscription], one, event, room) for one, event in look.due),
-            *(self._shake(line, room) for line in shakes),
-            *(self._beat(line, room) for line in hearts),
-        )
-        return True
+        # Before looking: what ends meanwhile was perhaps looked at as it still waited, and is left to the next turn.
+        busy = frozenset(self._under_way)
+        of_each = Counter(number for number, _ in busy)
+        full = frozenset(number for number, count in of_each.items() if count >= AT_ONCE_EACH)
+        look = await self._read(lambda view: self._due(view, full))
+        wanted: dict[_Lane, Coroutine[Any, Any, None]] = {}
+        for one, event in look.due:
+            if (one.subscription, one.patient) not in busy and of_each[one.subscription] < AT_ONCE_EACH:
+                of_each[one.subscription] += 1
+                wanted[one.subscription, one.patient] = self._deliver(look.lines[one.subscription], one, event)
+        for line in look.lines.values():
+            if (line.id, _ITSELF) in busy:
+                continue
+            if self._wants_handshake(line):
+                wanted[line.id, _ITSELF] = self._shake(line)
+            elif self._wants_heartbeat(line, look):
+                wanted[line.id, _ITSELF] = self._beat(line)
+        for lane, work in wanted.items():
+            self._under_way[lane] = asyncio.create_task(self._in_lane(lane, work), name="subscription notice")
+        return matched or bool(wanted)
+
+    async def _in_lane(self, lane: _Lane, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except JournalFault as fault:
+            self._trouble(str(fault))
+        except Exception as defect:
+            self._broken = defect  # raised by the next turn, where defects are told
+        finally:
+            del self._under_way[lane]
+            self.wake()
 
     def _micros(self) -> int:
         return micros(self._now())
@@ -190,12 +233,12 @@ class Notifier:
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
-    def _due(self, view: View) -> _Look:
+    def _due(self, view: View, full: frozenset[int]) -> _Look:
         now = self._micros()
         matcher = Matcher(view, self._door, now)
         on = {line.id: line for line in self._lines(view)}
         due: list[tuple[Pending, Event | None]] = []
-        for one in pending(view, TOGETHER):
+        for one in pending(view, TOGETHER, but=full):
             line = on.get(one.subscription)
             if line is None or one.next_attempt_at > now:
                 continue
@@ -204,12 +247,12 @@ class Notifier:
             due.append((one, None if focus is None else Event(one.number, one.at, focus)))
         return _Look(on, due)
 
-    async def _deliver(self, line: Line, one: Pending, event: Event | None, room: asyncio.Semaphore) -> None:
+    async def _deliver(self, line: Line, one: Pending, event: Event | None) -> None:
         if event is None:
             # Hidden since, or withdrawn from this reader: they are not even told that there was something.
             await self._settle(one, "dropped", "it may not be told any more")
             return
-        async with room:
+        async with self._room:
             sent = await self._send(line, "event-notification", [event], identity(one.subscription, one.number))
         if sent.accepted:
             self.delivered += 1
@@ -253,8 +296,8 @@ class Notifier:
         due = line.next_handshake_at
         return line.state == "requested" and due is not None and due <= self._micros()
 
-    async def _shake(self, line: Line, room: asyncio.Semaphore) -> None:
-        async with room:
+    async def _shake(self, line: Line) -> None:
+        async with self._room:
             sent = await self._send(line, "handshake", [], identity(line.id, -line.version))
         if sent.accepted:
             await self._set(line.id, "active", "", next_handshake_at=None)
@@ -280,9 +323,9 @@ class Notifier:
             return False
         return line.next_heartbeat_at is None or line.next_heartbeat_at <= self._micros()
 
-    async def _beat(self, line: Line, room: asyncio.Semaphore) -> None:
+    async def _beat(self, line: Line) -> None:
         if line.next_heartbeat_at is not None:
-            async with room:
+            async with self._room:
                 sent = await self._send(line, "heartbeat", [], identity(line.id, -self._micros()))
             if sent.gone:
                 await self._set(line.id, "off", "the endpoint answered that it is gone (410)")

@@ -79,7 +79,7 @@ class HttpSender:
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=32, limit_per_host=8, resolver=CheckedResolver(self._policy), use_dns_cache=False
+                limit=64, limit_per_host=8, resolver=CheckedResolver(self._policy), use_dns_cache=False
             ),
             headers={"User-Agent": "passerelle"},
             timeout=aiohttp.ClientTimeout(total=self._timeout),

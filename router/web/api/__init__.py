@@ -12,6 +12,7 @@ from router.web.api import (
     dossiers,
     flows,
     habilitations,
+    health,
     identities,
     mail,
     messages,
@@ -38,6 +39,8 @@ def mount_api(app: FastAPI) -> None:
         mail,
         submissions,
         flows,
+        health,
     ):
         app.include_router(module.router, prefix=PREFIX)
+    app.include_router(health.router, include_in_schema=False)
     declare_problems(app)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from router.bulk.jobs import BulkAction, Job, JobState, list_jobs, load_job, start_job, stop_job
 from router.bulk.undoing import plan_undo
-from router.web.access import Called, Office, Operator
+from router.web.access import Office, Operator, Watcher
 from router.web.api.models_bulk import BulkIn, BulkOut, StartIn, bulk_out
 from router.web.api.problems import Refused
 from router.web.bulk import known_target, plan
@@ -21,7 +21,7 @@ router = APIRouter(tags=["bulk"])
 @router.get("/bulk")
 async def list_bulk(
     desk: Office,
-    _caller: Called,
+    _caller: Watcher,
     before: int | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[BulkOut]:
@@ -59,7 +59,7 @@ async def plan_bulk(wanted: BulkIn, desk: Office, caller: Operator) -> BulkOut:
 
 
 @router.get("/bulk/{number}")
-async def one_bulk(number: int, desk: Office, _caller: Called) -> BulkOut:
+async def one_bulk(number: int, desk: Office, _caller: Watcher) -> BulkOut:
     """Give an action with its preview, and how far it is."""
     return bulk_out(await _job(desk, number))
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from markupsafe import Markup
 
 from router.journal.view import View
-from router.watch.alarms import Alarm, acknowledge, open_alarms, past_alarms, snooze
-from router.watch.sentences import sentence
+from router.watch.alarms import acknowledge, open_alarms, past_alarms, snooze
 from router.web.access import Looking, Office, Posted
+from router.web.alarm_lines import alarm_lines
 from router.web.answers import Values, go, page
 from router.web.boards import HOUR
 from router.web.faults import NotThere
@@ -28,15 +25,6 @@ MORNING = 8
 """Hour of the reader's clock until which an alarm is put off for the night."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmLine:
-    """An alarm in words."""
-
-    alarm: Alarm
-    sentence: Markup
-    quiet: bool
-
-
 @router.get(PATH)
 async def alarms(request: Request, desk: Office, visit: Looking) -> Response:
     """Show the alarms that go on, then those that are over."""
@@ -46,6 +34,7 @@ async def alarms(request: Request, desk: Office, visit: Looking) -> Response:
         formats = Formats(visit.texts, visit.zone, visit.now)
         past = past_alarms(view.connection, before=before, limit=PAGE + 1)
         return {
+            "ways": [visit.texts.word("alarm_way", way) for way in desk.context.alarm_ways],
             "going_on": alarm_lines(open_alarms(view.connection), formats),
             "past": alarm_lines(past[:PAGE], formats),
             "following": past[PAGE - 1].id if len(past) > PAGE else None,
@@ -75,8 +64,3 @@ async def decide(number: int, action: str, desk: Office, visit: Posted) -> Respo
         raise NotThere
     desk.changed()
     return go(PATH)
-
-
-def alarm_lines(found: Sequence[Alarm], formats: Formats) -> list[AlarmLine]:
-    """Put alarms into words."""
-    return [AlarmLine(alarm, sentence(alarm, formats), alarm.quiet(formats.now)) for alarm in found]

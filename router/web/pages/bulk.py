@@ -9,7 +9,7 @@ from router.bulk.jobs import Job, JobState, list_jobs, load_job, start_job, stop
 from router.bulk.outcomes import left_by_reason
 from router.bulk.undoing import plan_undo, undoable
 from router.journal.view import View
-from router.web.access import Office, Posted, Signed
+from router.web.access import Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.bulk import confirmed
 from router.web.desk import Desk
@@ -23,7 +23,7 @@ PAGE = 50
 
 
 @router.get("/bulk")
-async def jobs(request: Request, desk: Office, visit: Signed) -> Response:
+async def jobs(request: Request, desk: Office, visit: Looking) -> Response:
     """List what was done to many rows at once."""
     before = row_number(request.query_params.get("before", ""))
 
@@ -35,7 +35,7 @@ async def jobs(request: Request, desk: Office, visit: Signed) -> Response:
 
 
 @router.get("/bulk/{number}")
-async def job_page(number: int, desk: Office, visit: Signed) -> Response:
+async def job_page(number: int, desk: Office, visit: Looking) -> Response:
     """Show where a job is."""
     return await _shown(desk, visit, await _job(desk, visit, number))
 

@@ -29,6 +29,7 @@ from router.web.desk import Desk
 from router.web.faults import NotThere
 from router.web.filters import delivery_chips, enum_of, query_of, row_number
 from router.web.formatting import Formats
+from router.web.revealing import noted
 from router.web.submissions import may_insist
 
 router = APIRouter()
@@ -94,12 +95,14 @@ async def submissions(request: Request, desk: Office, visit: Looking) -> Respons
 
 
 @router.post(PATH + "/{number}/title")
-async def title(number: int, desk: Office, visit: Asked) -> Response:
+async def title(number: int, request: Request, desk: Office, visit: Asked) -> Response:
     """Show the title of a document that was submitted; noted in the audit first."""
     found = await desk.look(lambda view: load_submission(view, number))
     if found is None:
         raise NotThere
-    await desk.audit(visit.account, "reveal title", f"delivery {number}")
+    question = await noted(desk, visit, request, "reveal title", f"delivery {number}")
+    if question is not None:
+        return question
     text = found.item.title if found.item is not None else ""
     return HTMLResponse(await desk.work(lambda: desk.pages.draw(visit, "revealed_text.html", {"text": text})))
 

@@ -26,6 +26,7 @@ from router.web.desk import Desk
 from router.web.faults import NotThere
 from router.web.flow_facts import Setting, destination_settings, route_settings, source_settings
 from router.web.flow_places import PATH, href_of
+from router.web.source_profile import source_profile
 from router.web.visits import Visit
 
 router = APIRouter()
@@ -142,6 +143,11 @@ async def _show(
     found = await desk.look(lambda view: _found(desk, view, visit, side, name))
     if found is None:
         raise NotThere
+
+    def ask(view: View) -> Values:
+        profile = source_profile(desk, view, visit, name) if side is FlowSide.SOURCE else None
+        return {**values, "profile": profile}
+
     values: Values = {
         "flow": found,
         "tested": tested,
@@ -150,7 +156,7 @@ async def _show(
         "sides": FlowSide,
         "testable": side is not FlowSide.ROUTE and desk.context.loaded is not None,
     }
-    return await page(desk, visit, "flow.html", lambda _view: values, status=status)
+    return await page(desk, visit, "flow.html", ask, status=status)
 
 
 def _found(desk: Desk, view: View, visit: Visit, side: FlowSide, name: str) -> Flow | None:

@@ -19,6 +19,7 @@ from router.web.answers import Values, go, page
 from router.web.faults import NotThere
 from router.web.filters import row_number
 from router.web.masking import masked
+from router.web.revealing import noted
 
 router = APIRouter()
 
@@ -64,12 +65,14 @@ async def close(number: int, desk: Office, visit: Decided) -> Response:
 
 
 @router.post("/patients/{number}/reveal")
-async def reveal(number: int, desk: Office, visit: Asked) -> Response:
+async def reveal(number: int, request: Request, desk: Office, visit: Asked) -> Response:
     """Show who a patient of the register is; noted in the audit first."""
     found = await desk.look(lambda view: load_patients(view.connection, view.sealer, [number]).get(number))
     if found is None:
         raise NotThere
-    await desk.audit(visit.account, "reveal patient", f"patient {number}")
+    question = await noted(desk, visit, request, "reveal patient", f"patient {number}")
+    if question is not None:
+        return question
     line = PatientLine.of(found.identity)
     names = " ".join(part for part in (line.family, line.given) if part)
     html = await desk.work(lambda: desk.pages.draw(visit, "revealed.html", {"patient": line, "names": names}))

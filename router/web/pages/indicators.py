@@ -29,13 +29,24 @@ async def indicators(request: Request, desk: Office, visit: Signed) -> Response:
     except NotAMonth:
         month = None
 
-    def ask(view: View) -> Values:
-        found = lines(activities(view, month)) if month is not None else []
+    found: list[Line] | None = []
+    seconds = 0.0
+    if month is not None:
+        counted = month
+        name = f"{month.name} {visit.zone.key}"
+        found, seconds = await desk.indicators.get(
+            name, lambda: desk.look(lambda view: lines(activities(view, counted)))
+        )
+
+    def ask(_view: View) -> Values:
+        rows = found or []
         return {
             "month": month.name if month is not None else given[:20],
-            "rows": found,
+            "rows": rows,
             "known": month is not None,
-            "names": words(visit.texts, found),
+            "counting": found is None,
+            "seconds": round(seconds),
+            "names": words(visit.texts, rows),
         }
 
     return await page(desk, visit, "indicators.html", ask)

@@ -24,6 +24,7 @@ from router.web.context import is_mail
 from router.web.faults import NotThere
 from router.web.filters import enum_of, mail_chips, query_of, row_number
 from router.web.formatting import Formats
+from router.web.revealing import noted
 
 router = APIRouter()
 
@@ -83,10 +84,12 @@ async def conversation(number: int, desk: Office, visit: Signed) -> Response:
 
 
 @router.post(PATH + "/{number}/subject")
-async def subject(number: int, desk: Office, visit: Asked) -> Response:
+async def subject(number: int, request: Request, desk: Office, visit: Asked) -> Response:
     """Show the subject of a mail; noted in the audit first."""
     head = await desk.look(lambda view: load_head(view, number))
     if head is None:
         raise NotThere
-    await desk.audit(visit.account, "reveal subject", f"mail {number}")
+    question = await noted(desk, visit, request, "reveal subject", f"mail {number}")
+    if question is not None:
+        return question
     return HTMLResponse(await desk.work(lambda: desk.pages.draw(visit, "revealed_text.html", {"text": head.subject})))

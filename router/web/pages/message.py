@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 
 from router.journal.actions import replay_messages
@@ -21,7 +21,7 @@ from router.journal.queries_message import (
 )
 from router.journal.tables import MessageState
 from router.journal.view import View
-from router.web.access import Looking, Office, Posted
+from router.web.access import Asked, Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.attachments import Shown, attachment, attachments_of
 from router.web.desk import Desk
@@ -30,12 +30,15 @@ from router.web.documents import Paper, paper
 from router.web.facts import Fact, item_facts, patient_facts
 from router.web.faults import NotEntitled, NotThere
 from router.web.formatting import Formats
-from router.web.previews import Preview, preview
+from router.web.previews import Form, Preview, preview
 from router.web.recipients import ShownRecipient, recipient_of
 from router.web.reports import Reported, reported
+from router.web.rereading import chosen_reader
+from router.web.revealing import noted
 from router.web.rights import Right
 from router.web.timeline import headline, timeline
 from router.web.visits import Visit
+from router.web.why import whys
 from schemas.item import ITEM, DocumentItem, NoteItem
 from schemas.lab import LabReport
 
@@ -44,6 +47,10 @@ router = APIRouter()
 TABS = ("understood", "original", "sent", "why", "findings")
 SEEN_BY_ALL = ("why",)
 """Tabs that say nothing of what a message holds."""
+"""Tabs of this page; `router.web.pages.side` draws one more."""
+_FORMS: dict[str, Form] = {"1": "raw", "exact": "exact"}
+ANSWERS = {"": 3, "raw": 3, "exact": 12}
+"""Answers of one Delivery that are shown, the last ones."""
 
 CONTENT_TABS = frozenset({"understood", "original", "sent"})
 """Tabs that show what a message says: opening one is noted in the audit."""
@@ -92,18 +99,39 @@ async def message_tab(number: int, tab: str, request: Request, desk: Office, vis
     """Show one tab of a message."""
     if tab not in TABS:
         raise NotThere
-    return await _show(desk, visit, number, tab, raw=request.query_params.get("raw") == "1")
+    return await _show(desk, visit, number, tab, form=_FORMS.get(request.query_params.get("raw", ""), ""))
 
 
 @router.post("/messages/{number}/replay")
 async def replay(number: int, desk: Office, visit: Posted) -> Response:
-    """Read a message again with today's mappings and routes."""
-    await desk.submit(replay_messages([number], actor=visit.account, now=desk.now()))
+    """Read a message again with today's mappings and routes; by another reader, where one was chosen on its page."""
+    reader = chosen_reader(visit.posted("format"), visit.posted("charset")) if "format" in visit.form else None
+    await desk.submit(replay_messages([number], actor=visit.account, now=desk.now(), reader=reader))
     desk.changed()
     return go(f"/messages/{number}")
 
 
-async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, raw: bool = False) -> Response:
+@router.post("/messages/{number}/items/{item}/seen")
+async def seen(number: int, item: int, request: Request, desk: Office, visit: Asked) -> Response:
+    """Show what the routes' conditions saw of an Item; noted in the audit first."""
+    detail = await desk.look(lambda view: load_message(view, number))
+    found = next((one for one in detail.current if one.line.id == item), None) if detail is not None else None
+    if detail is None or found is None:
+        raise NotThere
+    question = await noted(desk, visit, request, "reveal values", f"item {item}")
+    if question is not None:
+        return question
+
+    def draw(view: View) -> str:
+        told = whys(found, detail.line, item_body(view, item))
+        return desk.pages.draw(
+            visit, "_why_routes.html", {"whys": told, "item": found, "message": detail, "routes": {}}
+        )
+
+    return HTMLResponse(await desk.look(draw))
+
+
+async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, form: Form = "") -> Response:
     detail = await desk.look(lambda view: load_message(view, number))
     if detail is None:
         raise NotThere
@@ -123,10 +151,10 @@ async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, raw: bool = 
             "headline": headline(detail, formats),
             "timeline": timeline(detail, formats),
             "routes": {route.name: route for route in desk.context.routes()},
-            "raw": raw,
+            "form": form,
         }
         if not visit.partial:
-            values |= _PANELS[chosen](view, detail, formats, raw)
+            values |= _PANELS[chosen](view, detail, formats, form)
         return values
 
     return await page(desk, visit, "message.html", ask)
@@ -139,13 +167,13 @@ def _telling(detail: MessageDetail) -> str:
     return "findings" if detail.line.state is MessageState.REJECTED and detail.findings else "original"
 
 
-def _understood(view: View, detail: MessageDetail, formats: Formats, raw: bool) -> dict[str, object]:
-    return {"understood": [_item(view, item.line, formats, raw) for item in detail.current]}
+def _understood(view: View, detail: MessageDetail, formats: Formats, form: Form) -> dict[str, object]:
+    return {"understood": [_item(view, item.line, formats, form) for item in detail.current]}
 
 
-def _item(view: View, line: ItemLine, formats: Formats, raw: bool) -> Understood:
+def _item(view: View, line: ItemLine, formats: Formats, form: Form) -> Understood:
     body = item_body(view, line.id) or b""
-    if raw:
+    if form:
         return Understood(line, problem=preview(body, media_type="application/json"))
     try:
         item = ITEM.validate_json(body)
@@ -177,30 +205,30 @@ def _item(view: View, line: ItemLine, formats: Formats, raw: bool) -> Understood
     )
 
 
-def _original(view: View, detail: MessageDetail, _formats: Formats, raw: bool) -> dict[str, object]:
+def _original(view: View, detail: MessageDetail, _formats: Formats, form: Form) -> dict[str, object]:
     found = message_content(view, detail.line.id)
     content = found.content if found is not None else b""
     beside = found.beside if found is not None else {}
     return {
-        "original": preview(content, detail.line.format, raw=raw),
+        "original": preview(content, detail.line.format, form=form),
         "filename": found.filename if found is not None else "",
         "beside": [(rank, name, len(data)) for rank, (name, data) in enumerate(beside.items())],
     }
 
 
-def _sent(view: View, detail: MessageDetail, _formats: Formats, raw: bool) -> dict[str, object]:
+def _sent(view: View, detail: MessageDetail, _formats: Formats, form: Form) -> dict[str, object]:
     sent: dict[int, Sent] = {}
     for delivery in detail.deliveries:
         found = delivery_content(view, delivery.id)
         if found is None:
             continue
         answers = {}
-        for attempt in [one for one in delivery.attempts if one.answered][-3:]:
+        for attempt in [one for one in delivery.attempts if one.answered][-ANSWERS[form] :]:
             answer = attempt_answer(view, delivery.id, attempt.number)
             if answer:
-                answers[attempt.number] = preview(answer, raw=raw)
+                answers[attempt.number] = preview(answer, form=form)
         sent[delivery.id] = Sent(
-            preview(found.content, delivery.format, found.media_type, raw=raw),
+            preview(found.content, delivery.format, found.media_type, form=form),
             tuple((rank, name, len(data)) for rank, (name, data) in enumerate(found.beside.items())),
             answers,
             found.findings,
@@ -209,14 +237,18 @@ def _sent(view: View, detail: MessageDetail, _formats: Formats, raw: bool) -> di
     return {"sent": sent}
 
 
-def _nothing(_view: View, _detail: MessageDetail, _formats: Formats, _raw: bool) -> dict[str, object]:
+def _why(_view: View, detail: MessageDetail, _formats: Formats, _form: Form) -> dict[str, object]:
+    return {"whys": {item.line.id: whys(item, detail.line, None) for item in detail.current}}
+
+
+def _nothing(_view: View, _detail: MessageDetail, _formats: Formats, _form: Form) -> dict[str, object]:
     return {}
 
 
-_PANELS: dict[str, Callable[[View, MessageDetail, Formats, bool], dict[str, object]]] = {
+_PANELS: dict[str, Callable[[View, MessageDetail, Formats, Form], dict[str, object]]] = {
     "understood": _understood,
     "original": _original,
     "sent": _sent,
-    "why": _nothing,
+    "why": _why,
     "findings": _nothing,
 }

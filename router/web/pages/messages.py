@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from router.bulk.jobs import MOST, BulkAction
 from router.journal.queries import MessageFilters, count_messages, count_newer, find_message_ids, find_messages, window
-from router.journal.view import View
+from router.journal.view import Capped, View
 from router.web.access import Asked, Looking, Office, Posted
 from router.web.answers import Values, go, page
 from router.web.bulk import known_target, plan, targets
@@ -15,6 +15,7 @@ from router.web.desk import Desk
 from router.web.faults import NotThere
 from router.web.filters import MESSAGE_WISHES, Query, message_chips, message_filters, query_of, row_number, search_of
 from router.web.formatting import Formats
+from router.web.saved import saved_searches
 from router.web.visits import Visit
 
 router = APIRouter()
@@ -44,17 +45,20 @@ async def messages(request: Request, desk: Office, visit: Looking) -> Response:
             "query": query,
             "text": text,
             "expired": bool(query.get("search")) and text is None,
-            "chips": message_chips(query, formats, names),
+            "chips": message_chips(query, formats, names, people=visit.may("read")),
             "rows": rows,
             "before": before,
             "following": following,
             "walked_to": walked,
             "capped": capped,
             "newer": newer,
-            "count": count_messages(view, filters) if query.values and not visit.partial else None,
+            "count": _count(view, filters, len(rows), following, walked)
+            if query.values and before is None and not visit.partial
+            else None,
             "refresh": _refresh(query, before, rows[0].id, rows[-1].id) if rows else query.with_(),
             "most": MOST,
             "targets": targets(desk),
+            "saved": [] if visit.partial or not visit.may("read") else saved_searches(view.connection, visit.account),
         }
 
     return await page(desk, visit, "messages.html", ask)
@@ -106,6 +110,13 @@ async def chosen_messages(desk: Desk, visit: Visit, query: Query) -> tuple[list[
         return await desk.look(lambda view: find_message_ids(view, filters_of(view, visit, query, text), limit=MOST))
     chosen = {number for value in visit.form.get("id", ()) if (number := row_number(value)) is not None}
     return sorted(chosen)[:MOST], False
+
+
+def _count(view: View, filters: MessageFilters, shown: int, following: int | None, walked: int | None) -> Capped | None:
+    """Count what matches: what is shown when that is all; nothing where the page itself did not come to its end."""
+    if walked is not None:
+        return None
+    return Capped(shown) if following is None else count_messages(view, filters)
 
 
 def filters_of(view: View, visit: Visit, query: Query, text: str | None) -> MessageFilters:

@@ -1,4 +1,4 @@
-"""What the router noticed, who did what; and one patient's name, shown on request."""
+"""What the router noticed, the API; and one patient's name, shown on request."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from fastapi.responses import HTMLResponse, Response
 
 from router.journal import tables
 from router.journal.queries_lines import ItemLine, item_lines
-from router.journal.queries_overview import audit_lines, notices
+from router.journal.queries_overview import notices
 from router.journal.view import View
-from router.web.access import Asked, Auditing, Looking, Office, Own
+from router.web.access import Asked, Looking, Office, Own
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
 from router.web.filters import Query, query_of, row_number
 from router.web.masking import unmasked
+from router.web.revealing import noted
 
 router = APIRouter()
 
@@ -28,7 +29,7 @@ async def held(_visit: Own) -> Response:
 
 
 @router.post("/items/{number}/reveal")
-async def reveal(number: int, desk: Office, visit: Asked) -> Response:
+async def reveal(number: int, request: Request, desk: Office, visit: Asked) -> Response:
     """Show whose an Item is; noted in the audit first."""
 
     def find(view: View) -> ItemLine | None:
@@ -37,7 +38,9 @@ async def reveal(number: int, desk: Office, visit: Asked) -> Response:
     line = await desk.look(find)
     if line is None:
         raise NotThere
-    await desk.audit(visit.account, "reveal patient", f"item {number}")
+    question = await noted(desk, visit, request, "reveal patient", f"item {number}")
+    if question is not None:
+        return question
     values = {"patient": line.patient, "names": unmasked(line.patient)}
     return HTMLResponse(await desk.work(lambda: desk.pages.draw(visit, "revealed.html", values)))
 
@@ -60,19 +63,6 @@ async def notices_page(request: Request, desk: Office, visit: Looking) -> Respon
         }
 
     return await page(desk, visit, "notices.html", ask)
-
-
-@router.get("/audit")
-async def audit(request: Request, desk: Office, visit: Auditing) -> Response:
-    """Show who did and saw what."""
-    query = query_of("/audit", request.query_params, ("actor",))
-    before = row_number(request.query_params.get("before", ""))
-
-    def ask(view: View) -> Values:
-        rows = audit_lines(view, actor=query.get("actor") or None, before=before, limit=PAGE + 1)
-        return _page(query, rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None, before)
-
-    return await page(desk, visit, "audit.html", ask)
 
 
 @router.get("/api")

@@ -55,6 +55,8 @@
     if (target.closest("[data-close]")) target.closest("dialog")?.close();
     if (target instanceof HTMLDialogElement) target.close(); // the backdrop
     for (const chip of all("details.chip[open]")) if (!chip.contains(target)) chip.open = false;
+    const inPlace = target.closest("a[data-in-place]");
+    if (inPlace) history.replaceState(null, "", inPlace.href); // what is shown has its address; the page stays
     if (target.closest("[data-none]")) {
       for (const box of all("input[type=checkbox]", target.closest("form"))) box.checked = false;
       count(target.closest("form"));
@@ -92,6 +94,61 @@
       const name = figure.dataset.figure ?? "period";
       figure.textContent = hit ? hit.dataset[name] : figure.dataset.day;
     }
+  });
+
+  // Side by side: what shares a number lights up; a click or Enter keeps it lit, arrows walk from row to row.
+  const kin = (row) => {
+    const numbers = row.dataset.l.split(" ");
+    return all(".piece[data-l]", row.closest("[data-sides]")).filter((other) => {
+      const theirs = other.dataset.l.split(" ");
+      return numbers.some((number) => theirs.includes(number));
+    });
+  };
+  const light = (row, pin) => {
+    const sides = row.closest("[data-sides]");
+    if (!pin && sides.querySelector(".pinned")) return;
+    for (const other of all(".lit, .pinned", sides)) other.classList.remove("lit", "pinned");
+    const lit = kin(row);
+    for (const other of lit) other.classList.add("lit");
+    if (pin) row.classList.add("pinned");
+    const seen = new Set([row.closest(".side-scroll")]);
+    for (const other of lit) {
+      const pane = other.closest(".side-scroll");
+      if (seen.has(pane)) continue;
+      seen.add(pane);
+      const [shown, at] = [pane.getBoundingClientRect(), other.getBoundingClientRect()];
+      if (at.top < shown.top + 34 || at.bottom > shown.bottom) pane.scrollTop += at.top - shown.top - shown.height / 3;
+    }
+  };
+  const piece = (event) => event.target.closest?.("[data-sides] .piece[data-l]");
+  document.addEventListener("pointerover", (event) => piece(event) && event.pointerType === "mouse" && light(piece(event), false));
+  document.addEventListener("focusin", (event) => piece(event) && light(piece(event), false));
+  const pin = (row) => {
+    const was = row.classList.contains("pinned");
+    for (const other of all(".pinned")) other.classList.remove("pinned");
+    light(row, !was);
+  };
+  document.addEventListener("click", (event) => piece(event) && pin(piece(event)));
+  document.addEventListener("keydown", (event) => {
+    const row = piece(event);
+    if (!row || event.ctrlKey || event.metaKey || event.altKey) return;
+    const rows = all(".piece[data-l]", row.closest(".side-scroll"));
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const across = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    let next = by && rows[rows.indexOf(row) + by];
+    if (across) {
+      const panes = all(".side-scroll", row.closest("[data-sides]"));
+      const beside = kin(row).filter((other) => (panes.indexOf(other.closest(".side-scroll")) - panes.indexOf(row.closest(".side-scroll"))) * across > 0);
+      next = across > 0 ? beside[0] : beside.at(-1);
+    }
+    if (event.key === "Enter" || event.key === " ") pin(row);
+    else if (!by && !across) return;
+    event.preventDefault();
+    if (!next) return;
+    for (const other of all(".pinned")) other.classList.remove("pinned");
+    row.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
   });
 
   // Keys.
