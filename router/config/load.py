@@ -155,6 +155,7 @@ def load_text(text: str, path: Path, environment: Mapping[str, str] | None = Non
     _check_validation(configuration, lines, problems)
     _check_keys(configuration, lines, problems)
     _check_watch(configuration, lines, problems)
+    _check_providers(configuration, lines, problems)
     _check_recipients(configuration, lines, problems)
     if problems:
         raise ConfigurationFault(path, problems)
@@ -276,6 +277,18 @@ def _check_code_maps(configuration: Configuration, lines: _Lines, problems: list
                 continue
         except OSError:
             problems.append(f"{lines.at(('codes', 'maps'))}the file {name} cannot be read")
+
+
+def _check_providers(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    for name, section in configuration.web.oidc.items():
+        for key in ("client_key", "authorities"):
+            file = getattr(section, key)
+            try:
+                if file:
+                    (lines.folder / file).read_bytes()
+            except OSError as problem:
+                at = lines.at(("web", "oidc", name, key))
+                problems.append(f"{at}the file {file} cannot be read ({type(problem).__name__})")
 
 
 def _check_notice_rules(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:

@@ -35,6 +35,9 @@ class OidcSection(BaseModel):
     acr_values: tuple[str, ...] = Field(
         (), description="Strengths of authentication that are asked for, and one of which the token must state."
     )
+    acr_optional: bool = Field(
+        False, description="Whether a token passes that states no strength at all; another strength never does."
+    )
     algorithms: tuple[Algorithm, ...] = Field(
         ("RS256", "PS256", "ES256"), min_length=1, description="Signatures that are taken."
     )

@@ -56,7 +56,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("alarms", "/alarms", "alarm", "l"),
             Place("notices", "/notices", "health", "n"),
             Place("audit", "/audit", "audit", "a", right="audit"),
-            Place("people", "/people", "people", "p", right="people"),
+            Place("people", "/people", "people", "u", right="people"),
         ),
     ),
 )

@@ -22,7 +22,7 @@ pytestmark = [
 
 PAGES = ("/", "/messages", "/messages/1/understood", "/messages/1/original", "/messages/1/sent", "/messages/1/why",
          "/messages/3", "/deliveries", "/identities", "/identities/decisions", "/identities/tasks", "/codes", "/bulk",
-         "/notices", "/audit", "/api")  # fmt: skip
+         "/notices", "/audit", "/api", "/people", "/account")  # fmt: skip
 
 
 def expect(found: Any) -> Any:

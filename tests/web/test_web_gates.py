@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 
 from router.web.access import NEEDS
+from router.web.places import PLACES
 from router.web.rights import TABLE, Right, Role
 
 OPEN = {
@@ -84,6 +85,21 @@ async def test_a_route_lets_pass_the_roles_that_have_its_right(site: Any, role: 
     assert not wrong
 
 
+@pytest.mark.parametrize("token", ["", "guessed"])
+async def test_whatever_changes_something_needs_the_token_of_its_session(site: Any, token: str) -> None:
+    browser = await site.signed_in()
+    browser.headers["X-CSRF-Token"] = token
+    passed = []
+    for method, route in _routes(site.app):
+        if method == "GET" or not _declared(route):
+            continue
+        path = re.sub(r"\{\w+(:\w+)?\}", "999999", str(route.path))
+        answer = await browser.call(method, path, b"", {"Content-Type": "application/x-www-form-urlencoded"})
+        if answer.status != 403:
+            passed.append((method, path, answer.status))
+    assert not passed
+
+
 @pytest.mark.parametrize("role", list(Role))
 async def test_a_key_may_what_its_role_may(site: Any, role: Role) -> None:
     from router.web.keys import add_api_key
@@ -98,6 +114,11 @@ async def test_a_key_may_what_its_role_may(site: Any, role: Role) -> None:
         path = re.sub(r"\{\w+(:\w+)?\}", "999999", route.path)
         answer = await browser.call(method, path, b"{}", {"Content-Type": "application/json"})
         assert (answer.status != 403) == (needs[0] in has), f"{method} {path}: {answer.status}"
+
+
+def test_no_two_pages_of_the_menu_have_one_key() -> None:
+    keys = [place.key for _, places in PLACES for place in places]
+    assert len(keys) == len(set(keys))
 
 
 async def test_read_only_sees_that_it_flows_and_nothing_of_a_patient(site: Any) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "client_secret": "a secret",
     "roles": {"passerelle-admin": "administrator", "passerelle-ops": "operator"},
 }
+DOCS = Path(__file__).parents[2] / "docs"
 BACK = "/login/oidc/keycloak/callback"
 AT_LOGOUT = {"sub": "s-1", "events": {LOGOUT_EVENT: {}}, "jti": "1"}
 
@@ -286,6 +290,10 @@ async def test_a_provider_that_does_not_answer_is_said(realm: Realm) -> None:
 async def test_the_strength_and_age_of_authentication_are_held_to(realm: Realm) -> None:
     realm.serve(acr_values=["eidas1"], max_age=3600)
     assert await realm.refused() == "acr, untrusted"
+    realm.serve(acr_values=["eidas1"], max_age=3600, acr_optional=True)
+    assert await realm.refused() == "auth_time, untrusted", "no strength is stated"
+    realm.provider.claims = {"acr": "eidas0"}
+    assert await realm.refused() == "acr, untrusted"
     realm.provider.claims = {"acr": "eidas1"}
     assert await realm.refused() == "auth_time, untrusted"
     realm.provider.claims["auth_time"] = realm.site.clock[0] // 1_000_000 - 4000
@@ -414,3 +422,24 @@ def test_a_role_needs_a_claim_that_fits() -> None:
 def test_settings_that_would_not_be_safe_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"https|needs|at least|Input should|openid"):
         OidcSection.model_validate({**SETTINGS, **change})
+
+
+def test_what_the_documentation_shows_can_be_configured(tmp_path: Path) -> None:
+    shown = re.findall(r"```toml\n(.*?)```", (DOCS / "people.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(shown) == 2
+    found = {name: section for text in shown for name, section in tomllib.loads(text)["web"]["oidc"].items()}
+    assert set(found) == {"keycloak", "psc"}
+    for section in found.values():
+        assert OidcSection.model_validate(section).roles
+
+
+def test_a_key_that_is_not_there_is_said_when_the_configuration_is_checked(tmp_path: Path) -> None:
+    from router.config.load import ConfigurationFault, load
+
+    text = (
+        '[web.oidc.sso]\ntitle = "SSO"\nissuer = "https://sso.example"\nclient_id = "p"\n'
+        'authentication = "private_key_jwt"\nclient_key = "gone.pem"\nroles = { a = "auditor" }\n'
+    )
+    (tmp_path / "passerelle.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationFault, match=r"line 6.*gone\.pem cannot be read"):
+        load(tmp_path / "passerelle.toml")

@@ -48,6 +48,9 @@ PAGES = (
     "/notices?severity=error",
     "/audit",
     "/audit?actor=admin",
+    "/account",
+    "/people",
+    "/people?problem=last",
     "/api",
 )
 NAMES = ("TESTROSE", "MARIE", "DUPONTEST", "LUCIE", "1930-03-05")

@@ -48,7 +48,7 @@ async def _password_then(site: Any, code: str) -> tuple[Any, Any]:
 async def test_codes_are_enrolled_and_asked_for(site: Any) -> None:
     browser = await site.signed_in()
     page = await browser.get("/account")
-    check(page.text)
+    assert check(page.text).wrong == []
     assert "qr-code" not in page.text
     secret, recovery = await _enrolled(site, browser)
     assert len(recovery) == len(set(recovery)) == 10
@@ -67,7 +67,7 @@ async def test_the_drawing_is_shown_under_the_policy(site: Any) -> None:
     browser = await site.signed_in()
     await browser.post("/account/codes/begin", {"password": PASSWORD})
     page = await browser.get("/account")
-    check(page.text)
+    assert check(page.text).wrong == []
     drawn = re.search(r"<svg[^>]*class=\"qr\".*?</svg>", page.text, re.DOTALL)
     assert drawn is not None
     assert "style" not in drawn[0]
@@ -208,7 +208,7 @@ async def test_signing_in_again_ends_the_session_that_the_browser_had(site: Any)
 
 async def test_an_administrator_keeps_accounts(site: Any) -> None:
     browser = await site.signed_in()
-    check((await browser.get("/people")).text)
+    assert check((await browser.get("/people")).text).wrong == []
     answer = await browser.post("/people/add", {"name": "claire", "role": "operator"})
     given = re.search(r'<code class="secret large">([^<]+)</code>', answer.text)
     assert given is not None

@@ -267,7 +267,13 @@ class Provider:
     def _expected(self) -> Expected:
         section = self.section
         return Expected(
-            section.issuer, section.client_id, section.algorithms, self._now(), section.acr_values, section.max_age
+            section.issuer,
+            section.client_id,
+            section.algorithms,
+            self._now(),
+            section.acr_values,
+            section.max_age,
+            section.acr_optional,
         )
 
 

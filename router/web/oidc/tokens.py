@@ -43,6 +43,7 @@ class Expected:
     now: int
     acr: Sequence[str] = ()
     max_age: int | None = None
+    acr_optional: bool = False
 
 
 def verified(token: str, keys: KeySet, algorithms: Sequence[str]) -> Claims:
@@ -83,7 +84,8 @@ def check_id_token(claims: Claims, expected: Expected, *, nonce: str, access_tok
     said = claims.get("nonce")
     if not isinstance(said, str) or not hmac.compare_digest(said.encode(), nonce.encode()):
         raise OidcFault("nonce")
-    if expected.acr and claims.get("acr") not in expected.acr:
+    unstated = expected.acr_optional and "acr" not in claims
+    if expected.acr and not unstated and claims.get("acr") not in expected.acr:
         raise OidcFault("acr")
     if expected.max_age is not None:
         since = claims.get("auth_time")
