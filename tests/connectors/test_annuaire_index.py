@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -237,10 +237,8 @@ def test_a_large_extraction_is_read_in_pieces(tmp_path: Path) -> None:
 def test_an_import_that_is_killed_leaves_the_old_index(tmp_path: Path) -> None:
     imported(tmp_path, written(tmp_path, TESTAUT))
     write_extract(tmp_path / "large.txt", 5000)
-    child = multiprocessing.get_context("spawn").Process(target=_killed, args=(tmp_path,))
-    child.start()
-    child.join(60)
-    assert child.exitcode == -signal.SIGKILL
+    child = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60, check=False)
+    assert child.returncode == -signal.SIGKILL
     assert (tmp_path / "index" / "directory.new").exists()
     assert Directory(tmp_path / "index").person("99900000011") is not None
     # What it left behind is in nobody's way.
@@ -248,9 +246,17 @@ def test_an_import_that_is_killed_leaves_the_old_index(tmp_path: Path) -> None:
     assert not (tmp_path / "index" / "directory.new").exists()
 
 
-def _killed(folder: Path) -> None:
-    def die(_text: str, read: int, size: int) -> None:
-        if size and read > size / 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+KILLED = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from connectors.annuaire.building import build
 
-    build(folder / "index", [folder / "large.txt"], now=lambda: NOW, progress=die)
+def die(_text, read, size):
+    if size and read > size / 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+folder = Path(sys.argv[1])
+build(folder / "index", [folder / "large.txt"], now=lambda: datetime(2026, 3, 5, tzinfo=UTC), progress=die)
+"""
+"""An import that is killed half way through its file."""

@@ -132,4 +132,4 @@ def test_a_dossier_with_its_circle_notices_and_history(both: tuple[Journal, Jour
     assert told(both, lambda view: notice_lines(view, line.id, states=states, limit=1))
     told(both, lambda view: accesses(view, line.id))
     month = month_of("2027-01", ZoneInfo("Europe/Paris"))
-    assert lines(told(both, lambda view: activities(view, month)))
+    assert lines(told(both, lambda view: activities(view, month)), month)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 from connectors.mllp.simulator import Receiver, Sender
 from router.config.changes import changes_between
@@ -37,13 +38,6 @@ from router.engine.reconfiguring import CannotApply
 from router.journal.sealing import make_key_file
 from router.journal.store import open_store
 from router.journal.unit import Unit
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def configuration(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 from sqlalchemy import Engine, func, select
 
 from connectors.sandbox.hospital import Hospital
@@ -51,16 +51,11 @@ format = "hl7v2"
 """
 
 
-def free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
-        return one.getsockname()[1], other.getsockname()[1]
-
-
 @pytest.fixture
 def router(tmp_path: Path) -> Iterator[RouterProcess]:
     folder = tmp_path / "router"
     # Tools and senders find the router again where it was.
-    make_folder(folder, configuration(*free_ports()), password="un mot de passe long")
+    make_folder(folder, configuration(*(free_port(), free_port())), password="un mot de passe long")
     register(folder, population(PEOPLE))
     with RouterProcess(folder) as process:
         yield process

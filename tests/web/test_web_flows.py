@@ -147,7 +147,7 @@ async def test_each_has_a_page_with_its_settings_and_no_secret(configured: Site)
     assert "127.0.0.1:2575" in pages["/flows/sources/labo-sud"].plain
     assert "secret, jamais montré" in pages["/flows/destinations/spico"].plain
     assert "https://tool.example/fhir" in pages["/flows/destinations/spico"].plain
-    assert "connection refused" in pages["/flows/destinations/spico"].plain
+    assert "connexion refusée" in pages["/flows/destinations/spico"].plain
     assert f'href="{ROUTE}"' in pages["/flows/sources/labo-sud"].text
     assert "paused = true" in pages["/flows/sources/web"].plain
     for path in ("/flows/sources/nobody", "/flows/things/labo-sud", "/flows/routes/none"):

@@ -115,7 +115,7 @@ def test_which_source_went_silent(person: Person) -> None:
     trouble = hands.page.locator(".troubles li", has_text="labo-sud se tait")
     expect(trouble).to_contain_text("35 messages seraient arrivés")
     hands.picture("silent-source")
-    hands.click(trouble.get_by_role("link").last)
+    hands.click(trouble.get_by_role("link").first)
     expect(hands.page.get_by_role("heading", level=1)).to_contain_text("labo-sud")
     hands.picture("silent-source-week")
 
@@ -138,13 +138,13 @@ class Real:
     def __init__(self, folder: Path, process: RouterProcess) -> None:
         self.folder = folder
         self.listening = process.start()
-        self.address = f"http://{self.listening.web}"
+        self.address = str(self.listening.web).rstrip("/")
 
     def send(self, *contents: bytes) -> None:
         for rank, content in enumerate(contents):
             path = self.folder / f"{rank}.hl7"
             path.write_bytes(content)
-            run_command("send", str(path), "--to", self.listening.sources["labo-sud"])
+            run_command("send", str(path), "--to", "mllp://" + self.listening.sources["labo-sud"])
 
 
 @pytest.fixture
@@ -183,19 +183,19 @@ def test_why_a_delivery_is_dead_then_the_destination_is_mended_and_all_are_sent(
     hands.taken += 1  # the address is typed over
     text.fill(mended)
     hands.click(page.get_by_role("button", name=re.compile("Vérifier")))
-    hands.click(page.get_by_role("button", name=re.compile("^Appliquer")))
+    with page.expect_navigation():
+        hands.click(page.get_by_role("button", name=re.compile("^Appliquer")))
+    expect(page.get_by_text("En cours d’application")).to_have_count(0, timeout=30_000)
+    assert "/nouveau" in (real.folder / "passerelle.toml").read_text()
     person.go("/")
     hands.click(trouble.get_by_role("button").or_(trouble.get_by_role("link")).first)
     hands.picture("dead-deliveries")
-    again = page.get_by_role("button", name=re.compile("^Renvoyer"))
-    again.first.click()
-    if not page.get_by_text("Terminé.").count():
-        again.first.click()
-    expect(page.get_by_text("3 sur 3").or_(page.get_by_text("Terminé.")).first).to_be_visible(timeout=30_000)
-    person.go("/deliveries?state=acknowledged")
-    _wait(page, page.locator("table.deliveries tbody tr"))
+    page.locator("table.causes").get_by_role("button", name="Renvoyer…").click()
+    page.get_by_role("button", name="Renvoyer 3 livraisons").click()
+    expect(page.get_by_text("Terminé.")).to_be_visible(timeout=30_000)
+    person.go("/")
+    expect(trouble).to_have_count(0, timeout=30_000)
     person.context.close()
-    assert "/nouveau" in (real.folder / "passerelle.toml").read_text()
 
 
 def test_what_a_changed_code_map_would_alter(chromium: Any, real: Real) -> None:
@@ -210,6 +210,9 @@ def test_what_a_changed_code_map_would_alter(chromium: Any, real: Real) -> None:
     hands.taken += 1  # one line is added
     draft.fill(draft.input_value() + '\n[codes]\nmaps = ["nouvelle.csv"]\n')
     hands.click(page.get_by_role("button", name="Comparer"))
-    expect(page.get_by_text(re.compile("2 messages sur 3 sortiraient autrement"))).to_be_visible(timeout=60_000)
+    seen = page.get_by_role("link", name="Voir les différences")
+    seen.wait_for(timeout=60_000)
+    hands.click(seen)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2 messages sur 3 sortiraient autrement")
     hands.picture("what-if")
     person.context.close()

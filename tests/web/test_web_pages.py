@@ -196,7 +196,7 @@ async def test_the_overview_says_what_is_wrong_worst_first(site: Any) -> None:
     order = [
         text.index(said)
         for said in (
-            "spico ne répond pas depuis 2 min (connection refused). 1 livraison attend, elle n’est pas perdue.",
+            "spico ne répond pas depuis 2 min (connexion refusée). 1 livraison attend, elle n’est pas perdue.",
             "2 livraisons vers spico sont en échec, la première depuis 29 min (HTTP 422: patient … unknown).",
             "1 livraison vers spico est en échec depuis 30 min (HTTP 400).",
             "1 élément attend une identité depuis 08:30",

@@ -57,8 +57,9 @@ async def test_what_a_role_may_not_do_is_not_offered(site: Any) -> None:
 async def test_looking_is_for_everybody_and_noted(site: Any) -> None:
     browser = await site.signed_in_as(Role.AUDITOR)
     assert (await browser.post("/messages/search", {"text": "testrose"})).status == 303
-    assert "TESTROSE" in (await browser.post("/items/1/reveal")).text
-    assert site.audited("reveal patient") == [("quelqu.un", "item 1", "")]
+    assert "TESTROSE" not in (await browser.post("/items/1/reveal")).text, "an auditor says why first"
+    assert "TESTROSE" in (await browser.post("/items/1/reveal", {"why": "control"})).text
+    assert site.audited("reveal patient") == [("quelqu.un", "item 1", "control")]
     assert (await browser.post("/logout")).status == 303
 
 
