@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from dossier_scene import Scene, daughter, doctor, home_help
+from screen_reader import violations
 from web_journal import HOSTILE, MINUTE, fill, flood, hasten, open_journal, person as patient, report
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
 from web_person import CHROMIUM, NOW, Person, Served
@@ -27,7 +28,6 @@ from router.web.context import FlowStatus
 from router.web.rendering import Pages
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
 
 pytestmark = [
     pytest.mark.browser,
@@ -50,10 +50,11 @@ _EACH = 2
 
 MUST_BE_REACHED = frozenset(
     {
-        "/", "/alarms", "/api", "/audit", "/codes", "/deliveries", "/dmp", "/dossiers", "/dossiers/#", "/identities",
-        "/identities/decisions", "/identities/tasks", "/mail", "/mail/#", "/mailboxes", "/messages", "/messages/#",
-        "/messages/#/findings", "/messages/#/original", "/messages/#/sent", "/messages/#/understood",
-        "/messages/#/why", "/notices", "/whatif",
+        "/", "/account", "/alarms", "/api", "/audit", "/bulk", "/codes", "/deliveries", "/dmp", "/dossiers",
+        "/dossiers/#", "/flows", "/flows/sources/labo-sud", "/identities", "/identities/decisions",
+        "/identities/tasks", "/indicators", "/mail", "/mail/#", "/mailboxes", "/messages", "/messages/#",
+        "/messages/#/findings", "/messages/#/original", "/messages/#/sent", "/messages/#/side",
+        "/messages/#/understood", "/messages/#/why", "/notices", "/people", "/whatif",
     }
 )  # fmt: skip
 
@@ -134,16 +135,6 @@ def pages_of(person: Person) -> Iterator[str]:
             if found not in seen and not _NOT_PAGES.search(urlsplit(found).path):
                 seen.add(found)
                 waiting.append(found)
-
-
-def violations(page: Any) -> list[str]:
-    """What axe-core finds: the rule, and the first place of each."""
-    found = axe.Axe().run(page).response["violations"]
-    return [
-        f"{one['id']} ({one['impact']}): {node['html'][:160]} {node['failureSummary'][:200]}"
-        for one in found
-        for node in one["nodes"][:2]
-    ]
 
 
 @pytest.mark.timeout(600)

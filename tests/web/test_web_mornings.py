@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from local_codes import GLUCOSE, HAEMOGLOBIN, LABORATORY, message
+from screen_reader import violations
 from sqlalchemy import insert
 from web_journal import HOUR, PASSWORD, flood
 from web_person import CHROMIUM, NOW, Person
@@ -215,4 +216,9 @@ def test_what_a_changed_code_map_would_alter(chromium: Any, real: Real) -> None:
     hands.click(seen)
     expect(page.get_by_role("heading", level=1)).to_contain_text("2 messages sur 3 sortiraient autrement")
     hands.picture("what-if")
+    # Pages that only a router with a configuration has, as a screen reader meets them.
+    broken = {
+        path: violations(person.go(path)) for path in ("/whatif/1", "/configuration", "/try", "/messages/1/replay")
+    }
+    assert not any(broken.values()), broken
     person.context.close()

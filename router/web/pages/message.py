@@ -148,6 +148,7 @@ async def _show(desk: Desk, visit: Visit, number: int, tab: str, *, form: Form =
             "message": detail,
             "tab": chosen,
             "tabs": tabs,
+            "comparable": desk.context.read_again is not None,
             "headline": headline(detail, formats),
             "timeline": timeline(detail, formats),
             "routes": {route.name: route for route in desk.context.routes()},

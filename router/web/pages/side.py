@@ -74,6 +74,7 @@ async def side(number: int, request: Request, desk: Office, visit: Signed) -> Re
         head = {
             "message": detail,
             "tab": TAB,
+            "comparable": desk.context.read_again is not None,
             "headline": headline(detail, formats),
             "timeline": timeline(detail, formats),
         }
