@@ -173,14 +173,15 @@ def period(query: Query, *, now: int, zone: ZoneInfo) -> tuple[int | None, int |
         return now - spans[named] * MICROS, None
     if named == "today":
         return _micros(today), None
-    since, until = _date(query.get("since"), zone), _date(query.get("until"), zone)
+    since, until = day_of(query.get("since"), zone), day_of(query.get("until"), zone)
     return (
         _micros(since) if since is not None else None,
         _micros(until + timedelta(days=1)) if until is not None else None,
     )
 
 
-def _date(text: str, zone: ZoneInfo) -> datetime | None:
+def day_of(text: str, zone: ZoneInfo) -> datetime | None:
+    """Give the beginning of a day as a field of dates writes it, in a zone; None for anything else."""
     try:
         return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
     except ValueError:

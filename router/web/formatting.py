@@ -161,10 +161,13 @@ class Formats:
         machine = datetime.fromtimestamp(micros // MICROS, UTC).isoformat()
         return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, self.exact(micros), shown)
 
+    def is_today(self, micros: int) -> bool:
+        """Say whether a moment is of this day, where the reader is."""
+        return self.local(micros).date() == self.local(self.now).date()
+
     def moment(self, micros: int) -> Markup:
         """Mark a moment up with its time of day to the second; its date only when it is not today."""
-        same = self.local(micros).date() == self.local(self.now).date()
-        shown = self.clock(micros) if same else f"{self.day(self.local(micros))} {self.clock(micros)}"
+        shown = self.clock(micros) if self.is_today(micros) else f"{self.day(self.local(micros))} {self.clock(micros)}"
         machine = datetime.fromtimestamp(micros // MICROS, UTC).isoformat()
         return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, self.exact(micros), shown)
 

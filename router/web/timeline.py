@@ -102,7 +102,8 @@ def _sendings(delivery: DeliveryLine, formats: Formats) -> Iterator[Moment]:
 def headline(message: MessageDetail, formats: Formats) -> Markup:
     """Say in one sentence where a message came from, whose it is, and what became of it."""
     say, line = formats.texts.say, message.line
-    parts = [say("headline.received", source=_strong(line.source), time=formats.moment(line.received_at))]
+    came = "headline.received" if formats.is_today(line.received_at) else "headline.received_on"
+    parts = [say(came, source=_strong(line.source), time=formats.moment(line.received_at))]
     if line.state is MessageState.RECEIVED:
         parts.append(say("headline.waiting"))
     elif line.state is MessageState.REJECTED:

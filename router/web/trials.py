@@ -13,6 +13,7 @@ import secrets
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 KEPT = 20
@@ -47,14 +48,27 @@ class Trials:
         self.configuration = configuration
         self._trials: OrderedDict[str, Trial] = OrderedDict()
 
-    def start(self, session: bytes, draft: str, *, last: int, source: str, actor: str) -> Trial:
-        """Start comparing a draft with what runs."""
+    def start(
+        self,
+        session: bytes,
+        draft: str,
+        *,
+        last: int,
+        source: str,
+        actor: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Trial:
+        """Start comparing a draft with what runs, on messages received in a period, or ever."""
         trial = Trial(secrets.token_urlsafe(9), session, total=last)
         self._trials[trial.key] = trial
         for key in [key for key, old in self._trials.items() if not old.running][: max(0, len(self._trials) - KEPT)]:
             del self._trials[key]
         command = [sys.executable, "-m", "router.cli", "plan", "-", "--config", str(self.configuration), "--json"]
         command += ["--last", str(last), "--source", source, "--actor", actor]
+        for option, moment in (("--since", since), ("--until", until)):
+            if moment is not None:
+                command += [option, moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")]
         trial.task = asyncio.create_task(_run(trial, command, draft.encode()), name=f"what-if {trial.key}")
         return trial
 

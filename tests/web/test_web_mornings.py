@@ -10,9 +10,11 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from local_codes import GLUCOSE, HAEMOGLOBIN, LABORATORY, message
@@ -210,6 +212,7 @@ def test_what_a_changed_code_map_would_alter(chromium: Any, real: Real) -> None:
     draft = page.locator("textarea[name=draft]")
     hands.taken += 1  # one line is added
     draft.fill(draft.input_value() + '\n[codes]\nmaps = ["nouvelle.csv"]\n')
+    page.locator("input[name=since]").fill(datetime.now(ZoneInfo("Europe/Paris")).date().isoformat())
     hands.click(page.get_by_role("button", name="Comparer"))
     seen = page.get_by_role("link", name="Voir les différences")
     seen.wait_for(timeout=60_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -12,6 +13,7 @@ from router.journal.view import View
 from router.web.access import Configured, Configuring, Office
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
+from router.web.filters import day_of
 from router.whatif.evidence import kept, kept_one
 
 router = APIRouter()
@@ -40,13 +42,15 @@ async def start(desk: Office, visit: Configured) -> Response:
     """Compare a draft."""
     if desk.trials.configuration is None:
         raise NotThere
-    last = visit.posted("last")
+    last, until = visit.posted("last"), day_of(visit.posted("until"), visit.zone)
     trial = desk.trials.start(
         visit.key,
         visit.posted("draft").replace("\r\n", "\n"),
         last=int(last) if last.isdigit() and int(last) in LASTS else LASTS[1],
         source=visit.posted("source"),
         actor=visit.account,
+        since=day_of(visit.posted("since"), visit.zone),
+        until=until + timedelta(days=1) if until is not None else None,
     )
     return go(f"{PATH}/trial/{trial.key}")
 
