@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, not_, or_, select
@@ -15,6 +14,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, func, no
 from router.dossier.context import Thing
 from router.dossier.store.access import Access
 from router.dossier.store.away import A_STAY, is_marked, marked_as
+from router.dossier.store.dates import Compare as Compare, changed_at, dated
 from router.dossier.store.drafts import DELETED, LIVE, RESOURCE_PLACE
 from router.dossier.store.elements import Resource, kept
 from router.dossier.store.indexing import stands_for_patient, system_key
@@ -36,20 +36,6 @@ MOST_INCLUDED = 1000
 
 class TooWide(Exception):
     """A chain goes through more resources than can be looked at."""
-
-
-class Compare(StrEnum):
-    """Prefixes of dates (FHIR R4 §3.1.1.4.5)."""
-
-    EQ = "eq"
-    NE = "ne"
-    GT = "gt"
-    LT = "lt"
-    GE = "ge"
-    LE = "le"
-    SA = "sa"
-    EB = "eb"
-    AP = "ap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +204,7 @@ class Search:
         where.append(self._access.condition(query.type, patients))
         if query.ids is not None:
             where.append(_R.logical_id.in_(query.ids))
-        where += [_moment(*one) for one in query.updated]
+        where += [changed_at(*one) for one in query.updated]
         where += [self._criterion(query.type, one) for one in query.criteria if not _is_patient(one)]
         return patients, where
 
@@ -274,7 +260,7 @@ class Search:
         if one.chain:
             found = or_(false(), *(self._chain(kind, one, target, inner) for target, inner in one.chain))
         elif one.parameter.kind is Kind.DATE:
-            found = or_(false(), *(_dated(one.parameter.name, *value) for value in one.values))
+            found = or_(false(), *(dated(one.parameter.name, *value) for value in one.values))
         elif _is_patient(one):
             found = _R.patient_id.in_(self._named(one))
         else:
@@ -453,50 +439,6 @@ def _of_type(kind: str, *criteria: Criterion) -> ColumnElement[bool]:
 
 def _is_patient(criterion: Criterion) -> bool:
     return stands_for_patient(criterion.parameter) and not criterion.negated
-
-
-def _moment(compare: Compare, low: int, high: int) -> ColumnElement[bool]:
-    """Compare the time of the last change with a moment: a feed asked for after a second misses nothing of it."""
-    column = _R.updated_at
-    match compare:
-        case Compare.GT | Compare.SA:
-            return and_(column > low)
-        case Compare.GE:
-            return and_(column >= low)
-        case Compare.LT | Compare.EB:
-            return and_(column < low)
-        case Compare.LE:
-            return and_(column < high)
-        case Compare.NE:
-            return or_(column < low, column >= high)
-        case Compare.EQ | Compare.AP:
-            return and_(column >= low, column < high)
-
-
-def _dated(name: str, compare: Compare, low: int, high: int) -> ColumnElement[bool]:
-    return exists().where(_D.resource_id == _R.id, _D.name == name, _spans(compare, low, high))
-
-
-def _spans(compare: Compare, low: int, high: int) -> ColumnElement[bool]:
-    match compare:
-        case Compare.EQ:
-            return and_(_D.low >= low, _D.high <= high)
-        case Compare.NE:
-            return or_(_D.low < low, _D.high > high)
-        case Compare.GT:
-            return and_(_D.high > high)
-        case Compare.LT:
-            return and_(_D.low < low)
-        case Compare.GE:
-            return or_(_D.low >= low, _D.high > high)
-        case Compare.LE:
-            return or_(_D.low < low, _D.high <= high)
-        case Compare.SA:
-            return and_(_D.low >= high)
-        case Compare.EB:
-            return and_(_D.high <= low)
-        case Compare.AP:
-            return and_(_D.low < high, _D.high > low)
 
 
 def identifier_form(system: str, value: str) -> tuple[str, ...]:
