@@ -78,6 +78,12 @@ class Connection(asyncio.Protocol):
         transport = cast("asyncio.Transport", transport)
         self._transport = transport
         self._peer = peer_host(transport.get_extra_info("peername"))
+        if self._station.draining:
+            # Accepted at the moment at which the source closed: broken off, so that its sender connects anew at once
+            # instead of waiting for the answer of a source that reads no more.
+            self._ending = True
+            transport.abort()
+            return
         if (reason := self._station.welcome(self, transport, self._peer)) is not None:
             self._station.turn_away(self._peer, reason)
             self._ending = True

@@ -586,3 +586,19 @@ async def test_many_connections(folder: Path, inbox: MemoryInbox, services: Plai
     assert len(inbox.contents) == 200
     assert services.health.figures["messages"] == 200
     assert services.health.figures["connections"] == 0
+
+
+async def test_a_connection_that_comes_as_the_source_closes_is_broken_off_at_once(
+    inbox: MemoryInbox, services: PlainServices
+) -> None:
+    station = Station("labo", MllpSourceSettings(), services, inbox)
+    await station.drain()
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(station), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, asyncio.timeout(10):
+        with pytest.raises(ConnectionError):
+            async with Sender(f"127.0.0.1:{port}") as sender:
+                # Without an answer and without an end, its sender would wait for ever.
+                if await sender.send(b"MSH|^~\\&|A\r") is None:
+                    raise ConnectionError
+    assert station.connections == set()
