@@ -29,7 +29,9 @@ COUNTED = 10_000
 COUNT_BUDGET = 0.03
 """Seconds that counting them may take."""
 
-FIRST_SLICE, LAST_SLICE = 2_000, 64_000
+FIRST_SLICE, LAST_SLICE = 500, 4_000
+"""Messages that one statement looks at: pages from the disk take a hundred times as long as those at hand, so that a
+long slice would outlast the budget by far."""
 
 # SQLite takes a partial index only when its very condition is in the statement: a bound parameter hides it.
 OPEN_MESSAGES = text("message.state <> 'processed'")
@@ -193,7 +195,7 @@ def _slices(view: View, filters: MessageFilters, before: int | None, clock: Cloc
             return
         # The next slice is no longer than what the last one's pace lets fit in the time that is left.
         fits = int(size * (deadline - ended) / max(ended - started, 1e-6))
-        top, size = low, max(FIRST_SLICE, min(size * 4, LAST_SLICE, fits))
+        top, size = low, max(FIRST_SLICE, min(size * 2, LAST_SLICE, fits))
 
 
 def _named(view: View, filters: MessageFilters, low: int, high: int) -> tuple[list[int], bool]:
