@@ -7,7 +7,7 @@ the walk goes by slices and stops when its time is up, saying how far it came: n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from router.journal.queries_lines import MessageLine, message_lines
 from router.journal.queries_search import Search, by_control_id, candidates
 from router.journal.tables import ItemState, MessageState
 from router.journal.view import Capped, View
+from router.journal.walking import FIRST_SLICE, Clock, paced
 
 PAGE = 50
 BUDGET = 0.08
@@ -26,17 +27,14 @@ BUDGET = 0.08
 COUNTED = 10_000
 """Messages that are counted at most for a list."""
 
+NEWER = 64_000
+"""Messages, the newest ones, among which those that came since are counted."""
+
 COUNT_BUDGET = 0.03
 """Seconds that counting them may take."""
 
-FIRST_SLICE, LAST_SLICE = 500, 4_000
-"""Messages that one statement looks at: pages from the disk take a hundred times as long as those at hand, so that a
-long slice would outlast the budget by far."""
-
 # SQLite takes a partial index only when its very condition is in the statement: a bound parameter hides it.
 OPEN_MESSAGES = text("message.state <> 'processed'")
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ def count_newer(view: View, filters: MessageFilters, than: int, *, cap: int = 99
     """Say how many matching messages came after number `than`: at most `cap` + 1, among the newest ones."""
     columns = tables.message.c
     last = view.connection.execute(select(func.max(columns.id))).scalar() or 0
-    low = max(than, last - LAST_SLICE)
+    low = max(than, last - NEWER)
     matching = select(columns.id).where(columns.id > low, *_wishes(filters)).limit(cap + 1)
     return view.connection.execute(select(func.count()).select_from(matching.subquery())).scalar_one()
 
@@ -184,18 +182,8 @@ def _slices(view: View, filters: MessageFilters, before: int | None, clock: Cloc
     if not _walks(filters):
         yield statement.where(columns.id < top, columns.id >= floor), floor, False
         return
-    deadline = clock() + budget
-    size = FIRST_SLICE
-    while top > floor:
-        low = max(floor, top - size)
-        started = clock()
-        yield statement.where(columns.id < top, columns.id >= low), low, False
-        ended = clock()
-        if ended >= deadline:
-            return
-        # The next slice is no longer than what the last one's pace lets fit in the time that is left.
-        fits = int(size * (deadline - ended) / max(ended - started, 1e-6))
-        top, size = low, max(FIRST_SLICE, min(size * 2, LAST_SLICE, fits))
+    for low, high in paced(top, floor, clock, budget, first=FIRST_SLICE):
+        yield statement.where(columns.id < high, columns.id >= low), low, False
 
 
 def _named(view: View, filters: MessageFilters, low: int, high: int) -> tuple[list[int], bool]:

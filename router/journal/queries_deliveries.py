@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import func, literal_column, select, text
 
 from router.journal import tables
-from router.journal.queries import BUDGET, FIRST_SLICE, LAST_SLICE, PAGE, Clock
+from router.journal.queries import BUDGET, PAGE
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_message import DeliveryLine, delivery_lines
 from router.journal.tables import DeliveryState
 from router.journal.view import Capped, View
+from router.journal.walking import Clock, paced
 
 # SQLite takes a partial index only when its very condition is in the statement.
 FAILED = text("delivery.state IN ('retrying', 'held', 'dead', 'cancelled')")
@@ -208,17 +209,8 @@ def _slices(
     if _indexed(filters):
         yield [column.id < top, *wishes], 0
         return
-    deadline = clock() + budget
-    size = FIRST_SLICE
-    while top > 0:
-        low = max(0, top - size)
-        started = clock()
-        yield [column.id < top, column.id >= low, *wishes], low
-        ended = clock()
-        if ended >= deadline:
-            return
-        fits = int(size * (deadline - ended) / max(ended - started, 1e-6))
-        top, size = low, max(FIRST_SLICE, min(size * 4, LAST_SLICE, fits))
+    for low, high in paced(top, 0, clock, budget):
+        yield [column.id < high, column.id >= low, *wishes], low
 
 
 def _indexed(filters: DeliveryFilters) -> bool:

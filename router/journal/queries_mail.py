@@ -12,13 +12,14 @@ from sqlalchemy import ColumnElement, FromClause, Row, Select, exists, func, lit
 
 from router.journal import tables
 from router.journal.correspondence import HEAD_PLACE
-from router.journal.queries import BUDGET, FIRST_SLICE, LAST_SLICE, PAGE, Clock
+from router.journal.queries import BUDGET, PAGE
 from router.journal.queries_deliveries import FAILED
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_receipts import ReceiptLine, receipts_of
 from router.journal.receipts import reference_token
 from router.journal.tables import DeliveryState, ItemState
 from router.journal.view import Capped, Json, View
+from router.journal.walking import Clock, paced
 from schemas.receipt import ReceiptStage
 
 MOST_SHOWN = 200
@@ -240,16 +241,7 @@ def _slices(view: View, before: int | None, clock: Clock, budget: float, *, whol
     if whole:
         yield 0, top
         return
-    deadline, size = clock() + budget, FIRST_SLICE
-    while top > 0:
-        low = max(0, top - size)
-        started = clock()
-        yield low, top
-        ended = clock()
-        if ended >= deadline:
-            return
-        fits = int(size * (deadline - ended) / max(ended - started, 1e-6))
-        top, size = low, max(FIRST_SLICE, min(size * 4, LAST_SLICE, fits))
+    yield from paced(top, 0, clock, budget)
 
 
 def _joined(mail: FromClause, delivery: FromClause) -> FromClause:

@@ -15,7 +15,7 @@ from connectors.contracts import ReferenceKind
 from router.journal import tables
 from router.journal.naming import NamingLine, namings_of
 from router.journal.operations import BODY_PLACE
-from router.journal.queries import BUDGET, FIRST_SLICE, LAST_SLICE, PAGE, Clock
+from router.journal.queries import BUDGET, PAGE
 from router.journal.queries_deliveries import FAILED, FAILED_STATES, OPEN
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_message import DeliveryLine, delivery_findings, delivery_lines
@@ -24,11 +24,15 @@ from router.journal.receipts import reference_token
 from router.journal.sealing import loose
 from router.journal.tables import DeliveryState
 from router.journal.view import View
+from router.journal.walking import FIRST_SLICE, LAST_SLICE, Clock, paced
 from schemas.finding import Finding
 
 FORMATS = ("xds", "pdsm")
 # SQLite takes a partial index only when its very condition is in the statement.
 SUBMITTED = text("delivery.format IN ('xds', 'pdsm')")
+
+LONG_SLICE = 64_000
+"""Rows of the first slice where an index leads to those that are looked for."""
 
 INDEXED_STATES = frozenset({*FAILED_STATES, DeliveryState.PENDING})
 
@@ -167,14 +171,8 @@ def _slices(
         yield 0, top
         return
     # What is open or failed is reached through the index of its state: its slices may be long.
-    least, most = (LAST_SLICE, top) if filters.state in INDEXED_STATES else (FIRST_SLICE, LAST_SLICE)
-    deadline, size = clock() + budget, least
-    while top > 0:
-        low = max(0, top - size)
-        yield low, top
-        if clock() >= deadline:
-            return
-        top, size = low, min(size * 4, most)
+    first, last = (LONG_SLICE, top) if filters.state in INDEXED_STATES else (FIRST_SLICE, LAST_SLICE)
+    yield from paced(top, 0, clock, budget, first=first, last=last)
 
 
 def _narrowed(filters: SubmissionFilters) -> list[tuple[Any, ...]]:
