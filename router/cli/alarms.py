@@ -27,7 +27,8 @@ def command_alarms(config: Path, past: bool, limit: int, language: str) -> int:
     from datetime import UTC, datetime
     from zoneinfo import ZoneInfo
 
-    from router.cli.journal import opened, shown_time
+    from router.cli.journal import shown_time
+    from router.cli.terminal import opened
     from router.config.load import load
     from router.engine.clock import micros
     from router.watch.alarms import open_alarms, past_alarms

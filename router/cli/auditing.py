@@ -30,7 +30,8 @@ def command_audit(ctx: click.Context, config: Path, limit: int) -> None:
         return
     from sqlalchemy import select
 
-    from router.cli.journal import opened, printed, rows_of, shown_time
+    from router.cli.journal import printed, rows_of, shown_time
+    from router.cli.terminal import opened
     from router.journal import tables
 
     with opened(config) as store:
@@ -52,7 +53,7 @@ def audit_verify(config: Path, known: str) -> int:
 
     Exit status: 0 whole, 1 altered.
     """
-    from router.cli.journal import opened
+    from router.cli.terminal import opened
     from router.journal.auditing import verify_audit
 
     with opened(config) as store, store.reading() as connection:
@@ -77,7 +78,8 @@ def audit_patient(number: int, config: Path) -> None:
     NUMBER is the patient's in this journal (`passerelle patients list`). It counts the patient's own row, messages,
     items, deliveries and dossier; what was done to several rows at once (`12 rows`) names none of them and is not told.
     """
-    from router.cli.journal import opened, shown_time
+    from router.cli.journal import shown_time
+    from router.cli.terminal import opened
     from router.journal.queries_audit import audit_of_patient
 
     with opened(config) as store, store.reading() as connection:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,26 +13,12 @@ from router.bulk.outcomes import left_by_reason
 from router.bulk.planning import keep_preview, plan_job, preview_of
 from router.bulk.undoing import plan_undo, undoable
 from router.cli.base import Failed, config_file, config_option
-from router.cli.journal import opened, printed, shown_time
-from router.engine.clock import micros
+from router.cli.journal import printed, shown_time
+from router.cli.terminal import actor, apply, now, opened
 from router.journal import tables
-from router.journal.operations import Change
 from router.journal.store import Store
-from router.journal.unit import Unit
 
 R = TypeVar("R")
-
-
-def _apply(store: Store, change: Change[R]) -> R:
-    with store.writing() as connection:
-        unit = Unit(connection, store.sealer)
-        result = change.apply(unit)
-        unit.flush()
-    return result
-
-
-def _actor() -> str:
-    return f"{getpass.getuser()} (command line)"
 
 
 @click.command("reroute")
@@ -84,25 +68,25 @@ def command_reroute(
         planned = plan_job(
             BulkAction.REROUTE,
             ids,
-            actor=_actor(),
-            now=micros(datetime.now(UTC)),
+            actor=actor(),
+            now=now(),
             back="/bulk",
             more=more,
             target=target,
             set_aside=set_aside,
             of_deliveries=not messages,
         )
-        number = _apply(store, planned)
+        number = apply(store, planned)
         with store.reading() as connection:
             preview = preview_of(connection, store.sealer, number, routes)
-        _apply(store, keep_preview(number, preview))
+        apply(store, keep_preview(number, preview))
         _print_preview(preview, more=more)
         if not preview.will:
             click.echo("Nothing to reroute.")
             return 1
         if not yes and not click.confirm("Go on?"):
             return 1
-        _apply(store, start_job(number, actor=_actor(), now=micros(datetime.now(UTC))))
+        apply(store, start_job(number, actor=actor(), now=now()))
     click.echo(f"Action {number}; a running router takes it up at once, else at its next start.")
     return 0
 
@@ -179,7 +163,7 @@ def bulk_show(config: Path, number: int) -> int:
 def bulk_stop(config: Path, number: int) -> int:
     """Stop an action that runs; what was done stays done."""
     with opened(config) as store:
-        stopped = _apply(store, stop_job(number, actor=_actor(), now=micros(datetime.now(UTC))))
+        stopped = apply(store, stop_job(number, actor=actor(), now=now()))
     click.echo("Stopped." if stopped else f"Action {number} does not run.")
     return 0 if stopped else 1
 
@@ -190,7 +174,7 @@ def bulk_stop(config: Path, number: int) -> int:
 def bulk_undo(config: Path, number: int) -> int:
     """Take back what can be taken back of an action: what has not left."""
     with opened(config) as store:
-        made = _apply(store, plan_undo(number, actor=_actor(), now=micros(datetime.now(UTC))))
+        made = apply(store, plan_undo(number, actor=actor(), now=now()))
     if made is None:
         click.echo(f"Nothing of action {number} can be taken back.")
         return 1

@@ -5,11 +5,9 @@ It works beside a running router, which takes a change up within a second.
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,8 +15,8 @@ import click
 
 from mappings.concept_map import LONGEST_CODE, MapEntry, Term, TermKind, target_of
 from router.cli.base import Failed, config_file, config_option
+from router.cli.terminal import actor, apply, now
 from router.codes.maps import CodeMaps
-from router.journal.operations import Operation
 from router.journal.store import Store
 from schemas.coding import LOCAL
 
@@ -47,26 +45,6 @@ def _opened(config: Path) -> Iterator[tuple[Store, CodeMaps]]:
         yield store, maps
     finally:
         store.close()
-
-
-def _apply(store: Store, operation: Operation[R]) -> R:
-    from router.journal.unit import Unit
-
-    with store.writing() as connection:
-        unit = Unit(connection, store.sealer)
-        result = operation.apply(unit)
-        unit.flush()
-    return result
-
-
-def _actor() -> str:
-    return f"{getpass.getuser()} (command line)"
-
-
-def _now() -> int:
-    from router.engine.clock import micros
-
-    return micros(datetime.now(UTC))
 
 
 def _term(code: str, system: str, is_unit: bool) -> Term:
@@ -146,7 +124,7 @@ def codes_map(sender: str, code: str, target: str, system: str, is_unit: bool, d
     except ValueError as problem:
         raise Failed(str(problem)) from None
     with _opened(config) as (store, _):
-        changed = _apply(store, map_terms([MapEntry(sender, term, coding)], actor=_actor(), now=_now()))
+        changed = apply(store, map_terms([MapEntry(sender, term, coding)], actor=actor(), now=now()))
         with viewing(store) as view:
             before = count_affected(view, sender, term, coding, cap=MOST)
             known = find_unmapped(view, sender, term) is not None
@@ -193,7 +171,7 @@ def codes_replay(sender: str, code: str, system: str, is_unit: bool, config: Pat
         done = 0
         for start in range(0, len(found.ids), 500):
             batch = found.ids[start : start + 500]
-            done += _apply(store, replay_messages(batch, actor=_actor(), now=_now()))
+            done += apply(store, replay_messages(batch, actor=actor(), now=now()))
     click.echo(f"{done} will be read again; a running router takes them up at once, else at its next start.")
     return 0
 
@@ -216,8 +194,8 @@ def codes_import(file: Path, config: Path) -> int:
 
     read = read_maps(file.read_bytes())
     with _opened(config) as (store, _):
-        change = map_terms(read.entries, actor=_actor(), now=_now(), action="import codes")
-        changed = _apply(store, change)
+        change = map_terms(read.entries, actor=actor(), now=now(), action="import codes")
+        changed = apply(store, change)
     for problem in read.problems:
         click.echo(f"{file}, {problem}", err=True)
     click.echo(f"{changed} mapped or changed, {len(read.entries) - changed} as before, {len(read.problems)} refused.")

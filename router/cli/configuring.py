@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from router.cli import terminal
 from router.cli.base import Failed, config_file, config_option
 
 WAIT_SECONDS = 300.0
@@ -52,7 +51,8 @@ def apply(draft: Path, comment: str, config: Path) -> int:
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="Rows to show.")
 def history(config: Path, limit: int) -> None:
     """List versions of the configuration, the newest first."""
-    from router.cli.journal import opened, printed, shown_time
+    from router.cli.journal import printed, shown_time
+    from router.cli.terminal import opened
     from router.config.versions import history, running_version
 
     with opened(config) as store, store.reading() as connection:
@@ -77,7 +77,7 @@ def history(config: Path, limit: int) -> None:
 @config_option
 def show(number: int | None, config: Path) -> None:
     """Print the text of a version, that of the one that was applied last without NUMBER."""
-    from router.cli.journal import opened
+    from router.cli.terminal import opened
     from router.config.versions import running_version, text_of
 
     with opened(config) as store, store.reading() as connection:
@@ -95,7 +95,7 @@ def show(number: int | None, config: Path) -> None:
 @config_option
 def revert(number: int, config: Path) -> int:
     """Apply the text of a former version again."""
-    from router.cli.journal import opened
+    from router.cli.terminal import opened
     from router.config.versions import text_of
 
     with opened(config) as store, store.reading() as connection:
@@ -107,11 +107,9 @@ def revert(number: int, config: Path) -> int:
 
 
 def _apply(config: Path, text: str, comment: str) -> int:
-    from router.cli.flow import apply_to
     from router.config.load import ConfigurationFault, load, load_text
     from router.config.versions import VersionOrigin, VersionState, digest_of, settle_version, want_version
     from router.config.writing import FileChanged, StagedFile, read_text
-    from router.engine.clock import micros
     from router.journal.locking import AlreadyRunning, router_lock
     from router.journal.store import open_store
 
@@ -122,27 +120,26 @@ def _apply(config: Path, text: str, comment: str) -> int:
     except ConfigurationFault:
         place = drafted.place  # the file in place has mistakes, and this may be what mends them
     base = digest_of(read_text(path))
-    now = micros(datetime.now(UTC))
-    actor = f"{getpass.getuser()} (command line)"
+    at, by = terminal.now(), terminal.actor()
     store = open_store(place)
     try:
-        wanted = want_version(text, base, origin=VersionOrigin.COMMAND, comment=comment, actor=actor, now=now)
+        wanted = want_version(text, base, origin=VersionOrigin.COMMAND, comment=comment, actor=by, now=at)
         try:
             with router_lock(store.engine, place.data):
                 # No router runs: whoever holds its lock may write in its place.
-                number = apply_to(store, wanted)
+                number = terminal.apply(store, wanted)
                 if base != digest_of(text):
                     try:
                         StagedFile(path, text).commit(base)
                     except (OSError, FileChanged) as problem:
                         said = str(problem) if isinstance(problem, FileChanged) else f"{path.name} cannot be written"
-                        apply_to(store, settle_version(number, VersionState.FAILED, now=now, detail=said))
+                        terminal.apply(store, settle_version(number, VersionState.FAILED, now=at, detail=said))
                         raise Failed(said) from None
-                apply_to(store, settle_version(number, VersionState.APPLIED, now=now))
+                terminal.apply(store, settle_version(number, VersionState.APPLIED, now=at))
                 click.echo(f"Version {number} is in place; the router starts with it.")
                 return 0
         except AlreadyRunning:
-            number = apply_to(store, wanted)
+            number = terminal.apply(store, wanted)
         return _wait(store, number)
     finally:
         store.close()

@@ -14,11 +14,12 @@ import click
 from router.cli.base import Failed, config_option
 from router.cli.dossier_circle import command_circle
 from router.cli.dossier_consent import command_consent, emergency, hide, keep_to, unhide
-from router.cli.dossier_desk import ask, by_now, by_option, done, opened_journal, patient_number, show_table
+from router.cli.dossier_desk import ask, by_now, by_option, done, patient_number, show_table
 from router.cli.dossier_extract import command_extract
 from router.cli.dossier_indicators import command_indicators
 from router.cli.dossier_matrix import command_habilitations, command_matrix, command_rules
 from router.cli.dossier_notices import command_notices
+from router.cli.terminal import opened
 
 if TYPE_CHECKING:
     from router.dossier.overview import MemberAccess, Overview
@@ -103,7 +104,7 @@ def dossier_open(
             channel=ConsentChannel(channel),
             proof=proof or None,
         )
-    with opened_journal(config) as store:
+    with opened(config) as store:
         number = patient_number(store, patient)
         change = open_dossier(
             number,
@@ -130,7 +131,7 @@ def _stating(name: str, sentence: str, word: str) -> click.Command:
             "suspend": DossierState.SUSPENDED,
             "close": DossierState.CLOSED,
         }[name]
-        with opened_journal(config) as store:
+        with opened(config) as store:
             change = change_state(patient_number(store, patient), state, by=by_now(why))
             return done(store, change, f"Dossier {{number}} is {word}.")
 
@@ -150,7 +151,7 @@ def dossier_adopt(patient: str, why: str, config: Path) -> int:
     """Let the dossier of a patient who was merged become the survivor's, who has none. Undoing the merge undoes it."""
     from router.dossier.merging import adopt_dossier
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         change = adopt_dossier(patient_number(store, patient), by=by_now(why))
         return done(store, change, "Dossier {number} is the survivor's.")
 
@@ -164,7 +165,7 @@ def dossier_list(after: int, limit: int, config: Path) -> None:
     from router.dossier.dossiers import open_dossiers
     from router.engine.clock import moment
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         found = ask(store, lambda view: open_dossiers(view, after=after, limit=limit))
     rows = [
         (
@@ -187,7 +188,7 @@ def dossier_show(patient: str, config: Path) -> int:
     from router.dossier.overview import overview
 
     by = by_now()
-    with opened_journal(config) as store:
+    with opened(config) as store:
         number = patient_number(store, patient)
         found = ask(store, lambda view: overview(view, number, now=by.now), audit=("read dossier", f"patient {number}"))
         if found is None:
@@ -273,7 +274,7 @@ def dossier_history(patient: str, before: int | None, config: Path) -> None:
         line = dossier_of(view.connection, view.sealer, number)
         return [] if line is None else history(view, line.id, before=before)
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         number = patient_number(store, patient)
         found = ask(store, find, audit=("read dossier history", f"patient {number}"))
     rows = [
@@ -298,7 +299,7 @@ def dossier_accesses(patient: str, before: int | None, config: Path) -> None:
         line = dossier_of(view.connection, view.sealer, number)
         return [] if line is None else accesses(view, line.id, before=before)
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         number = patient_number(store, patient)
         found = ask(store, find, audit=("read dossier accesses", f"patient {number}"))
     rows = [
@@ -338,7 +339,7 @@ def dossier_may(patient: str, member: int, item: int, word: str, config: Path) -
     def find(view: View) -> Explained | None:
         return explained(view, number, member, item, Action(word), now=by.now)
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         number = patient_number(store, patient)
         found = ask(store, find, audit=("explain access", f"item {item}"))
     if found is None:

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from router.cli.base import Failed, config_option
-from router.cli.dossier_desk import by_now, by_option, done, opened_journal, patient_number
+from router.cli.dossier_desk import by_now, by_option, done, patient_number
+from router.cli.terminal import opened
 
 FAMILIES = ["physician", "health", "medico_social", "social", "relative", "coordination"]
 CHANNELS = ["webhook", "push", "mssante", "sms", "email"]
@@ -62,7 +63,7 @@ def circle_add(patient: str, why: str, config: Path, **given: Any) -> int:
 
     by = by_now(why)
     member = _member(moment(by.now).isoformat(timespec="seconds"), given)
-    with opened_journal(config) as store:
+    with opened(config) as store:
         change = add_member(patient_number(store, patient), member, by=by)
         return done(store, change, "Member {number} is in the circle (version {version}).")
 
@@ -144,7 +145,7 @@ def circle_end(patient: str, member: int, on: str, why: str, config: Path) -> in
     """End a membership. Somebody who comes back is added again."""
     from router.dossier.circle import end_member
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         change = end_member(patient_number(store, patient), member, by=by_now(why), on=on or None)
         return done(store, change, "Membership {number} is ended (version {version}).")
 
@@ -180,6 +181,6 @@ def circle_prefer(
         raise Failed("--quiet is two times of day, as 22:00-07:00") from None
     if bool(start) != bool(end):
         raise Failed("--quiet is two times of day, as 22:00-07:00")
-    with opened_journal(config) as store:
+    with opened(config) as store:
         change = prefer(patient_number(store, patient), member, wished, by=by_now(why))
         return done(store, change, "The wishes of member {number} are kept (version {version}).")

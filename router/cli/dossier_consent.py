@@ -8,7 +8,8 @@ import click
 
 from router.cli.base import Failed, config_option
 from router.cli.dossier_circle import FAMILIES
-from router.cli.dossier_desk import by_now, by_option, done, opened_journal, patient_number
+from router.cli.dossier_desk import by_now, by_option, done, patient_number
+from router.cli.terminal import opened
 
 KINDS = [
     "opening-information",
@@ -82,7 +83,7 @@ def consent_record(
         )
     except ValidationError as wrong:
         raise Failed(f"{'.'.join(str(part) for part in wrong.errors()[0]['loc'])}: not a date") from None
-    with opened_journal(config) as store:
+    with opened(config) as store:
         return done(store, record_consent(patient_number(store, patient), consent, by=by), "Record {number} is kept.")
 
 
@@ -95,7 +96,7 @@ def consent_withdraw(patient: str, record: int, why: str, config: Path) -> int:
     """Withdraw a consent, or lift an opposition: it counts no more, and stays on record."""
     from router.dossier.consents import withdraw_consent
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         change = withdraw_consent(patient_number(store, patient), record, by=by_now(why))
         return done(store, change, "Record {number} counts no more.")
 
@@ -120,7 +121,7 @@ def _restricting(name: str, kind: str, sentence: str) -> click.Command:
         restriction = Restriction(
             kind=RestrictionKind(kind), members=members, families=tuple(RoleFamily(one) for one in families)
         )
-        with opened_journal(config) as store:
+        with opened(config) as store:
             change = restrict(patient_number(store, patient), item, restriction, by=by_now(why))
             return done(store, change, "Restriction {number} is kept.")
 
@@ -142,7 +143,7 @@ def unhide(patient: str, restriction: int, why: str, config: Path) -> int:
     """Lift a restriction (`hide`, `keep-to`)."""
     from router.dossier.restrictions import lift_restriction
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         change = lift_restriction(patient_number(store, patient), restriction, by=by_now(why))
         return done(store, change, "Restriction {number} is lifted.")
 
@@ -161,6 +162,6 @@ def emergency(patient: str, rpps: str, who: str, why: str, hours: float, config:
     from schemas.coding import Identifier
 
     keys = party_keys([Identifier(value=rpps, type="RPPS")])
-    with opened_journal(config) as store:
+    with opened(config) as store:
         change = open_emergency(patient_number(store, patient), keys, who, by=by_now(why), hours=hours)
         return done(store, change, "Emergency access {number} is open; the general practitioner is told.")

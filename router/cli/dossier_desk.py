@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from router.cli.base import Failed, config_file
+from router.cli.base import Failed
+from router.cli.terminal import actor, apply, now
 
 if TYPE_CHECKING:
     from router.dossier.keeping import By, Done
-    from router.journal.operations import Change, Operation
+    from router.journal.operations import Change
     from router.journal.store import Store
     from router.journal.view import View
 
@@ -25,36 +22,11 @@ R = TypeVar("R")
 by_option = click.option("--why", default="", help="Why, in a few words: kept in the dossier's history.")
 
 
-@contextmanager
-def opened_journal(config: Path) -> Iterator[Store]:
-    """Open the journal of a configuration."""
-    from router.config.load import load
-    from router.journal.store import open_store
-
-    store = open_store(load(config_file(config)).place)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
 def by_now(why: str = "") -> By:
     """Give who is at this terminal, now."""
     from router.dossier.keeping import By
-    from router.engine.clock import micros
 
-    return By(f"{getpass.getuser()} (command line)", micros(datetime.now(UTC)), why)
-
-
-def apply(store: Store, operation: Operation[R]) -> R:
-    """Apply an operation in a transaction of its own."""
-    from router.journal.unit import Unit
-
-    with store.writing() as connection:
-        unit = Unit(connection, store.sealer)
-        result = operation.apply(unit)
-        unit.flush()
-    return result
+    return By(actor(), now(), why)
 
 
 def ask(store: Store, query: Callable[[View], R], *, audit: tuple[str, str] | None = None) -> R:

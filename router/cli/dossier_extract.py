@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from router.cli.base import Failed, config_option
-from router.cli.dossier_desk import apply, by_now, opened_journal
+from router.cli.dossier_desk import by_now
+from router.cli.terminal import apply, opened
 
 
 @click.command("extract")
@@ -33,7 +34,7 @@ def command_extract(finess: str, out: Path, config: Path) -> int:
         raise Failed("a FINESS number has nine characters, digits and letters")
     by = by_now()
     reader, door = reader_for(finess, by.actor), CircleDoor()
-    with opened_journal(config) as store, viewing(store) as view:
+    with opened(config) as store, viewing(store) as view:
         try:
             extraction = Extraction(out)
             for patient in door.patients(view, reader):

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from router.cli.base import Failed, config_file, config_option
-from router.cli.dossier_desk import ask, opened_journal, show_table
+from router.cli.dossier_desk import ask, show_table
+from router.cli.terminal import opened
 
 
 @click.command("indicators")
@@ -37,7 +38,7 @@ def command_indicators(month: str, csv_file: Path | None, pdf_file: Path | None,
         wanted = month_of(month, zone)
     except NotAMonth as wrong:
         raise Failed(str(wrong)) from None
-    with opened_journal(config) as store:
+    with opened(config) as store:
         found = lines(ask(store, lambda view: activities(view, wanted)), wanted)
     if csv_file is not None:
         csv_file.write_bytes(as_csv(wanted, found))

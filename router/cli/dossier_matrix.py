@@ -8,7 +8,8 @@ import click
 
 from router.cli.base import Failed, config_file, config_option
 from router.cli.dossier_consent import CATEGORIES
-from router.cli.dossier_desk import apply, ask, by_now, by_option, done, opened_journal, show_table
+from router.cli.dossier_desk import ask, by_now, by_option, done, show_table
+from router.cli.terminal import apply, opened
 
 _FILE = click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 
@@ -29,7 +30,7 @@ def matrix_show(shipped: bool, config: Path) -> None:
     if shipped:
         click.echo(default_text(), nl=False)
         return
-    with opened_journal(config) as store:
+    with opened(config) as store:
         click.echo(write_matrix(ask(store, lambda view: matrix_now(view.connection))), nl=False)
 
 
@@ -42,7 +43,7 @@ def matrix_check(file: Path, config: Path) -> None:
     from router.dossier.matrix import differences, read_matrix
 
     matrix = read_matrix(_text(file))
-    with opened_journal(config) as store:
+    with opened(config) as store:
         changes = differences(ask(store, lambda view: matrix_now(view.connection)), matrix)
     rows = [
         (one.category.value, one.family.value, one.before.text, one.after.text, "opens" if one.opens else "")
@@ -60,7 +61,7 @@ def matrix_import(file: Path, why: str, config: Path) -> None:
     from router.dossier.matrices import bring_matrix
 
     change = bring_matrix(_text(file), by=by_now(why))
-    with opened_journal(config) as store:
+    with opened(config) as store:
         changes = apply(store, change)
     click.echo(f"{len(changes)} cell(s) changed." if changes else "It is the matrix that holds already.")
 
@@ -72,7 +73,7 @@ def matrix_history_command(config: Path) -> None:
     from router.dossier.matrices import matrix_history
     from router.engine.clock import moment
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         versions = ask(store, lambda view: matrix_history(view.connection))
     rows = [
         (
@@ -155,7 +156,7 @@ def habilitation_grant(
         )
     except ValidationError:
         raise Failed("--until is a day, as 2027-12-31") from None
-    with opened_journal(config) as store:
+    with opened(config) as store:
         return done(store, grant(granted, by=by), "Habilitation {number} is granted.")
 
 
@@ -167,7 +168,7 @@ def habilitation_end(number: int, why: str, config: Path) -> int:
     """End a habilitation now: its holder is then habilitated for nothing, until another is granted."""
     from router.dossier.habilitations import end_habilitation
 
-    with opened_journal(config) as store:
+    with opened(config) as store:
         return done(store, end_habilitation(number, by=by_now(why)), "Habilitation {number} is ended.")
 
 
@@ -178,7 +179,7 @@ def habilitation_list(config: Path) -> None:
     from router.dossier.habilitations import habilitations
 
     by = by_now()
-    with opened_journal(config) as store:
+    with opened(config) as store:
         found = ask(store, lambda view: habilitations(view.connection, view.sealer))
     rows = [
         (

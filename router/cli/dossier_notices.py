@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from router.cli.base import Failed, config_option
-from router.cli.dossier_desk import ask, by_now, opened_journal, patient_number, show_table
+from router.cli.dossier_desk import ask, by_now, patient_number, show_table
+from router.cli.terminal import opened
 
 STATES = ("queued", "leaving", "sent", "delivered", "read", "failed", "cancelled")
 
@@ -32,7 +33,7 @@ def command_notices(patient: str, states: tuple[str, ...], limit: int, config: P
     from router.journal.view import View
 
     by_now()
-    with opened_journal(config) as store:
+    with opened(config) as store:
         number = patient_number(store, patient)
 
         def look(view: View) -> list[tuple[str, ...]] | None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from router.cli.base import Failed, config_file, config_option
+from router.cli.terminal import actor, apply, now
 
 if TYPE_CHECKING:
     from router.config.load import Loaded
     from router.journal.operations import Operation
     from router.journal.pauses import FlowSide
-    from router.journal.store import Store
 
 R = TypeVar("R")
 
@@ -32,7 +30,8 @@ def command_flow() -> None:
 @config_option
 def list_flows(config: Path) -> None:
     """List sources, destinations and routes, and what is paused of them."""
-    from router.cli.journal import opened, printed, shown_time
+    from router.cli.journal import printed, shown_time
+    from router.cli.terminal import opened
     from router.config.load import load
     from router.journal.pauses import FlowSide, load_pauses
 
@@ -72,7 +71,7 @@ def pause(side: str, name: str, reason: str, config: Path) -> int:
     loaded, what = load(config_file(config)), FlowSide(side)
     if (what, name) not in set(_flows(loaded)):
         raise Failed(f"there is no {side} {name!r} in {loaded.path.name}")
-    done = _apply(loaded, pause_flow(what, name, reason, actor=_actor(), now=_now()))
+    done = _apply(loaded, pause_flow(what, name, reason, actor=actor(), now=now()))
     click.echo(f"{side} {name} is paused." if done else f"{side} {name} was paused already.")
     return 0 if done else 1
 
@@ -91,7 +90,7 @@ def resume(side: str, name: str, config: Path) -> int:
     from router.journal.pauses import FlowSide, resume_flow
 
     loaded, what = load(config_file(config)), FlowSide(side)
-    done = _apply(loaded, resume_flow(what, name, actor=_actor(), now=_now()))
+    done = _apply(loaded, resume_flow(what, name, actor=actor(), now=now()))
     if _paused_by_file(loaded, what, name):
         raise Failed(f"{side} {name} is paused by `paused = true` in {loaded.path.name}: change it there, and apply it")
     click.echo(f"{side} {name} goes on." if done else f"nobody had paused {side} {name}.")
@@ -141,27 +140,6 @@ def _apply(loaded: Loaded, operation: Operation[R]) -> R:
 
     store = open_store(loaded.place)
     try:
-        return apply_to(store, operation)
+        return apply(store, operation)
     finally:
         store.close()
-
-
-def apply_to(store: Store, operation: Operation[R]) -> R:
-    """Apply an operation to a journal at once, beside a router that may be running on it."""
-    from router.journal.unit import Unit
-
-    with store.writing() as connection:
-        unit = Unit(connection, store.sealer)
-        result = operation.apply(unit)
-        unit.flush()
-    return result
-
-
-def _actor() -> str:
-    return f"{getpass.getuser()} (command line)"
-
-
-def _now() -> int:
-    from router.engine.clock import micros
-
-    return micros(datetime.now(UTC))

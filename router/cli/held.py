@@ -5,15 +5,13 @@ Sending one all the same is `passerelle replay --delivery`.
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from router.cli.base import config_file, config_option
-from router.engine.clock import micros
+from router.cli.base import config_option
+from router.cli.terminal import actor, apply, now, opened
 from router.journal.store import Store
 
 
@@ -29,22 +27,13 @@ def command_cancel(config: Path, deliveries: tuple[int, ...], yes: bool) -> int:
       passerelle deliveries --state held --findings
       passerelle cancel 1042 1043 --yes
     """
-    from router.config.load import load
     from router.journal.actions import cancel_deliveries
-    from router.journal.store import open_store
-    from router.journal.unit import Unit
 
     if not yes and not click.confirm(f"{len(deliveries)} delivery(ies) to set aside. Go on?"):
         return 1
-    change = cancel_deliveries(deliveries, actor=f"{getpass.getuser()} (command line)", now=micros(datetime.now(UTC)))
-    store = open_store(load(config_file(config)).place)
-    try:
-        with store.writing() as connection:
-            unit = Unit(connection, store.sealer)
-            done = change.apply(unit)
-            unit.flush()
-    finally:
-        store.close()
+    change = cancel_deliveries(deliveries, actor=actor(), now=now())
+    with opened(config) as store:
+        done = apply(store, change)
     click.echo(f"{done} set aside.")
     return 0 if done == len(set(deliveries)) else 1
 

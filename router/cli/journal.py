@@ -5,19 +5,17 @@ Patients' names stay out of these lists: the terminal keeps what it showed. They
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy import Select, func, select
 
-from router.cli.base import config_file, config_option
+from router.cli.base import config_option
 from router.cli.held import print_findings
-from router.engine.clock import micros, moment
+from router.cli.terminal import actor, apply, now, opened
+from router.engine.clock import moment
 from router.journal import tables
 from router.journal.store import Store
 
@@ -26,19 +24,6 @@ WIDE = 200
 """Columns used when the output goes to a file or another program, where nothing should be cut."""
 
 _STATE_HELP = "Only those in this state (repeatable)."
-
-
-@contextmanager
-def opened(config: Path) -> Iterator[Store]:
-    """Open the journal of a configuration for the time of a command."""
-    from router.config.load import load
-    from router.journal.store import open_store
-
-    store = open_store(load(config_file(config)).place)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def rows_of(store: Store, statement: Select[Any]) -> Sequence[Any]:
@@ -224,9 +209,7 @@ def command_replay(
     """
     from router.journal.actions import replay_deliveries, replay_messages
     from router.journal.operations import Change
-    from router.journal.unit import Unit
 
-    actor = f"{getpass.getuser()} (command line)"
     with opened(config) as store:
         chosen = list(deliveries)
         if dead:
@@ -243,16 +226,14 @@ def command_replay(
             click.echo(sentence)
         elif not click.confirm(f"{sentence} Go on?"):
             return 1
-        now = micros(datetime.now(UTC))
+        at = now()
         changes: list[Change[int]] = []
         if messages:
-            changes.append(replay_messages(messages, actor=actor, now=now))
-        changes += [replay_deliveries(chosen[at : at + 500], actor=actor, now=now) for at in range(0, len(chosen), 500)]
-        done = 0
-        for change in changes:
-            with store.writing() as connection:
-                unit = Unit(connection, store.sealer)
-                done += change.apply(unit)
-                unit.flush()
+            changes.append(replay_messages(messages, actor=actor(), now=at))
+        changes += [
+            replay_deliveries(chosen[first : first + 500], actor=actor(), now=at)
+            for first in range(0, len(chosen), 500)
+        ]
+        done = sum(apply(store, change) for change in changes)
     click.echo(f"{done} will go again; a running router takes them up at once, else at its next start.")
     return 0

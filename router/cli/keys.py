@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from router.cli.base import Failed, config_option
+from router.cli.terminal import actor, opened
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,11 +37,10 @@ def key_add(name: str, config: Path, role: str, days: int | None) -> None:
       passerelle key add prometheus --role read-only
       passerelle key add export-labo --role auditor --days 90
     """
-    from router.cli.users import actor, journal
     from router.web.keys import add_api_key
     from router.web.rights import Role
 
-    with journal(config) as store:
+    with opened(config) as store:
         key = add_api_key(store, name, Role(role.replace("-", "_")), days=days, actor=actor())
     click.echo(f"Key {name} (shown this once): {key}")
 
@@ -51,11 +51,10 @@ def key_list(config: Path) -> None:
     """List the keys: role, end, last use."""
     from rich.console import Console
 
-    from router.cli.users import journal
     from router.web.accounts import moment
     from router.web.keys import api_keys
 
-    with journal(config) as store, store.reading() as connection:
+    with opened(config) as store, store.reading() as connection:
         found = api_keys(connection)
     Console().print(key_table(found, moment()))
 
@@ -74,22 +73,20 @@ def key_revoke(name: str, config: Path) -> None:
 @click.option("--revoke", is_flag=True, help="Withdraw the key of this name.")
 def users_key(name: str, config: Path, revoke: bool) -> None:
     """Make an administrator's key for the API, or withdraw one: `passerelle key` says more."""
-    from router.cli.users import actor, journal
     from router.web.keys import add_api_key
 
     if revoke:
         _revoke(name, config)
         return
-    with journal(config) as store:
+    with opened(config) as store:
         key = add_api_key(store, name, actor=actor())
     click.echo(f"Key {name} (shown this once): {key}")
 
 
 def _revoke(name: str, config: Path) -> None:
-    from router.cli.users import actor, journal
     from router.web.keys import revoke_api_key
 
-    with journal(config) as store:
+    with opened(config) as store:
         if not revoke_api_key(store, name, actor=actor()):
             raise Failed(f"there is no valid key named {name}")
     click.echo(f"Key {name} is withdrawn.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from router.cli.base import Failed, config_file, config_option
+from router.cli.terminal import actor, apply, now
 
 if TYPE_CHECKING:
     from connectors.pdsm.client import PdsmClient
@@ -125,7 +125,6 @@ def command_again(config: Path, source: str, patient: int) -> int:
     from connectors.pdsm.following import memory_key
     from connectors.pdsm.settings import PdsmSourceSettings
     from router.config.load import load
-    from router.engine.clock import micros
     from router.engine.memory import forget
     from router.journal.actions import record_audit
     from router.journal.store import open_store
@@ -134,15 +133,13 @@ def command_again(config: Path, source: str, patient: int) -> int:
     loaded = load(config_file(config))
     if not any(one.name == source and isinstance(one.settings, PdsmSourceSettings) for one in loaded.sources):
         raise Failed(f"{loaded.path} has no source {source} whose connector is pdsm")
-    actor, now = f"{getpass.getuser()} (command line)", micros(datetime.now(UTC))
+    who, at = actor(), now()
     store = open_store(loaded.place)
     try:
         with store.writing() as connection:
             unit = Unit(connection, store.sealer)
             done = forget(f"source {source}", memory_key(patient)).apply(unit)
-            record_audit(actor, "fetch shared documents again", f"patient {patient}", now=now, detail=source).apply(
-                unit
-            )
+            record_audit(who, "fetch shared documents again", f"patient {patient}", now=at, detail=source).apply(unit)
             unit.flush()
     finally:
         store.close()
@@ -182,11 +179,9 @@ def _done(
     from connectors.pdsm.following import usable_ins
     from connectors.pdsm.settings import PdsmDestinationSettings
     from router.config.load import load
-    from router.engine.clock import micros
     from router.identity.patients import load_patients
     from router.journal.actions import record_audit
     from router.journal.store import open_store
-    from router.journal.unit import Unit
 
     loaded = load(config_file(config))
     resolved = next((one for one in loaded.destinations if one.name == destination), None)
@@ -199,12 +194,8 @@ def _done(
         ins = usable_ins(known.identity) if known is not None else None
         if ins is None:
             raise Failed(f"patient {patient} is not in the register, or has no qualified INS")
-        actor, now = f"{getpass.getuser()} (command line)", micros(datetime.now(UTC))
         detail = f"{destination} {document}".strip()
-        with store.writing() as connection:
-            unit = Unit(connection, store.sealer)
-            record_audit(actor, action, f"patient {patient}", now=now, detail=detail).apply(unit)
-            unit.flush()
+        apply(store, record_audit(actor(), action, f"patient {patient}", now=now(), detail=detail))
     finally:
         store.close()
     asked = _Asked(resolved.settings, f"urn:oid:{ins.oid}|{ins.matricule}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from router.cli import terminal
 from router.cli.base import config_file, config_option
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ def command_plan(
     from router.config.load import load, load_text
     from router.engine.clock import micros
     from router.journal.store import open_store
-    from router.journal.unit import Unit
     from router.whatif.evidence import changes, keep
     from router.whatif.replaying import Scope, compare
 
@@ -70,12 +69,9 @@ def command_plan(
     try:
         with counting("messages", lines=as_json) as told:
             report = compare(store, present, changed, scope, now, told=told)
-        by = actor or f"{getpass.getuser()} (command line)"
+        by = actor or terminal.actor()
         diff = changes(present.path.read_text(encoding="utf-8"), text)
-        with store.writing() as connection:
-            unit = Unit(connection, store.sealer)
-            number = keep(report, scope, diff, actor=by, now=micros(now)).apply(unit)
-            unit.flush()
+        number = terminal.apply(store, keep(report, scope, diff, actor=by, now=micros(now)))
     finally:
         store.close()
     if as_json:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from router.cli.base import Failed, config_file, config_option
+from router.cli.terminal import apply, now
 
 if TYPE_CHECKING:
-    from router.journal.operations import Operation
     from router.journal.store import Store
 
 R = TypeVar("R")
@@ -72,9 +72,9 @@ def tools_add(
         expires_at=None if days is None else micros(present + timedelta(days=days)),
     )
     store = _open(config)
-    _apply(store, change)
+    apply(store, change)
     habilitation = Habilitation(holder=HolderKind.TOOL, name=name, level=Level(level), start=present.date().isoformat())
-    _apply(store, grant(habilitation, by=By("cli", now, "registered")))
+    apply(store, grant(habilitation, by=By("cli", now, "registered")))
     store.close()
     click.echo(f"{name} is registered.")
     if secret is not None:
@@ -95,8 +95,8 @@ def tools_rotate(name: str, config: Path, overlap: float) -> None:
     from router.dossier.tools.registry import rotate_secret
 
     store = _open(config)
-    secret, change = rotate_secret(name, now=_now(), overlap_hours=overlap)
-    _apply(store, change)
+    secret, change = rotate_secret(name, now=now(), overlap_hours=overlap)
+    apply(store, change)
     store.close()
     click.echo(f"The new secret of {name}, shown this once: {secret}")
 
@@ -109,7 +109,7 @@ def tools_revoke(name: str, config: Path) -> None:
     from router.dossier.tools.registry import revoke_tool
 
     store = _open(config)
-    found = _apply(store, revoke_tool(name, now=_now()))
+    found = apply(store, revoke_tool(name, now=now()))
     store.close()
     if not found:
         raise Failed(f"there is no tool {name} in use; `passerelle tools list` shows them")
@@ -138,7 +138,7 @@ def tools_list(config: Path) -> None:
         if tool.revoked_at is not None:
             state = f"revoked {moment(tool.revoked_at):%Y-%m-%d}"
         elif tool.expires_at is not None:
-            state = ("until" if tool.is_good(_now()) else "ended") + f" {moment(tool.expires_at):%Y-%m-%d}"
+            state = ("until" if tool.is_good(now()) else "ended") + f" {moment(tool.expires_at):%Y-%m-%d}"
         else:
             state = "in use"
         table.add_row(tool.name, " ".join(tool.scopes), tool.structure, ", ".join(proof), state)
@@ -156,24 +156,8 @@ def _thumbprint(path: Path) -> bytes:
     return hashlib.sha256(certificate.public_bytes(Encoding.DER)).digest()
 
 
-def _now() -> int:
-    from router.engine.clock import micros
-
-    return micros(datetime.now(UTC))
-
-
 def _open(config: Path) -> Store:
     from router.config.load import load
     from router.journal.store import open_store
 
     return open_store(load(config_file(config)).place)
-
-
-def _apply(store: Store, operation: Operation[R]) -> R:
-    from router.journal.unit import Unit
-
-    with store.writing() as connection:
-        unit = Unit(connection, store.sealer)
-        result = operation.apply(unit)
-        unit.flush()
-    return result

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from router.cli.base import config_file, config_option
+from router.cli.base import config_option
 from router.cli.keys import users_key
-
-if TYPE_CHECKING:
-    from router.journal.store import Store
+from router.cli.terminal import actor, apply, now, opened
 
 ROLES = ["administrator", "operator", "identity-officer", "referent", "auditor", "read-only"]
 ROLE_HELP = (
     "An operator runs the flows; an identity officer decides whose held items are; a referent keeps dossiers; an "
     "auditor sees everything and changes nothing; read-only sees that it flows, nothing of a patient."
 )
-
-
-@contextmanager
-def journal(config: Path) -> Iterator[Store]:
-    """Open the journal of a router's folder."""
-    from router.config.load import load
-    from router.journal.store import open_store
-
-    store = open_store(load(config_file(config)).place)
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def actor() -> str:
-    """Name who types."""
-    return f"{getpass.getuser()} (command line)"
 
 
 @click.group("users")
@@ -61,7 +37,7 @@ def users_add(name: str, config: Path, password: str | None, role: str) -> None:
     from router.web.rights import Role
 
     chosen = password or secrets.token_urlsafe(12)
-    with journal(config) as store:
+    with opened(config) as store:
         add_account(store, name, chosen, Role(role.replace("-", "_")), actor=actor())
     click.echo(f"Account {name} is ready." + ("" if password else f" Password (shown this once): {chosen}"))
 
@@ -72,12 +48,11 @@ def users_add(name: str, config: Path, password: str | None, role: str) -> None:
 @config_option
 def users_role(name: str, role: str, config: Path) -> None:
     """Give an account another role."""
-    from router.web.accounts import apply_at_once, moment
     from router.web.people import change_role
     from router.web.rights import Role
 
-    with journal(config) as store:
-        apply_at_once(store, change_role(name, Role(role.replace("-", "_")), actor=actor(), now=moment()))
+    with opened(config) as store:
+        apply(store, change_role(name, Role(role.replace("-", "_")), actor=actor(), now=now()))
     click.echo(f"Account {name} is {role}.")
 
 
@@ -86,11 +61,10 @@ def users_role(name: str, role: str, config: Path) -> None:
 @config_option
 def users_lock(name: str, config: Path) -> None:
     """Lock an account until it is unlocked, and end its sessions."""
-    from router.web.accounts import apply_at_once, moment
     from router.web.people import lock_account
 
-    with journal(config) as store:
-        apply_at_once(store, lock_account(name, actor=actor(), now=moment()))
+    with opened(config) as store:
+        apply(store, lock_account(name, actor=actor(), now=now()))
     click.echo(f"Account {name} is locked; its sessions ended.")
 
 
@@ -100,13 +74,12 @@ def users_lock(name: str, config: Path) -> None:
 @click.option("--forget-codes", is_flag=True, help="Also ask for no more one-time codes: the telephone is lost.")
 def users_unlock(name: str, config: Path, forget_codes: bool) -> None:
     """Unlock an account."""
-    from router.web.accounts import apply_at_once, moment
     from router.web.people import forget_totp, unlock_account
 
-    with journal(config) as store:
-        apply_at_once(store, unlock_account(name, actor=actor(), now=moment()))
+    with opened(config) as store:
+        apply(store, unlock_account(name, actor=actor(), now=now()))
         if forget_codes:
-            apply_at_once(store, forget_totp(name, actor=actor(), now=moment()))
+            apply(store, forget_totp(name, actor=actor(), now=now()))
     click.echo(f"Account {name} is unlocked." + (" It signs in without a code." if forget_codes else ""))
 
 
@@ -115,11 +88,10 @@ def users_unlock(name: str, config: Path, forget_codes: bool) -> None:
 @config_option
 def users_end_sessions(name: str, config: Path) -> None:
     """End the sessions of an account: whoever uses it must sign in again."""
-    from router.web.accounts import apply_at_once, moment
     from router.web.people import end_sessions
 
-    with journal(config) as store:
-        ended = apply_at_once(store, end_sessions(name, actor=actor(), now=moment()))
+    with opened(config) as store:
+        ended = apply(store, end_sessions(name, actor=actor(), now=now()))
     click.echo(f"{ended} sessions ended.")
 
 
@@ -133,19 +105,18 @@ def users_list(config: Path) -> None:
 
     from router.cli.journal import shown_time
     from router.cli.keys import key_table
-    from router.web.accounts import moment
     from router.web.keys import api_keys
     from router.web.people import people
 
-    with journal(config) as store, store.reading() as connection:
+    with opened(config) as store, store.reading() as connection:
         found, keys = people(connection), api_keys(connection)
-    now = moment()
+    at = now()
     table = Table("account", "role", "signs in by", "last used", "state", "sessions", box=SIMPLE_HEAD, pad_edge=False)
     for one in found:
-        state = "locked" if one.disabled_at else "paused" if one.locked_until and one.locked_until > now else "open"
+        state = "locked" if one.disabled_at else "paused" if one.locked_until and one.locked_until > at else "open"
         way = one.issuer or ("password and code" if one.totp_at else "password")
         used = shown_time(one.used_at) if one.used_at else ""
         table.add_row(one.name, one.role.value, way, used, state, str(one.sessions))
     Console().print(table)
     if keys:
-        Console().print(key_table(keys, now))
+        Console().print(key_table(keys, at))

@@ -23,6 +23,7 @@ from router.journal.prepared import (
     Queued as Queued,
 )
 from router.journal.receipts import keep_receipt
+from router.journal.store import Store
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import PROCESS_MESSAGE, Unit
 from router.journal.unmapped import Seen, count_unmapped
@@ -482,3 +483,12 @@ class Change(Generic[R]):
     def apply(self, unit: Unit) -> R:
         """Run the function."""
         return self.change(unit)
+
+
+def apply_at_once(store: Store, operation: Operation[R]) -> R:
+    """Apply an operation in a transaction of its own, beside a router that may be running: for the command line."""
+    with store.writing() as connection:
+        unit = Unit(connection, store.sealer)
+        result = operation.apply(unit)
+        unit.flush()
+    return result

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from router.faults import Fault
 from router.journal import tables
 from router.journal.auditing import append_audit
-from router.journal.operations import Change
+from router.journal.operations import Change, apply_at_once
 from router.journal.store import Store
 from router.journal.unit import Unit
 from router.web.rights import Role
@@ -190,15 +190,6 @@ def add_account(
 ) -> bool:
     """Do `create_account` at once, for the command line; True when the account is new."""
     return apply_at_once(store, create_account(name, password, role, now=moment(), actor=actor))
-
-
-def apply_at_once(store: Store, change: Change[R]) -> R:
-    """Apply a change in a transaction of its own, for the command line."""
-    with store.writing() as connection:
-        unit = Unit(connection, store.sealer)
-        result = change.apply(unit)
-        unit.flush()
-    return result
 
 
 def moment() -> int:

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from router.journal import tables
 from router.journal.auditing import append_audit
-from router.journal.operations import Change
+from router.journal.operations import Change, apply_at_once
 from router.journal.store import Store
 from router.journal.unit import Unit
-from router.web.accounts import NAME, AccountFault, apply_at_once, digest, moment
+from router.web.accounts import NAME, AccountFault, digest, moment
 from router.web.rights import Role
 
 KEY_PREFIX = "pass_"
