@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dmp": ("router.cli.dmp", "Look into the DMP of a patient, and change what was deposited there."),
     "users": ("router.cli.users", "Accounts of the dashboard: add, change, lock, list."),
     "key": ("router.cli.keys", "Keys of the API: make one for a role, list, withdraw."),
+    "keys": ("router.cli.keyring", "The journal's master key: change it beside the traffic, retire the former one."),
     "codes": ("router.cli.codes", "Laboratories' own codes: what is not mapped, mapping it, bringing maps."),
     "messages": ("router.cli.journal", "List messages."),
     "deliveries": ("router.cli.journal", "List deliveries."),

@@ -44,6 +44,7 @@ from router.engine.plan import plan_of
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.engine.reconfiguring import CannotApply, Reconfiguring
+from router.engine.resealing import Resealer
 from router.engine.reverification import Reverification
 from router.engine.sources import Sources
 from router.engine.worker import RawMessage
@@ -94,7 +95,7 @@ class Engine:
         self._handed = HandOver()
         self._outcomes = Outcomes(store)
         self.plan = plan_of(loaded, store.sealer.master)
-        self.pool = WorkerPool(self.plan, section.worker_count, section.batch_seconds)
+        self.pool = WorkerPool(self.plan, section.worker_count, section.batch_seconds, store.sealer.clone())
         self._schedule = Schedule(self.notices)
         self._pauses: Pauses = {}
         self._changing, self._sweeping = asyncio.Lock(), asyncio.Lock()
@@ -213,6 +214,8 @@ class Engine:
         if self._observer is not None:
             self._spawn(self._observer.run(), "observer")
         self._spawn(bring_index_up(self.store, self.submit), "patient index")
+        resealer = Resealer(self.store, self.submit, self._now, partial(self.notices.trouble, "keys"))
+        self._spawn(resealer.run(), "keys")
         housekeeping = Housekeeping(
             self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
         )

@@ -58,6 +58,7 @@ from router.journal.tables_identity import (
     patient_link as patient_link,
     patient_merge as patient_merge,
 )
+from router.journal.tables_keys import data_key as data_key, key_rotation as key_rotation
 from router.journal.tables_people import (
     account as account,
     api_key as api_key,
@@ -289,6 +290,7 @@ item_token = Table(
     metadata,
     Column("token", BigInteger, primary_key=True, autoincrement=False),
     Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Index("ix_item_token_item", "item_id"),
     sqlite_with_rowid=False,
 )
 """Blind index of Items: the report's or visit's number, and the identifiers of a patient who is not registered."""
