@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "backup": ("router.cli.keeping", "Back the journal up, beside a router that goes on."),
     "restore": ("router.cli.keeping", "Restore a back-up into an empty place, or verify it."),
+    "migrate": ("router.cli.keeping", "Bring the journal's tables to this version, before nodes change one by one."),
     "bench": ("router.cli.lab", "Measure: acknowledged, delivered, latencies, memory, journal."),
     "prove-no-loss": ("router.cli.lab", "Kill a router under load, again and again, and account for every message."),
     "reference": ("router.cli.setting_up", "Print the configuration reference (Markdown)."),

@@ -71,6 +71,48 @@ def command_restore(folder: Path, config: Path, key: Path | None, only_verify: b
     click.echo(f"Restored: {_told(manifest)}. What waits is sent once the router runs: `passerelle serve`.")
 
 
+@click.command("migrate")
+@config_option
+@click.option("--check", "only_check", is_flag=True, help="Only say what there is to do: exit status 1 when something.")
+def command_migrate(config: Path, only_check: bool) -> int:
+    """Bring the journal's tables to this version, as a step of its own.
+
+    Before the nodes of a cluster change version one by one. `serve` does it by itself where no router is at work.
+
+    \b
+    Examples:
+      passerelle migrate --check --config my-router
+      passerelle migrate --config my-router
+    """
+    import time
+
+    from router.config.load import load
+    from router.journal.migrate import current, head, is_at_work, steps, upgrade
+    from router.journal.store import connect
+
+    place = load(config_file(config)).place
+    engine = connect(place)
+    try:
+        todo, found = steps(engine), current(engine)
+        click.echo(f"Tables at revision {found or 'none'}; this version's is {head()}.")
+        for step in todo:
+            stop = f" (stop nodes of versions before {step.oldest} first)" if step.oldest else ""
+            click.echo(f"  {step.revision}  {step.title}{stop}")
+        if not todo:
+            click.echo("Nothing to do.")
+            return 0
+        if only_check:
+            return 1
+        if is_at_work(engine, place):
+            click.echo("A router is at work, and goes on: its version still works on the tables afterwards.")
+        started = time.monotonic()
+        upgrade(engine, place, asked=True)
+    finally:
+        engine.dispose()
+    click.echo(f"Done in {time.monotonic() - started:.1f} s: {len(todo)} step(s).")
+    return 0
+
+
 def _told(manifest: Manifest) -> str:
     size = sum(one.size for one in manifest.files) / 1_000_000
     return (
