@@ -20,11 +20,15 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, delete, insert, select, text
 
 from router.journal.locking import ROUTER_LOCK, AlreadyRunning, file_lock
-from router.journal.store import WRITE_LOCK, JournalFault, JournalPlace
+from router.journal.store import JournalFault, JournalPlace
 from router.journal.tables import setting
 
 OLDEST = "oldest_revision"
 """The setting that says what revision a version must know at least to work on the tables."""
+
+MIGRATE_LOCK = 0x7061_736D
+"""Key of the PostgreSQL advisory lock of whoever changes tables (`pasm` in ASCII); apart from a router's own, which it
+may be held beside."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -126,11 +130,11 @@ def upgrade(engine: Engine, place: JournalPlace, *, asked: bool = False) -> list
     place.data.mkdir(parents=True, exist_ok=True)
     with file_lock(place.data / "migrate.lock"), engine.connect() as connection:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": WRITE_LOCK + 1})
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATE_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": WRITE_LOCK + 1})
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATE_LOCK})
         _keep_oldest(connection, todo)
         connection.commit()
     return todo
