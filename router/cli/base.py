@@ -53,6 +53,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "router.cli.auditing",
         "Who did or saw what: list, verify that nothing was altered, export for one patient.",
     ),
+    "journal": ("router.cli.retention", "What retention erases, in figures, and holds that keep something from it."),
     "backup": ("router.cli.keeping", "Back the journal up, beside a router that goes on."),
     "restore": ("router.cli.keeping", "Restore a back-up into an empty place, or verify it."),
     "migrate": ("router.cli.keeping", "Bring the journal's tables to this version, before nodes change one by one."),

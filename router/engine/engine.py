@@ -33,7 +33,7 @@ from router.engine.attempting import Attempted
 from router.engine.clock import micros, utc_now
 from router.engine.destinations import Destinations
 from router.engine.gate import Gate
-from router.engine.housekeeping import Housekeeping
+from router.engine.housekeeping import Housekeeping, kept_days
 from router.engine.inbox import HandOver, SourceInbox
 from router.engine.lending import Lender, Schedule, Stop
 from router.engine.memory import JournalRecords
@@ -56,6 +56,7 @@ from router.journal.operations import Operation
 from router.journal.pauses import FlowSide, Pauses, load_pauses
 from router.journal.prepared import PreparedMessage
 from router.journal.readers import ReaderChoice
+from router.journal.retention import Kind
 from router.journal.routing import keep_routing
 from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
@@ -214,11 +215,10 @@ class Engine:
         if self._observer is not None:
             self._spawn(self._observer.run(), "observer")
         self._spawn(bring_index_up(self.store, self.submit), "patient index")
-        resealer = Resealer(self.store, self.submit, self._now, partial(self.notices.trouble, "keys"))
-        self._spawn(resealer.run(), "keys")
-        housekeeping = Housekeeping(
-            self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
-        )
+        trouble = partial(self.notices.trouble, "keys")
+        self._spawn(Resealer(self.store, self.submit, self._now, trouble).run(), "keys")
+        kept = kept_days(self._loaded.configuration)
+        housekeeping = Housekeeping(self.store, self.writer, kept[Kind.MESSAGES], self._now, kept)
         self._schedule.every(3600.0, housekeeping.run)
         self._schedule.every(COUNT_SECONDS, housekeeping.count)
         self._stop_watching = self._schedule.every(EVERY, self.watching.run)

@@ -49,6 +49,7 @@ from router.journal.tables_flows import (
     configuration_version as configuration_version,
     flow_pause as flow_pause,
 )
+from router.journal.tables_holds import legal_hold as legal_hold
 from router.journal.tables_identity import (
     identity_decision as identity_decision,
     identity_task as identity_task,

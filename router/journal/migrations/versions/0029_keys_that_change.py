@@ -1,4 +1,4 @@
-"""keys that change: the ring of keys and the changes of the master key; what keeps an erased Item from a whole walk
+"""keys that change: the ring of keys and the changes of the master key; holds; erasing an Item without a whole walk
 
 Revision: 0029
 Follows: 0027
@@ -45,11 +45,25 @@ def upgrade() -> None:
     )
     open_ = sa.text("state <> 'retired'")
     op.create_index('ix_key_rotation_open', 'key_rotation', ['state'], sqlite_where=open_, postgresql_where=open_)
+    op.create_table('legal_hold',
+    sa.Column('id', number, autoincrement=True, nullable=False),
+    sa.Column('subject', sa.String(length=8), nullable=False),
+    sa.Column('number', number, nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.Column('actor', sa.String(length=120), nullable=False),
+    sa.Column('reason', sa.String(length=400), nullable=False),
+    sa.Column('lifted_at', sa.BigInteger(), nullable=True),
+    sa.Column('lifted_by', sa.String(length=120), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_legal_hold'))
+    )
+    force = sa.text('lifted_at IS NULL')
+    op.create_index('ix_legal_hold_in_force', 'legal_hold', ['subject', 'number'], sqlite_where=force, postgresql_where=force)
     op.create_index('ix_item_token_item', 'item_token', ['item_id'])
 
 
 def downgrade() -> None:
     op.drop_index('ix_item_token_item', table_name='item_token')
+    op.drop_table('legal_hold')
     op.drop_index('ix_key_rotation_open', table_name='key_rotation')
     op.drop_table('key_rotation')
     op.drop_table('data_key')
