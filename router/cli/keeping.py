@@ -50,15 +50,41 @@ def command_backup(target: Path, config: Path, programs: Path | None) -> None:
 @config_option
 @click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The journal's key file.")
 @click.option("--verify", "only_verify", is_flag=True, help="Only look whether the back-up could be restored.")
+@click.option(
+    "--to",
+    "moment",
+    metavar="TIME",
+    help="Of a base back-up of PostgreSQL: make it ready to be played forward to this moment, as "
+    "2026-11-26T14:05:00+01:00 (with --archive and --into).",
+)
+@click.option("--archive", type=click.Path(path_type=Path, file_okay=False), help="Where PostgreSQL archived its log.")
+@click.option("--into", type=click.Path(path_type=Path), help="The new folder of the database.")
 @_PROGRAMS
-def command_restore(folder: Path, config: Path, key: Path | None, only_verify: bool, programs: Path | None) -> None:
+def command_restore(
+    folder: Path,
+    config: Path,
+    key: Path | None,
+    only_verify: bool,
+    moment: str | None,
+    archive: Path | None,
+    into: Path | None,
+    programs: Path | None,
+) -> None:
     """Restore a back-up into the empty place that the configuration names.
 
     What had not ended when it was made is sent again, under the same identities: who received it knows it again.
+
+    \b
+    Examples:
+      passerelle restore /backups/2026-11-26 --config new-router --key journal.key
+      passerelle restore /base/sunday --to 2026-11-26T14:05:00+01:00 --archive /archive --into /var/lib/postgresql/back
     """
     from router.config.load import load
     from router.keeping.backup import restore, verify
 
+    if moment is not None:
+        _restore_to(folder, moment, archive, into)
+        return
     if only_verify and key is not None:
         manifest = verify(folder, key)
     else:
@@ -69,6 +95,23 @@ def command_restore(folder: Path, config: Path, key: Path | None, only_verify: b
         click.echo(f"Whole, and opens with this key: {_told(manifest)}.")
         return
     click.echo(f"Restored: {_told(manifest)}. What waits is sent once the router runs: `passerelle serve`.")
+
+
+def _restore_to(base: Path, moment: str, archive: Path | None, into: Path | None) -> None:
+    from datetime import datetime
+
+    from router.keeping.manifest import BackupFault
+    from router.keeping.recovering import prepare_recovery
+
+    if archive is None or into is None:
+        raise click.UsageError("--to goes with --archive and --into")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        raise BackupFault(f"{moment} is no moment; write it as 2026-11-26T14:05:00+01:00") from None
+    prepare_recovery(base, archive, into, at)
+    click.echo(f"Ready in {into}. Give it to PostgreSQL's account, start PostgreSQL on it, and wait until it is promoted.")
+    click.echo("Then look the journal over before a router works on it: `passerelle journal verify`.")
 
 
 @click.command("migrate")

@@ -140,3 +140,26 @@ def journal_holds(config: Path, lifted: bool) -> None:
             for one in found
         ],
     )
+
+
+@command_journal.command("verify")
+@config_option
+@click.option("--known", default="", help="An audit head that was noted earlier: whether the chain passes through it.")
+def journal_verify(config: Path, known: str) -> int:
+    """Look the journal over, as after a restore: counts, newest values opened, contents there, the audit's chain.
+
+    Exit status 1 when something is missing or altered.
+    """
+    from router.keeping.recovering import look_over
+
+    with opened(config) as store:
+        state = look_over(store, known)
+    click.echo(f"{state.messages} messages, the newest received {shown_time(state.newest_at) or 'never'}")
+    for name, number in sorted(state.deliveries.items()):
+        click.echo(f"{number} deliveries {name}")
+    click.echo(f"{state.opened} of the newest values open with the key, {state.closed} do not")
+    click.echo(f"{state.missing_blobs} large contents are named and missing")
+    passes = {None: "", True: ", and passes through the known head", False: ", and does not pass through the known head"}
+    broken = "is whole" if state.chain.broken is None else f"is broken at row {state.chain.broken}"
+    click.echo(f"The audit's chain of {state.chain.rows} rows {broken}{passes[state.chain.known]}")
+    return 0 if state.whole else 1

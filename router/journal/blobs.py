@@ -112,6 +112,10 @@ class BlobStore:
         """Give a blob's whole content."""
         return b"".join(self.stream(name))
 
+    def is_there(self, name: str) -> bool:
+        """Whether a content is stored."""
+        return self._path(name).is_file()
+
     def names(self, after: str, limit: int) -> list[str]:
         """Give the names of stored contents that follow one, in their order; an empty one is before all."""
         found: list[str] = []
