@@ -80,9 +80,7 @@ async def _measure(store: Store, messages: int) -> PurgeFigures:
     seconds = time.perf_counter() - started
     await writer.stop()
     with store.reading() as connection:
-        left = connection.execute(
-            select(func.count()).where(tables.message.c.control_id.like("PRELOAD%"))
-        ).scalar_one()
+        left = connection.execute(select(func.count()).where(tables.message.c.control_id.like("PRELOAD%"))).scalar_one()
     return PurgeFigures(messages, _figures(quiet), _figures(during), seconds, messages - left, keeping.group_size)
 
 

@@ -110,7 +110,9 @@ def _restore_to(base: Path, moment: str, archive: Path | None, into: Path | None
     except ValueError:
         raise BackupFault(f"{moment} is no moment; write it as 2026-11-26T14:05:00+01:00") from None
     prepare_recovery(base, archive, into, at)
-    click.echo(f"Ready in {into}. Give it to PostgreSQL's account, start PostgreSQL on it, and wait until it is promoted.")
+    click.echo(
+        f"Ready in {into}. Give it to PostgreSQL's account, start PostgreSQL on it, and wait until it is promoted."
+    )
     click.echo("Then look the journal over before a router works on it: `passerelle journal verify`.")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group("keys")
 def command_keys() -> None:
-    """The journal's master key: change it beside the traffic, see how far it is, retire the former one."""
+    """Change the journal's master key beside the traffic, see how far it is, retire the former one."""
 
 
 @command_keys.command("prepare")
@@ -30,10 +30,9 @@ def keys_prepare(config: Path) -> None:
       scp data/journal.key.next other:/srv/my-router/data/
       passerelle keys rotate
     """
+    from router.cli.base import config_file
     from router.config.load import load
     from router.keeping.rotation import prepare
-
-    from router.cli.base import config_file
 
     path, name = prepare(load(config_file(config)).place)
     click.echo(f"The coming key is {name}, in {path}. Copy it to a safe place, and beside the key of every machine.")
@@ -96,7 +95,9 @@ def keys_status(config: Path) -> None:
         if last.state == "resealing":
             click.echo(f"Pass {last.pass_number} is under way, at {last.where or 'its beginning'}.")
         elif last.state == "resealed":
-            click.echo(f"Everything is under the new key since {shown_time(last.resealed_at)}: `passerelle keys retire`.")
+            click.echo(
+                f"Everything is under the new key since {shown_time(last.resealed_at)}: `passerelle keys retire`."
+            )
         else:
             click.echo(f"The former key was retired {shown_time(last.retired_at)}.")
 
@@ -109,7 +110,9 @@ def keys_retire(config: Path) -> None:
 
     with opened(config) as store:
         last = retire(store, actor=actor(), now=now())
-    click.echo(f"Key {last.former} opens nothing of this journal any more. Destroy it with the last back-up from its time.")
+    click.echo(
+        f"Key {last.former} opens nothing of this journal any more. Destroy it with the last back-up from its time."
+    )
 
 
 def _carry_out(store: Store) -> None:

@@ -269,7 +269,9 @@ def _bench_purge(messages: int, url: str, *, as_json: bool) -> int:
         click.echo(orjson.dumps(asdict(found) | {"rate": found.rate}))
     else:
         for name, times in (("without", found.quiet), ("during", found.purging)):
-            click.echo(f"Commit {name} a purge: p50 {times[0]:.1f} ms, p99 {times[1]:.1f} ms, longest {times[2]:.1f} ms")
+            click.echo(
+                f"Commit {name} a purge: p50 {times[0]:.1f} ms, p99 {times[1]:.1f} ms, longest {times[2]:.1f} ms"
+            )
         click.echo(f"{found.erased} of {found.messages} messages erased in {found.seconds:.1f} s: {found.rate:.0f}/s")
         click.echo(f"{found.size} messages in a transaction at the end")
     return 0 if found.erased == found.messages else 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group("journal")
 def command_journal() -> None:
-    """What the journal keeps: what retention erases, and holds that keep something from it."""
+    """See and run what retention erases, hold what must stay, and look the journal over."""
 
 
 @command_journal.command("purge")
@@ -135,8 +135,15 @@ def journal_holds(config: Path, lifted: bool) -> None:
     printed(
         ("hold", "keeps", "since", "by", "reason", "lifted", "by"),
         [
-            (one.id, f"{one.subject} {one.number}", shown_time(one.at), one.actor, one.reason, shown_time(one.lifted_at))
-            + (one.lifted_by,)
+            (
+                one.id,
+                f"{one.subject} {one.number}",
+                shown_time(one.at),
+                one.actor,
+                one.reason,
+                shown_time(one.lifted_at),
+                one.lifted_by,
+            )
             for one in found
         ],
     )
@@ -159,7 +166,11 @@ def journal_verify(config: Path, known: str) -> int:
         click.echo(f"{number} deliveries {name}")
     click.echo(f"{state.opened} of the newest values open with the key, {state.closed} do not")
     click.echo(f"{state.missing_blobs} large contents are named and missing")
-    passes = {None: "", True: ", and passes through the known head", False: ", and does not pass through the known head"}
+    passes = {
+        None: "",
+        True: ", and passes through the known head",
+        False: ", and does not pass through the known head",
+    }
     broken = "is whole" if state.chain.broken is None else f"is broken at row {state.chain.broken}"
     click.echo(f"The audit's chain of {state.chain.rows} rows {broken}{passes[state.chain.known]}")
     return 0 if state.whole else 1

@@ -53,7 +53,9 @@ class RetentionSection(Section):
     alerts_days: int = Field(0, ge=0, description="Alerts to the members of circles, once nothing of them waits.")
     accesses_days: int = Field(0, ge=0, description="Who asked for what in which dossier.")
     audit_days: int = Field(
-        0, ge=0, description="Who did or saw what; the chain of what is left still verifies (`passerelle audit verify`)."
+        0,
+        ge=0,
+        description="Who did or saw what; the chain of what is left still verifies (`passerelle audit verify`).",
     )
 
 

@@ -10,6 +10,7 @@ seals, it looks when it has not for `FRESH_SECONDS`. Nothing else has to be told
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -146,12 +147,10 @@ class JournalRing:
         return self._keys
 
     def _renew(self) -> None:
-        try:
+        # What is known still opens what it opened. Nothing can be committed either while the journal does not answer,
+        # and a key file that is behind is told of by whoever opens the journal with it.
+        with contextlib.suppress(DBAPIError, KeyFault):
             self._keys = self._look(self._keys.master)
-        except (DBAPIError, KeyFault):
-            # What is known still opens what it opened. Nothing can be committed either while the journal does not
-            # answer, and a key file that is behind is told of by whoever opens the journal with it.
-            pass
         self._looked = self._clock()
 
     def _look(self, master: bytes) -> Keys:
@@ -167,9 +166,7 @@ class JournalRing:
                 "the former one retired; bring the right one"
             )
         if best.newest < newest:
-            raise KeyFault(
-                "the journal's master key was changed: put the new key file in the place of the former one"
-            )
+            raise KeyFault("the journal's master key was changed: put the new key file in the place of the former one")
         return best
 
     def _masters(self, master: bytes) -> Iterator[bytes]:

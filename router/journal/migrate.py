@@ -1,7 +1,7 @@
 """Bringing a journal's tables to the present version, with Alembic migrations kept in the package.
 
-Migrations expand first and contract later: after each one the version before it still works on the tables, so that the
-nodes of a cluster change version one by one (`docs/operations/upgrades.md`). One that takes away what the version before
+Migrations expand first and contract later: after each one the version before it still works on the tables, so that
+the nodes of a cluster change version one by one (`docs/operations/upgrades.md`). One that takes away what the version before
 still used says which is the oldest that may go on (`oldest`), and the journal remembers it.
 """
 
@@ -53,8 +53,11 @@ def head() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A migration that is still to be made: its number, what it is for, and the oldest revision whose version may work
-    on the tables after it (empty: the one before it does)."""
+    """A migration that is still to be made.
+
+    `title` is what it is for; `oldest` the first revision whose version may work on the tables after it, empty where the
+    one before it may.
+    """
 
     revision: str
     title: str

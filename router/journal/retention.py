@@ -1,7 +1,7 @@
 """What is erased once its time is over, by kind, in groups that never hold the writer for long; and what must stay.
 
-A hold keeps one message, or everything about one patient, from being erased until it is lifted: a complaint, an inquiry,
-an expert's report. What waits to be sent or decided is never erased either.
+A hold keeps one message, or everything about one patient, from being erased until it is lifted: a complaint, an
+inquiry, an expert's report. What waits to be sent or decided is never erased either.
 """
 
 from __future__ import annotations
@@ -183,11 +183,13 @@ def preview(connection: Connection, kind: Kind, limit: int | None) -> Due:
     before = message.received_at < limit
     goes = and_(before, _settled(), ~_held())
     taken = connection.execute(
-        select(func.count(), func.min(message.received_at), func.max(message.received_at), func.sum(message.size)).where(
-            goes
-        )
+        select(
+            func.count(), func.min(message.received_at), func.max(message.received_at), func.sum(message.size)
+        ).where(goes)
     ).one()
-    waiting = connection.execute(select(func.count()).select_from(tables.message).where(before, ~_settled())).scalar_one()
+    waiting = connection.execute(
+        select(func.count()).select_from(tables.message).where(before, ~_settled())
+    ).scalar_one()
     held = connection.execute(
         select(func.count()).select_from(tables.message).where(before, _settled(), _held())
     ).scalar_one()

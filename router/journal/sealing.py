@@ -1,7 +1,7 @@
 """Encryption of what the journal keeps, and the blind indexes by which it is found again.
 
-A 32-byte master key, made by `passerelle init`, gives two keys by HKDF: one for AES-256-GCM, one for keyed digests. Once
-the master key was changed, the keys come from the journal's ring (`router.journal.keyring`): several that open, the
+A 32-byte master key, made by `passerelle init`, gives two keys by HKDF: one for AES-256-GCM, one for keyed digests.
+Once the master key was changed, the keys come from the journal's ring (`router.journal.keyring`): several that open, the
 newest of which seals. A sealed value is `version byte | key number (2 bytes, only where it is not the first key) |
 12-byte nonce | ciphertext and tag`; the plain text is compressed first (zstd), as a journal is mostly repetition. The
 associated data binds a value to its place, so that one row's content cannot be moved to another.

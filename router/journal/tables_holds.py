@@ -19,8 +19,6 @@ legal_hold = Table(
     Column("reason", String(400), nullable=False),
     Column("lifted_at", BigInteger),
     Column("lifted_by", String(120)),
-    Index(
-        "ix_legal_hold_in_force", "subject", "number", sqlite_where=_IN_FORCE, postgresql_where=_IN_FORCE
-    ),
+    Index("ix_legal_hold_in_force", "subject", "number", sqlite_where=_IN_FORCE, postgresql_where=_IN_FORCE),
 )
 """Messages and patients (`subject`) that retention leaves alone until the hold is lifted; `reason` names no person."""

@@ -1,7 +1,7 @@
-"""Going back to a moment on PostgreSQL: a base back-up made ready to be played forward to it, and the journal looked over.
+"""Going back to a moment on PostgreSQL: a base back-up made ready to be played forward, and the journal looked over.
 
-PostgreSQL does the playing itself (its recovery target); what is here writes what it must be told, and afterwards says in
-figures what the journal holds: `docs/operations/recovery.md` is the recipe.
+PostgreSQL does the playing itself (its recovery target); what is here writes what it must be told, and afterwards says
+in figures what the journal holds: `docs/operations/recovery.md` is the recipe.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SAMPLE = 200
 
 
 def prepare_recovery(base: Path, archive: Path, into: Path, moment: datetime) -> None:
-    """Copy a base back-up (`pg_basebackup`, plain) and tell PostgreSQL to play its archive up to `moment`, and no further.
+    """Copy a base back-up (`pg_basebackup`, plain) and tell PostgreSQL to play its archive up to `moment`, no further.
 
     The moment is included. PostgreSQL then opens the journal for writing, on a line of time of its own. Raises
     BackupFault when the base is none, or the place is taken; nothing is left behind then.
@@ -54,7 +54,7 @@ def prepare_recovery(base: Path, archive: Path, into: Path, moment: datetime) ->
         at = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
         with (begun / SETTINGS).open("a", encoding="utf-8") as out:
             out.write(
-                f"\n# Written by `passerelle restore --to`.\nrestore_command = 'cp \"{quoted}/%f\" \"%p\"'\n"
+                f'\n# Written by `passerelle restore --to`.\nrestore_command = \'cp "{quoted}/%f" "%p"\'\n'
                 f"recovery_target_time = '{at}'\nrecovery_target_inclusive = on\nrecovery_target_action = 'promote'\n"
                 # The copy must not write into the archive of the database that it comes from, nor wait for its replica.
                 "archive_mode = off\nsynchronous_standby_names = ''\n"
@@ -110,7 +110,7 @@ def look_over(store: Store, known: str = "") -> State:
         return State(
             messages,
             newest,
-            {state: number for state, number in states},
+            {one.state: one[1] for one in states},
             sum(not store.blobs.is_there(name) for name in set(_named(connection))),
             opened[True],
             opened[False],

@@ -20,7 +20,7 @@ from router.journal import tables
 from router.journal.keyring import FRESH_SECONDS
 from router.journal.operations import Change
 from router.journal.pacing import Pace
-from router.journal.sealing import KeyFault, Sealer
+from router.journal.sealing import KeyFault
 from router.journal.store import CHECK_PLACE, KEY_CHECK, Store
 from router.journal.tables_base import metadata
 from router.journal.unit import Unit
@@ -253,4 +253,3 @@ def _put_in(unit: Unit, one: _Resealed) -> int:
 
 def _from_json(value: Any, column: Column[Any]) -> Any:
     return bytes.fromhex(value) if column.type.python_type is bytes else value
-

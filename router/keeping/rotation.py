@@ -125,7 +125,7 @@ def retire(store: Store, *, actor: str, now: int) -> Rotation:
         raise RotationFault("values sealed by the former key are left: `passerelle keys status` says how far it is")
     if master_id(read_key_file(store.place.key_file)) != last.master:
         raise RotationFault(
-            f"{store.place.key_file} is not the new key {last.master} yet: put it there, on every machine, and ask again"
+            f"{store.place.key_file} is not the new key {last.master} yet: put it there, on every node, and ask again"
         )
     left = Resealing(store).left()
     if left:

@@ -53,7 +53,9 @@ def placed(text: str, secrets: Path) -> str:
 
 
 def test_services_are_pinned_watched_bounded_and_least_privileged(compose: dict[str, Any]) -> None:
-    assert {"postgres", "postgres-replica", "receive1", "receive2", "work", "web", "balancer"} < set(compose["services"])
+    assert {"postgres", "postgres-replica", "receive1", "receive2", "work", "web", "balancer"} < set(
+        compose["services"]
+    )
     assert sum(name.startswith("nats") for name in compose["services"]) == 3
     for name, service in compose["services"].items():
         assert re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?(-[a-z0-9]+)?", service["image"]), name
@@ -224,7 +226,9 @@ argon2.PasswordHasher().hash("x")
 def test_the_files_name_what_the_program_has() -> None:
     """Commands and settings that the files use exist."""
     text = (DEPLOY / "compose.yaml").read_text()
-    commands = {command for command, *_ in (re.findall(r'"([^"]+)"', one) for one in re.findall(r"command: (\[.*\])", text))}
+    commands = {
+        command for command, *_ in (re.findall(r'"([^"]+)"', one) for one in re.findall(r"command: (\[.*\])", text))
+    }
     known = set(passerelle.list_commands(passerelle.make_context("passerelle", ["--help"], resilient_parsing=True)))
     assert commands - {"-c", "postgres"} <= known
     assert tomllib.loads((DEPLOY / "passerelle" / "passerelle.toml").read_text())["journal"]["blobs"] == "database"

@@ -129,7 +129,7 @@ def test_tables_do_not_change_under_a_router_unless_somebody_asks(journal: Journ
         assert is_at_work(store.engine, store.place)
         with pytest.raises(JournalFault, match="run `passerelle migrate` first"):
             open_store(store.place)
-        assert [one.revision for one in steps(store.engine)][0] == "0029"
+        assert steps(store.engine)[0].revision == "0029"
         assert migrate.upgrade(store.engine, store.place, asked=True)
         open_store(store.place).close()
     assert not is_at_work(store.engine, store.place)

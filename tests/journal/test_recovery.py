@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -96,7 +95,8 @@ def test_a_journal_goes_back_to_the_moment_before_a_mistake(postgres: Postgres, 
     with (data / "postgresql.conf").open("a") as out:
         out.write(
             f"\nlisten_addresses = ''\nunix_socket_directories = '{postgres.folder}'\nwal_level = replica\n"
-            f"archive_mode = on\narchive_command = 'test ! -f {archive}/%f && cp %p {archive}/%f'\nlog_timezone = 'UTC'\n"
+            f"archive_mode = on\narchive_command = 'test ! -f {archive}/%f && cp %p {archive}/%f'\n"
+            "log_timezone = 'UTC'\n"
         )
     running = [data]
     try:
@@ -149,9 +149,7 @@ def test_a_journal_goes_back_to_the_moment_before_a_mistake(postgres: Postgres, 
         finally:
             store.close()
         (tmp_path / "passerelle.toml").write_text(f'[journal]\ndata = "router2"\nurl = "{place.url}"\n')
-        told = CliRunner().invoke(
-            passerelle, ["journal", "verify", "--config", str(tmp_path)], standalone_mode=False
-        )
+        told = CliRunner().invoke(passerelle, ["journal", "verify", "--config", str(tmp_path)], standalone_mode=False)
         assert told.return_value == 0, told.output
         assert f"{len(kept)} messages" in told.output
     finally:

@@ -70,9 +70,7 @@ def test_a_hold_on_a_message_or_a_patient_keeps_it_until_it_is_lifted(journal: J
         assert (held.rows, held.waiting) == (due.rows - held.held, due.waiting)
         assert held.held >= 2
         of_patient = set(
-            connection.execute(
-                select(tables.item.c.message_id).where(tables.item.c.patient_id == patient)
-            ).scalars()
+            connection.execute(select(tables.item.c.message_id).where(tables.item.c.patient_id == patient)).scalars()
         )
     before = left(journal)
     erase(journal, LATER)
@@ -103,7 +101,7 @@ def test_a_hold_follows_a_patient_that_was_merged(journal: Journal) -> None:
         row = connection.execute(select(tables.patient).where(tables.patient.c.id == patient)).one()
     survivor = 900
     with journal.store.writing() as connection:
-        connection.execute(insert(tables.patient).values(row._mapping | {"id": survivor}))
+        connection.execute(insert(tables.patient).values({**row._mapping, "id": survivor}))
         connection.execute(update(tables.patient).where(tables.patient.c.id == patient).values(merged_into=survivor))
     journal.apply(set_hold("patient", survivor, "dossier", actor="claire", now=NOW))
     erase(journal, LATER)

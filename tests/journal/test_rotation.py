@@ -1,4 +1,4 @@
-"""The master key changed beside the traffic: what is sealed anew, what opens meanwhile, kills, and the former key's end."""
+"""The master key changed beside the traffic: what is sealed anew, what opens meanwhile, kills, the former key's end."""
 
 from __future__ import annotations
 
