@@ -170,6 +170,9 @@ class Lanes(Protocol):
         `lost` is awaited when a lane is dropped, for whatever reason.
         """
 
+    def give_up(self, lane: str) -> None:
+        """Give one lane back soon: the journal says that it is another node's, or not ours; `lost` is awaited."""
+
     async def release(self) -> None:
         """Give every lane back at once: a graceful stop, after the engine has let go of them."""
 
