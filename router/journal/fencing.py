@@ -8,7 +8,7 @@ which both the former node and the new one could write.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
@@ -33,8 +33,8 @@ class Fence:
         return (self.epoch, self.count) > (other.epoch, other.count)
 
 
-Fences = Mapping[str, Fence]
-"""By lane, under which taking something was prepared."""
+Fences = Mapping[int, Fence]
+"""Under which taking each message was read, or each Delivery sent, by its number; empty on a single machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +64,18 @@ class TakeLane:
         return True
 
 
-def fenced(unit: Unit, fences: Fences) -> frozenset[str]:
-    """Give the lanes that are no longer ours: the journal knows another taking of them, or none.
+def fenced(unit: Unit, fences: Collection[Fence]) -> frozenset[Fence]:
+    """Give the takings that no longer hold: the journal knows another one of their lane, or none.
 
     Without fences nothing is asked.
     """
     if not fences:
         return frozenset()
-    column = tables.lane_fence.c
-    rows = unit.connection.execute(
-        select(column.lane, column.epoch, column.fence).where(column.lane.in_(sorted(fences)))
-    )
-    there = {row.lane: Fence(row.lane, row.epoch, row.fence) for row in rows}
-    return frozenset(lane for lane, fence in fences.items() if there.get(lane) != fence)
+    lanes = sorted({fence.lane for fence in fences})
+    there = {
+        (lane, epoch, count) for lane, epoch, count in unit.query(f"{_FENCES}({', '.join(['?'] * len(lanes))})", lanes)
+    }
+    return frozenset(fence for fence in fences if (fence.lane, fence.epoch, fence.count) not in there)
+
+
+_FENCES = "SELECT lane, epoch, fence FROM lane_fence WHERE lane IN "

@@ -13,7 +13,7 @@ from router.journal.unit import Unit
 
 def no_longer_ours(store: Store, *fences: Fence) -> frozenset[str]:
     with store.writing() as connection:
-        return fenced(Unit(connection, store.sealer), {one.lane: one for one in fences})
+        return frozenset(one.lane for one in fenced(Unit(connection, store.sealer), fences))
 
 
 def test_the_newest_taking_of_a_lane_counts(store: Store) -> None:
