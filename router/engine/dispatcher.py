@@ -35,6 +35,9 @@ UNRECORDED = 512
 CONTENT_KEPT = 8 * 1024 * 1024
 """Bytes of sealed contents kept in memory, so that a first sending need not read them back."""
 
+UNSURE = 100_000
+"""Microseconds after which it is looked again whether a lane is owned that could not be confirmed."""
+
 GRACE = 0.5
 """Seconds within which what is being sent in a lane that goes to another node may end; then it is cut off."""
 
@@ -281,6 +284,9 @@ class Dispatcher:
                 fence = self._owned.fence_of(entry.lane)
                 if fence is None:
                     self._let_go(entry)
+                    continue
+                if not self._owned.still_owned(fence):
+                    self._lanes.retry(entry, now + UNSURE)
                     continue
                 self._under[entry.id] = (entry, fence)
             self._sending[entry.id] = asyncio.create_task(self._send(entry))

@@ -126,8 +126,11 @@ class SendLanes:
 
     def fence_of(self, lane: int) -> Fence | None:
         """Give under which taking a Delivery's lane is sent, None where another node sends it."""
-        fence = self._fences.get(lane % self.count)
-        return fence if fence is not None and self._still_owned(fence.lane) else None
+        return self._fences.get(lane % self.count)
+
+    def still_owned(self, fence: Fence) -> bool:
+        """Say whether something may be begun in a lane at this very moment."""
+        return self._still_owned(fence.lane)
 
     def numbers(self) -> list[int]:
         """Give the numbers of those that are ours."""
