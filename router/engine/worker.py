@@ -225,12 +225,10 @@ class Worker:
     def _read(self, raw: RawMessage) -> _Draft:
         source = self._plan.sources.get(raw.source)
         content = raw.content if raw.content is not None else self._store.blobs.get(raw.blob or "")
-        context = replace(
-            self._plan.reads(raw.source), received_at=raw.received_at, filename=raw.filename, siblings=raw.siblings
+        context = self._plan.reads(
+            raw.source, raw.received_at, charset=raw.reader.charset, filename=raw.filename, siblings=raw.siblings
         )
         chosen = raw.reader.format or (source.format if source else None)
-        if raw.reader.charset:
-            context = replace(context, charset=raw.reader.charset)
         name: str | None = None
         codes: tuple[ItemCodes, ...] = ()
         try:
