@@ -72,14 +72,25 @@ class Plan:
         """The routes as they are kept in the journal."""
         return tuple(RouteKept(route.name, route.when, route.to) for route in self.routes)
 
-    def reads(self, name: str) -> ReadContext:
-        """Give what a reader knows of a source's messages, before it knows the message; an unknown one has no say."""
+    def reads(
+        self,
+        name: str,
+        received_at: datetime | None = None,
+        *,
+        charset: str | None = None,
+        filename: str | None = None,
+        siblings: Mapping[str, bytes] | None = None,
+    ) -> ReadContext:
+        """Give what a reader knows of a source's message; an unknown source has no say. `charset` goes before its."""
         source = self.sources.get(name)
         return ReadContext(
             source=name,
+            received_at=received_at,
             timezone=self.timezone,
-            charset=source.charset if source else None,
+            charset=charset or (source.charset if source else None),
             environment=self.environment,
+            filename=filename,
+            siblings=siblings or {},
             options=source.options if source else {},
             keys=source.keys if source else {},
         )

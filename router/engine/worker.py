@@ -50,6 +50,7 @@ from router.journal.routing import SEEN, RoutingSeen, routing_digest
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
 from router.journal.tables import WORST, ItemState, MessageState
+from router.journal.unit import ANY_DOSSIER
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, NoteItem, ReceiptItem, dump_item
@@ -122,6 +123,7 @@ class Worker:
         self._parcels = Parcels(plan, self._store, self._sealer)
         self._routing = routing_digest(plan.routing)
         self._needs_content = looks_into_content(plan.routes)
+        self._dossiers = False
 
     @property
     def plan(self) -> Plan:
@@ -141,7 +143,7 @@ class Worker:
         """Prepare messages, in their order."""
         self._codes.begin(self._store, surely=any(raw.replays for raw in raws))
         drafts = [self._read(raw) for raw in raws]
-        decisions = self._identify(draft for draft in drafts if draft.reading.items)
+        decisions = self._identify((draft for draft in drafts if draft.reading.items), look_for_dossiers=True)
         decisions |= self._answers(drafts, decisions, now)
         return [self._prepare(draft, decisions, now) for draft in drafts]
 
@@ -165,10 +167,14 @@ class Worker:
         decisions = self._identify(drafts) | self._decided(held, drafts)
         released = []
         for one, draft in zip(held, drafts, strict=True):
-            decision = decisions[id(draft.reading.items[0])]
+            item = draft.reading.items[0]
+            decision = decisions[id(item)]
             if decision.patient is None:
                 continue
-            prepared = self._prepare_item(draft, draft.reading.items[0], one.ordinal, decision, now)
+            prepared = self._prepare_item(draft, item, one.ordinal, decision, now)
+            if prepared.untold:
+                # Nobody prepares it again when a dossier is opened meanwhile: what it is for one goes along.
+                prepared = replace(prepared, tell=self._tell(item), untold=False)
             released.append(replace(prepared, item_id=one.item_id, decision_id=one.decision_id))
         return released
 
@@ -219,12 +225,10 @@ class Worker:
     def _read(self, raw: RawMessage) -> _Draft:
         source = self._plan.sources.get(raw.source)
         content = raw.content if raw.content is not None else self._store.blobs.get(raw.blob or "")
-        context = replace(
-            self._plan.reads(raw.source), received_at=raw.received_at, filename=raw.filename, siblings=raw.siblings
+        context = self._plan.reads(
+            raw.source, raw.received_at, charset=raw.reader.charset, filename=raw.filename, siblings=raw.siblings
         )
         chosen = raw.reader.format or (source.format if source else None)
-        if raw.reader.charset:
-            context = replace(context, charset=raw.reader.charset)
         name: str | None = None
         codes: tuple[ItemCodes, ...] = ()
         try:
@@ -243,11 +247,13 @@ class Worker:
 
     # --- identify -----------------------------------------------------------------------------------------------
 
-    def _identify(self, drafts: Iterable[_Draft]) -> dict[int, Decision]:
+    def _identify(self, drafts: Iterable[_Draft], *, look_for_dossiers: bool = False) -> dict[int, Decision]:
         items = [item for draft in drafts for item in draft.reading.items]
         if not items:
             return {}
         with self._store.reading() as connection:
+            if look_for_dossiers and not self._dossiers:
+                self._dossiers = connection.exec_driver_sql(ANY_DOSSIER).first() is not None
             decisions = self._matcher.decide(connection, [(asked(item), authority_of(item)) for item in items])
         return {id(item): decision for item, decision in zip(items, decisions, strict=True)}
 
@@ -347,7 +353,8 @@ class Worker:
             patient_seen=decision.patient.updated_at if decision.patient is not None else None,
             follow=None if stopped else flow_of(item, decision.patient, decision.by, authority_of(item)),
             receipt=None if stopped else receipt_of(item, self._sealer),
-            tell=None if decision.patient is None else self._tell(item),
+            tell=self._tell(item) if decision.patient is not None and self._dossiers else None,
+            untold=decision.patient is not None and not self._dossiers,
         )
 
     def _told_routes(self, verdicts: dict[str, bool | str], decision: Decision, draft: _Draft) -> str:

@@ -69,6 +69,8 @@ class PreparedItem:
     follow: Follow | None = None
     receipt: PreparedReceipt | None = None
     tell: Tell | None = None
+    untold: bool = False
+    """What it is for a dossier was not worked out, as nobody had one: as soon as somebody has, this is stale."""
 
 
 @dataclass(frozen=True, slots=True)
