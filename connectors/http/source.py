@@ -166,7 +166,7 @@ class HttpSource:
 
     async def _submit(self, request: web.Request, content: bytes | Path) -> web.Response:
         assert self._inbox is not None  # noqa: S101 - requests only come while `run` runs
-        control_id = _control_id(request.headers)
+        control_id = control_id_of(request.headers)
         empty = content == b""
         inbound = Inbound(
             content=content,
@@ -206,7 +206,7 @@ def _busy(reason: str) -> Turned:
     return Turned(503, "Service Unavailable", f"{reason}: send it again later", {"Retry-After": RETRY_SECONDS})
 
 
-def _control_id(headers: Mapping[str, str]) -> str:
+def control_id_of(headers: Mapping[str, str]) -> str:
     """Take the sender's own id for the message; refuse what is no id, rather than cut it."""
     for name in ("X-Message-Id", "Idempotency-Key"):
         value = headers.get(name, "").strip().strip('"')
