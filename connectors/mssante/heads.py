@@ -73,7 +73,11 @@ def _texts(message: Message, name: str) -> list[str]:
 
 
 def _addresses(texts: list[str]) -> tuple[str, ...]:
-    found = [address.strip() for _, address in email.utils.getaddresses([_decoded(text) for text in texts])]
+    try:
+        pairs = email.utils.getaddresses([_decoded(text) for text in texts])
+    except RecursionError:  # comments inside one another without end: nobody is answered
+        return ()
+    found = [address.strip() for _, address in pairs]
     return tuple(dict.fromkeys(address for address in found if "@" in address))
 
 
