@@ -102,6 +102,11 @@ class TokenBucket:
         self._tokens -= 1.0
         return max(0.0, -self._tokens / self._rate)
 
+    def wait(self) -> float:
+        """Give the seconds until there is a token, 0.0 when there is one; none is taken."""
+        self._fill()
+        return max(0.0, (1.0 - self._tokens) / self._rate)
+
     @property
     def is_full(self) -> bool:
         """Whether nothing was taken for so long that a new bucket would be the same."""

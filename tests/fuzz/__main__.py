@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,9 +15,7 @@ def main() -> int:
     asked = _arguments()
     names = asked.target
     if asked.seconds and not asked.plain:
-        if len(names) == 1:
-            return _guided(names[0], asked.seconds, asked.seed)
-        return max(_apart(name, asked.seconds, asked.seed) for name in names or _all_names())
+        return _guided(names, asked.seconds, asked.seed)
     from fuzz.judging import judge
     from fuzz.registry import all_targets
     from fuzz.running import keep, run_plain
@@ -50,37 +48,29 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _all_names() -> list[str]:
-    from fuzz.registry import all_targets
-
-    return list(all_targets())
-
-
-def _apart(name: str, seconds: int, seed: int) -> int:
-    """Run one target in a process of its own: atheris ends the process that it runs in."""
-    command = [sys.executable, "-m", "fuzz", "--target", name, "--seconds", str(seconds), "--seed", str(seed)]
-    return subprocess.run(command, check=False).returncode
-
-
-def _guided(name: str, seconds: int, seed: int) -> int:
+def _guided(names: list[str], seconds: int, seed: int) -> int:
+    """Run targets one after the other, each in a child: atheris ends the process that it runs in."""
     import atheris
 
+    logging.disable(logging.INFO)  # one line for each module that is instrumented
     with atheris.instrument_imports(include=["schemas", "mappings", "connectors", "router"]):
         from fuzz.registry import all_targets
 
-        target = all_targets()[name]
+        targets = all_targets()
     from fuzz.running import run_guided
 
-    _say(f"{name}: {seconds} s, guided by coverage")
-    # atheris leaves by os._exit: whether anything was found is asked of the files, by the parent that forks it.
-    child = os.fork()
-    if child == 0:
-        run_guided(target, FOLDER, seconds, seed, _say)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    found = sorted((FOLDER / "findings" / name).glob("*.bin"))
-    _say(f"{name}: {len(found)} found" + "".join(f"\n  {path}" for path in found))
-    return 1 if found or status else 0
+    status = 0
+    for name in names or targets:
+        _say(f"{name}: {seconds} s, guided by coverage")
+        child = os.fork()
+        if child == 0:
+            run_guided(targets[name], FOLDER, seconds, seed, _say)
+            os._exit(0)
+        _, ended = os.waitpid(child, 0)
+        found = sorted((FOLDER / "findings" / name).glob("*.bin"))
+        _say(f"{name}: {len(found)} found" + "".join(f"\n  {path}" for path in found))
+        status = 1 if found or ended else status
+    return status
 
 
 def _say(text: str) -> None:

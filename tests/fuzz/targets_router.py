@@ -339,7 +339,17 @@ _QUERY = (
     b"-1",
     b"1e999",
 )
-register(Target("fhir-search", _searched, _searches, (words(*_QUERY), words(*_QUERY), raw), (Refused,), largest=4096))
+register(
+    Target(
+        "fhir-search",
+        _searched,
+        _searches,
+        (words(*_QUERY), words(*_QUERY), raw),
+        (Refused,),
+        largest=4096,
+        may_quote=(CANARY, "TESTROSE"),
+    )
+)
 
 
 @cache
