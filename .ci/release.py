@@ -128,11 +128,8 @@ def _check_key(key: Path) -> None:
 
 def _exported(revision: str, folder: Path) -> Path:
     """Give the files of a commit, and nothing else that lies about."""
-    content = subprocess.run(  # noqa: S603 - our own words
-        ["git", "-C", str(PROJECT), "archive", "--format=tar", revision],
-        check=True,
-        capture_output=True,  # noqa: S607
-    ).stdout
+    command = ["git", "-C", str(PROJECT), "archive", "--format=tar", revision]
+    content = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603 - our own words
     with tarfile.open(fileobj=BytesIO(content)) as archive:
         archive.extractall(folder, filter="data")
     return folder
