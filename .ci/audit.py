@@ -31,7 +31,7 @@ class Asked:
     failure: str = ""
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """Ask, judge, tell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lock", type=Path, default=HERE.parent / "requirements.lock")
@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="Time for pip-audit.")
     parser.add_argument("--command", default="", help="Instead of pip-audit: a file that prints what it would (tests).")
     parser.add_argument("--today", type=date.fromisoformat, default=date.today())  # noqa: DTZ011 - a day of the calendar
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     accepted, problems = read_accepted(asked.accepted, asked.today)
     found = ask(asked.lock, asked.seconds, asked.command)
     open_ones = [one for one in found.advisories if not any((one[0], each) in accepted for each in one[2])]

@@ -20,14 +20,14 @@ HERE = Path(__file__).parent
 ROOT = "passerelle"
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """Write the document; exit status 1 when a licence is not allowed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lock", type=Path, default=HERE.parent / "requirements.lock")
     parser.add_argument("--project", type=Path, default=HERE.parent / "pyproject.toml")
     parser.add_argument("--licences", type=Path, default=HERE / "licences.toml")
     parser.add_argument("--out", type=Path, default=HERE.parent / "build" / "sbom.cdx.json")
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     try:
         locked, rules = read_lock(asked.lock), Rules.read(asked.licences)
     except (OSError, ValueError, KeyError) as problem:
@@ -73,6 +73,8 @@ def _complete(document: dict[str, Any], locked: list[Locked], licences: dict[str
         one = by_name[component["name"]]
         component.pop("description", None)
         component["bom-ref"] = one.purl
+        for reference in component.get("externalReferences", ()):
+            reference.get("hashes", []).sort(key=lambda each: str(each["content"]))
         licence = licences[one.name]
         if licence is not None:
             spdx = {"expression": licence} if " " in licence else {"license": {"id": licence}}

@@ -12,7 +12,7 @@ from fuzz.mutators import CANARY, json, mime, raw, rows, words, xml
 from fuzz.registry import Target, all_targets
 from fuzz.running import inputs, keep, run_plain
 
-COUNT = 40
+COUNT = 25
 """Bent inputs a target, times its share: a check that the harness and the readers agree, not a search."""
 
 KEPT = Path(__file__).parent / "kept"
