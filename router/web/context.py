@@ -30,6 +30,7 @@ from router.journal.pauses import Pause
 from router.journal.prepared import PreparedMessage
 from router.journal.readers import ReaderChoice
 from router.journal.store import Store
+from router.quotas import WebLimits
 from router.web.oidc.provider import Http
 from router.web.rights import Role
 from schemas.identity import PatientIdentity
@@ -208,6 +209,9 @@ class WebContext:
 
     timezone: ZoneInfo = PARIS
     """The zone of the times that are shown, unless the browser says its own."""
+
+    limits: WebLimits = field(default_factory=WebLimits)
+    """What is borne of one caller."""
 
     idle_minutes: int = 30
     """A session ends after this long without an action of its user; live refreshes are not actions."""
