@@ -12,7 +12,7 @@ from router.identity.standing import allows
 from router.journal import tables
 from router.journal.auditing import append_audit
 from router.journal.correspondence import mail_again
-from router.journal.mapping_versions import mapping_version
+from router.journal.mapping_versions import MappingVersion, mapping_version
 from router.journal.operations import Change
 from router.journal.readers import ReaderChoice, choose_reader
 from router.journal.sealing import Sealer
@@ -38,7 +38,8 @@ def replay_messages(
     """
 
     def change(unit: Unit) -> int:
-        if mappings is not None and mapping_version(unit.connection, mappings) is None:
+        version = mapping_version(unit.connection, mappings) if mappings is not None else None
+        if mappings is not None and version is None:
             return 0
         column = tables.message.c
         result = unit.connection.execute(
@@ -51,14 +52,19 @@ def replay_messages(
             for number in ids:
                 choose_reader(unit, number, reader)
         if len(ids) == 1:
-            read_with = f"mappings {mappings}" if mappings is not None else ""
-            detail = ", ".join(part for part in (reader.words if reader is not None else "", read_with) if part)
+            detail = replay_words(reader, version)
             append_audit(unit, actor=actor, action="replay message", target=f"message {ids[0]}", detail=detail, now=now)
         else:
             _audit(unit, actor, "replay message", ids, now)
         return result.rowcount
 
     return Change(change, note="replay messages")
+
+
+def replay_words(reader: ReaderChoice | None, mappings: MappingVersion | None) -> str:
+    """Say for the audit how a message is read again: `hl7v2, cp1252, mappings 12`."""
+    said = (reader.words if reader is not None else "", f"mappings {mappings.id}" if mappings is not None else "")
+    return ", ".join(part for part in said if part)
 
 
 def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int]:
