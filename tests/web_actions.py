@@ -27,8 +27,9 @@ class Act:
 
     `kind` is where it is posted, numbers as `#`. `start` is the page that offers it, empty for the one that the action
     before led to. `form` chooses among the forms posted there, `button` what is pressed in it. `fill` gives fields by
-    their names. `says` are keys of the catalogue of which one stands on the page afterwards. `before` and `after` do
-    what no form can.
+    their names. `tick` is a box to tick first; where a telephone shows none, `narrow` is the form and button that act on
+    all rows instead. `says` are keys of the catalogue of which one stands on the page afterwards. `before` and `after`
+    do what no form can.
     """
 
     kind: str
@@ -38,8 +39,8 @@ class Act:
     form: str = ""
     button: str = "button:not([type=button])"
     tick: str = ""
+    narrow: tuple[str, str] | None = None
     downloads: bool = False
-    word: bool = False
     partial: bool = False
     before: Callable[[Any], None] | None = None
     after: Callable[[Any], None] | None = None
@@ -135,26 +136,29 @@ ACTS = (
     # Messages and deliveries.
     Act("/messages/#/replay", "/messages/1/replay?mappings=1", ("headline.waiting",)),
     Act("/messages/#/replay", "/messages/4", ("headline.waiting",)),
-    Act("/messages/replay", PROCESSED, ("bulk.title_replay_messages",), tick=FIRST, button="button.main"),
+    Act("/messages/replay", PROCESSED, ("bulk.title_replay_messages",), tick=FIRST, button="button.main",
+        narrow=("form[data-bulk]", "button[name=all]")),
     Act("/bulk/#/mappings", "", ("bulk.effect_replay_then",), {"mappings": "1"}, button="button:not([name])"),
     Act("/bulk/#/mappings", "", ("whatif.sum",), {"mappings": "1"}, button="button[name=compare]"),
     Act("/messages/reroute", PROCESSED, ("bulk.title_reroute",), {"target": "destination:medecin"}, tick=FIRST,
-        form="form[data-bulk]", button="button[formaction='/messages/reroute']"),
+        form="form[data-bulk]", button="button[formaction='/messages/reroute']", narrow=("form.all", "button")),
     Act("/deliveries/plan", "/deliveries?state=dead", ("bulk.preview_cancel_deliveries",), tick=FIRST,
-        form="form[data-bulk]", button="button[name=action][value=cancel]"),
+        form="form[data-bulk]", button="button[name=action][value=cancel]",
+        narrow=("form.all", "button[name=action][value=cancel]")),
     Act("/bulk/#/start", "", ("bulk.state_done",)),
     Act("/bulk/#/undo", "", ("bulk.state_done",)),
     Act("/deliveries/plan", "/deliveries?state=dead", ("bulk.preview_replay_deliveries",), tick=FIRST,
-        form="form[data-bulk]", button="button[name=action][value=replay]"),
+        form="form[data-bulk]", button="button[name=action][value=replay]",
+        narrow=("form.all", "button[name=action][value=replay]")),
     Act("/bulk/#/start", "", ("bulk.state_running",), before=_hold_back),
     Act("/bulk/#/stop", "", ("bulk.state_stopped",), after=_go_on),
-    Act("/deliveries/#/cancel", "/messages/9/sent", ("state.delivery.cancelled",)),
-    Act("/deliveries/#/replay", "/messages/9/sent", ("state.delivery.pending",)),
+    Act("/deliveries/#/cancel", "/messages/7/sent", ("state.delivery.cancelled",)),
+    Act("/deliveries/#/replay", "/messages/7/sent", ("state.delivery.pending",)),
     # The identity desk.
     Act("/identities/#/search", "/identities", ("nav.identities",), {"text": "rose"}, form=".search"),
-    Act("/identities/#/insi", "/identities?reason=insi_to_call", ("insi_result.found",), {"about": "received"}),
+    Act("/identities/#/insi", "/identities?reason=insi_to_call", ("insi_result.found",), {"about": "dossier"}),
     Act("/identities/#/insi/accept", "", ("insi.accepted_done",)),
-    Act("/identities/#/decide", "/identities", ("desk_done.attach",), form=":has([value=attach])"),
+    Act("/identities/#/decide", "/identities?reason=insi_to_call", ("desk_done.attach",), form=":has([value=attach])"),
     Act("/identities/decisions/#/undo", "", ("identity.undone",)),
     Act("/identities/#/decide", "/identities", ("desk_done.task",), form=":has([value=task])"),
     Act("/identities/#/decide", "/identities", ("desk_done.doubtful",), form=":has([value=doubtful])"),
@@ -182,7 +186,7 @@ ACTS = (
         button="button.main"),
     Act("/codes/replay", "", ("bulk.title_replay_messages",)),
     Act("/codes/unmap", "/codes?view=mapped", ("codes.none_mapped",)),
-    Act("/directory/refresh", "/directory", ("directory.state",)),
+    Act("/directory/refresh", "/directory", ("directory.mailboxes",)),
     # Dossiers.
     Act("/dossiers/#/consents", "/dossiers/1", ("dossier.withdraw",), {"collected_by": "TESTCOORD"}),
     Act("/dossiers/#/consents/#/withdraw", "/dossiers/1", ("dossier.withdrawn",), {"why": "demande"}),

@@ -185,7 +185,7 @@ class Acting(Served):
         settings = InsiSettings(
             url=insi_url, authorisation="T", emitter="10B0000000", per_minute=6000, attempts=1, breaker_failures=3
         )
-        insi = Insi(settings, store, journal.submit, now=self.moment, client=InsiClient(settings, now=self.moment))
+        self.insi = Insi(settings, store, journal.submit, now=self.moment, client=InsiClient(settings, now=self.moment))
         boxes = folder / "bal.txt"
         boxes.write_text("".join(line + "\n" for line in mailbox_lines(20)), encoding="utf-8")
         directory = DirectoryService(
@@ -198,7 +198,7 @@ class Acting(Served):
             configuration=folder / "passerelle.toml",
             attempt=self.attempt,
             read_again=self.read_again,
-            insi=insi,
+            insi=self.insi,
             directory=directory,
             flows=self.paused_flows,
             routes=self.paused_routes,
@@ -255,6 +255,7 @@ class Acting(Served):
                 await asyncio.sleep(0.1)
         finally:
             running.cancel()
+            await self.insi.close()
 
     def another_session(self, name: str) -> None:
         """Sign somebody in elsewhere."""
