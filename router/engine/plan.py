@@ -27,6 +27,7 @@ class SourcePlan:
     charset: str | None
     options: Mapping[str, str]
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    connector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class DestinationPlan:
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     recipients: RecipientsPlan | None = None
     """How it is decided whom to write to; None: the destination is one."""
+    connector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,11 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         master=master,
         sources={
             one.name: SourcePlan(
-                one.format, one.section.charset, dict(one.section.options), loaded.key_files(one.section.keys)
+                one.format,
+                one.section.charset,
+                dict(one.section.options),
+                loaded.key_files(one.section.keys),
+                one.section.connector,
             )
             for one in loaded.sources
         },
@@ -131,6 +137,7 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
                 dict(resolved.section.options),
                 loaded.key_files(resolved.section.keys),
                 _recipients(loaded, resolved.section.recipients),
+                resolved.section.connector,
             )
             for resolved in loaded.destinations
         },

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from mappings.contracts import FormatError, Reading
 from mappings.registry import detect, format_named
 from router.bulk.rerouting import ChosenItem, Rerouted
-from router.codes.maps import CodeMaps
+from router.codes.maps import CodeMaps, KeptMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
 from router.desk.leaving import BY_PERSON, attached_by_person
@@ -32,11 +32,13 @@ from router.engine.plan import Plan, RoutePlan
 from router.engine.routing import item_view, looks_into_content, patient_view, routes_of
 from router.engine.searchable import identity_tokens, searchable, sender_tokens
 from router.engine.summary import summarise
+from router.engine.versioned import as_kept, mappings_in_force
 from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
 from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
 from router.identity.patients import Patient, load_patients
 from router.journal.correspondence import PreparedMail, prepared_mail
+from router.journal.mapping_versions import MappingsInForce, MappingsKept, mappings_of
 from router.journal.operations import (
     BODY_PLACE,
     REPORT_PLACE,
@@ -55,6 +57,9 @@ from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, NoteItem, ReceiptItem, dump_item
 
+FORMER = 4
+"""Former versions of the mappings that a worker holds ready."""
+
 
 @dataclass(frozen=True, slots=True)
 class RawMessage:
@@ -72,6 +77,8 @@ class RawMessage:
     siblings: dict[str, bytes] = field(default_factory=dict)
     undone: int = 0
     reader: ReaderChoice = AS_CONFIGURED
+    mappings: int | None = None
+    """The version of the mappings that it is to be read with; None: those in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +113,13 @@ class _Draft:
 
 
 class Worker:
-    """Prepares messages according to one Plan. Not shared between threads."""
+    """Prepares messages according to one Plan, with its mappings or, `kept`, those of then. Not for several threads."""
 
-    def __init__(self, plan: Plan, store: Store | None = None) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, store: Store | None = None, *, kept: MappingsKept | None = None) -> None:
+        self._plan = plan if kept is None else as_kept(plan, kept)
+        self._kept = kept
+        self._former: dict[int, Worker] = {}
+        self._in_force: tuple[int, MappingsInForce] | None = None
         self._store = store or open_store(plan.place, master=plan.master, migrate=False)
         self._sealer = self._store.sealer.clone()
         self._patients: dict[tuple[int, int], Patient] = {}
@@ -119,8 +129,9 @@ class Worker:
             environment=None if plan.environment is None else InsEnvironment(plan.environment.value),
             remembered=self._patients,
         )
-        self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
-        self._parcels = Parcels(plan, self._store, self._sealer)
+        maps = CodeMaps(plan.code_maps) if kept is None else KeptMaps(kept.maps)
+        self._codes = CodeReader(maps, self._sealer)
+        self._parcels = Parcels(self._plan, self._store, self._sealer)
         self._routing = routing_digest(plan.routing)
         self._needs_content = looks_into_content(plan.routes)
         self._dossiers = False
@@ -140,12 +151,44 @@ class Worker:
         self._store.close()
 
     def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
-        """Prepare messages, in their order."""
+        """Prepare messages, in their order; each with the version of the mappings that it asks for."""
+        if any(raw.mappings is not None for raw in raws):
+            return self._with_former(raws, now)
         self._codes.begin(self._store, surely=any(raw.replays for raw in raws))
         drafts = [self._read(raw) for raw in raws]
         decisions = self._identify((draft for draft in drafts if draft.reading.items), look_for_dossiers=True)
         decisions |= self._answers(drafts, decisions, now)
         return [self._prepare(draft, decisions, now) for draft in drafts]
+
+    def _with_former(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
+        found: dict[int, PreparedMessage] = {}
+        for number in dict.fromkeys(raw.mappings for raw in raws):
+            same = [replace(raw, mappings=None) for raw in raws if raw.mappings == number]
+            found |= {one.message_id: one for one in self._as_of(number).process(same, now)}
+        return [found[raw.message_id] for raw in raws]
+
+    def _as_of(self, number: int | None) -> Worker:
+        """Give who reads with a version; one that the journal does not have (any more) is read with those in force.
+
+        The message then says that it was read with another one than was asked for.
+        """
+        if number is None:
+            return self
+        if number not in self._former:
+            with self._store.reading() as connection:
+                kept = mappings_of(connection, self._sealer, number)
+            if kept is None:
+                return self
+            while len(self._former) >= FORMER:
+                del self._former[next(iter(self._former))]
+            self._former[number] = Worker(self._plan, self._store, kept=kept)
+        return self._former[number]
+
+    def _mappings(self) -> MappingsInForce:
+        maps = self._codes.maps
+        if self._in_force is None or self._in_force[0] != maps.turns:
+            self._in_force = (maps.turns, mappings_in_force(self._plan, maps.in_force(), self._kept))
+        return self._in_force[1]
 
     def reconsider(self, held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
         """Look at held Items again; gives those whose patient is now known for certain, or decided by a person."""
@@ -307,6 +350,7 @@ class Worker:
             unmapped=self._codes.unmapped(draft.codes),
             mail=self._mail(draft),
             received_at=micros(draft.raw.received_at) if reading.correspondence is not None else 0,
+            mappings=self._mappings(),
         )
 
     def _mail(self, draft: _Draft) -> PreparedMail | None:

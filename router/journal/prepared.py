@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from router.journal.correspondence import PreparedMail
 from router.journal.following import Follow, Tell
+from router.journal.mapping_versions import MappingsInForce
 from router.journal.receipts import PreparedReceipt
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unmapped import UnmappedCode
@@ -92,6 +93,8 @@ class PreparedMessage:
     """The head of the mail that it is, None for reports about mails and for any other format."""
     received_at: int = 0
     """When that mail came, in microseconds."""
+    mappings: MappingsInForce | None = None
+    """What it was read with."""
 
 
 @dataclass(frozen=True, slots=True)

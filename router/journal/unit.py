@@ -44,6 +44,7 @@ PROCESS_MESSAGE = (
         format=bindparam("format"),
         worst=bindparam("worst"),
         unread=bindparam("unread"),
+        mappings=bindparam("mappings"),
     )
 )
 END_DELIVERY = (
