@@ -3,6 +3,7 @@
 hosts       what the cluster runs on: network namespaces joined by a bridge, or addresses of this machine
 launch      the script by which a process begins on its host and ends with the harness; `running` holds such a process
 queues      three NATS servers; `database` PostgreSQL on a small disk; `nodes` the routers; `balancer` before them
+stage       all of these set up and ready; `load` who sends and who receives
 flow        when each message was sent, acknowledged and delivered, and how long a fault held it up
 schedule    the kinds of faults, and when they come; `faults` makes them
 watch       who owned which lane, read from the journal and heard from the nodes

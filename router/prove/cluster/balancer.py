@@ -28,8 +28,6 @@ class Backend:
     ready_port: int
     up: bool = False
     failures: int = 0
-    delay: float = 0.0
-    """Seconds that every piece is held back, in both directions: the slow link of hosts that have no link."""
     connections: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -93,7 +91,7 @@ class Balancer:
                 if task is not None:
                     found.connections.add(task)
                 try:
-                    await self._join(found, reader, back, there, writer)
+                    await self._join(reader, back, there, writer)
                 finally:
                     back.close()
                     if task is not None:
@@ -111,7 +109,6 @@ class Balancer:
 
     async def _join(
         self,
-        backend: Backend,
         reader: asyncio.StreamReader,
         back: asyncio.StreamWriter,
         there: asyncio.StreamReader,
@@ -119,8 +116,8 @@ class Balancer:
     ) -> None:
         """Carry both directions until one of them ends."""
         ways = [
-            asyncio.create_task(_carry(backend, reader, back)),
-            asyncio.create_task(_carry(backend, there, writer)),
+            asyncio.create_task(_carry(reader, back)),
+            asyncio.create_task(_carry(there, writer)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -138,10 +135,8 @@ async def _open(backend: Backend) -> tuple[asyncio.StreamReader, asyncio.StreamW
         return None
 
 
-async def _carry(backend: Backend, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         while piece := await reader.read(_CHUNK):
-            if backend.delay:
-                await asyncio.sleep(backend.delay)
             writer.write(piece)
             await writer.drain()

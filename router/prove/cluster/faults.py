@@ -6,9 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from router.prove.cluster.balancer import Backend
 from router.prove.cluster.database import Database
 from router.prove.cluster.nodes import Cluster, Node
 from router.prove.cluster.schedule import NotAFault, Planned
@@ -20,40 +18,27 @@ SKEW = 3600.0
 Step = Callable[[], Awaitable[str]]
 
 
-class Fault(Protocol):
-    """One fault on one host."""
-
-    target: str
-
-    async def begin(self) -> str:
-        """Make it, and say what was done."""
-
-    async def end(self) -> str:
-        """Undo it, and say what was seen."""
-
-
 @dataclass(frozen=True, slots=True)
-class _Pair:
-    """A fault of two steps."""
+class Fault:
+    """One fault on one host: `begin` makes it and says what was done, `end` undoes it and says what was seen."""
 
     target: str
     begin: Step
     end: Step
 
 
-def make(planned: Planned, cluster: Cluster, backends: list[Backend], draw: random.Random) -> _Pair:
+def make(planned: Planned, cluster: Cluster, draw: random.Random) -> Fault:
     """Make ready a planned fault; a host that the plan leaves open is drawn. Raises TrialFault for one unknown."""
     try:
         maker = _MAKERS[planned.kind.name]
     except KeyError:
         raise NotAFault(f"there is no way to make the fault `{planned.kind.name}`") from None
-    return maker(_Scene(cluster, backends, planned.target, draw))
+    return maker(_Scene(cluster, planned.target, draw))
 
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
     cluster: Cluster
-    backends: list[Backend]
     wanted: str
     draw: random.Random
 
@@ -78,7 +63,7 @@ class _Scene:
         return self.cluster.database
 
 
-def _kill(scene: _Scene) -> _Pair:
+def _kill(scene: _Scene) -> Fault:
     node = scene.node()
 
     async def begin() -> str:
@@ -90,10 +75,10 @@ def _kill(scene: _Scene) -> _Pair:
         await node.listening()
         return f"{node.name} listens again"
 
-    return _Pair(node.name, begin, end)
+    return Fault(node.name, begin, end)
 
 
-def _freeze(scene: _Scene) -> _Pair:
+def _freeze(scene: _Scene) -> Fault:
     node = scene.node()
 
     async def begin() -> str:
@@ -111,10 +96,10 @@ def _freeze(scene: _Scene) -> _Pair:
         await node.listening()
         return f"{node.name} ended by itself with {status} when it went on, and was started again"
 
-    return _Pair(node.name, begin, end)
+    return Fault(node.name, begin, end)
 
 
-def _cut(scene: _Scene) -> _Pair:
+def _cut(scene: _Scene) -> Fault:
     node = scene.node()
     network = scene.cluster.network
 
@@ -126,10 +111,10 @@ def _cut(scene: _Scene) -> _Pair:
         network.mend(node.host)
         return f"mended{await _restarted(node)}"
 
-    return _Pair(node.name, begin, end)
+    return Fault(node.name, begin, end)
 
 
-def _cut_nats(scene: _Scene) -> _Pair:
+def _cut_nats(scene: _Scene) -> Fault:
     name = scene.server()
     host, network = scene.cluster.queues.servers[name].host, scene.cluster.network
 
@@ -142,10 +127,10 @@ def _cut_nats(scene: _Scene) -> _Pair:
         network.mend(host)
         return "mended"
 
-    return _Pair(name, begin, end)
+    return Fault(name, begin, end)
 
 
-def _kill_leader(scene: _Scene) -> _Pair:
+def _kill_leader(scene: _Scene) -> Fault:
     queues = scene.cluster.queues
     killed: list[str] = []
 
@@ -164,10 +149,10 @@ def _kill_leader(scene: _Scene) -> _Pair:
             queues.start(name)
         return f"{now or 'nobody'} leads now; {', '.join(killed)} started again"
 
-    return _Pair("the leader", begin, end)
+    return Fault("the leader", begin, end)
 
 
-def _restart(scene: _Scene, *, immediate: bool) -> _Pair:
+def _restart(scene: _Scene, *, immediate: bool) -> Fault:
     database = scene.database
 
     async def begin() -> str:
@@ -179,10 +164,10 @@ def _restart(scene: _Scene, *, immediate: bool) -> _Pair:
         await asyncio.to_thread(database.wait)
         return "started again, and answers"
 
-    return _Pair(database.host.name, begin, end)
+    return Fault(database.host.name, begin, end)
 
 
-def _disk_full(scene: _Scene) -> _Pair:
+def _disk_full(scene: _Scene) -> Fault:
     database = scene.database
 
     async def begin() -> str:
@@ -197,10 +182,10 @@ def _disk_full(scene: _Scene) -> _Pair:
         await asyncio.to_thread(database.wait)
         return "room again" + ("; PostgreSQL had ended by itself and was started again" if died else "")
 
-    return _Pair(database.host.name, begin, end)
+    return Fault(database.host.name, begin, end)
 
 
-def _skew(scene: _Scene) -> _Pair:
+def _skew(scene: _Scene) -> Fault:
     node = scene.node()
 
     async def restart(ahead: float) -> None:
@@ -216,10 +201,10 @@ def _skew(scene: _Scene) -> _Pair:
         await restart(0.0)
         return f"{node.name} restarted with the right one"
 
-    return _Pair(node.name, begin, end)
+    return Fault(node.name, begin, end)
 
 
-def _slow(scene: _Scene) -> _Pair:
+def _slow(scene: _Scene) -> Fault:
     node = scene.node()
     network = scene.cluster.network
 
@@ -230,7 +215,7 @@ def _slow(scene: _Scene) -> _Pair:
         network.quicken(node.host)
         return f"quick again{await _restarted(node)}"
 
-    return _Pair(node.name, begin, end)
+    return Fault(node.name, begin, end)
 
 
 async def _restarted(node: Node) -> str:
@@ -243,7 +228,7 @@ async def _restarted(node: Node) -> str:
     return f"; {node.name} had ended by itself with {status} and was started again"
 
 
-_MAKERS: dict[str, Callable[[_Scene], _Pair]] = {
+_MAKERS: dict[str, Callable[[_Scene], Fault]] = {
     "kill": _kill,
     "freeze": _freeze,
     "cut": _cut,
