@@ -237,8 +237,8 @@ async def test_the_balancer_leaves_a_receiver_that_is_not_ready_and_closes_what_
     servers = [await asyncio.start_server(way, "127.0.0.1", 0) for one in receivers for way in (one.take, one.health)]
     ports = [server.sockets[0].getsockname()[1] for server in servers]
     backends = [
-        Backend("one", "127.0.0.1", ports[0], ports[1], up=True),
-        Backend("two", "127.0.0.1", ports[2], ports[3], up=True),
+        Backend("one", ("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), up=True),
+        Backend("two", ("127.0.0.1", ports[2]), ("127.0.0.1", ports[3]), up=True),
     ]
     async with Balancer(backends).serving("127.0.0.1") as address:
         host, _, port = address.rpartition(":")

@@ -23,9 +23,8 @@ class Backend:
     """A receiver: where it takes messages, and where it says that it is ready."""
 
     name: str
-    host: str
-    port: int
-    ready_port: int
+    address: tuple[str, int]
+    health: tuple[str, int]
     up: bool = False
     failures: int = 0
     connections: set[asyncio.Task[None]] = field(default_factory=set)
@@ -66,10 +65,10 @@ class Balancer:
     async def _is_ready(self, backend: Backend) -> bool:
         try:
             async with asyncio.timeout(_ANSWER):
-                reader, writer = await asyncio.open_connection(backend.host, backend.ready_port)
+                reader, writer = await asyncio.open_connection(*backend.health)
                 try:
                     writer.write(
-                        f"GET /health/ready HTTP/1.1\r\nHost: {backend.host}\r\nConnection: close\r\n\r\n".encode()
+                        f"GET /health/ready HTTP/1.1\r\nHost: {backend.health[0]}\r\nConnection: close\r\n\r\n".encode()
                     )
                     await writer.drain()
                     return b" 200 " in await reader.readline()
@@ -130,7 +129,7 @@ class Balancer:
 async def _open(backend: Backend) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
     try:
         async with asyncio.timeout(_ANSWER):
-            return await asyncio.open_connection(backend.host, backend.port)
+            return await asyncio.open_connection(*backend.address)
     except (OSError, TimeoutError):
         return None
 

@@ -76,8 +76,9 @@ class Loopback:
     _ports: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def host(self, name: str) -> Host:
-        """Give the next address."""
-        return self._hosts.setdefault(name, Host(name, f"127.0.0.{len(self._hosts) + 11}"))
+        """Give the next address; where 127.0.0.1 is the only one, hosts differ by their ports."""
+        address = f"127.0.0.{len(self._hosts) + 11}" if sys.platform == "linux" else "127.0.0.1"
+        return self._hosts.setdefault(name, Host(name, address))
 
     def port(self, host: Host, wanted: int) -> int:
         """Take a free port once, and give it again later."""

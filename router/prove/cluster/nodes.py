@@ -76,7 +76,7 @@ class Node:
         self.name = name
         self.role = role
         self.host: Host = network.host(name)
-        self.web_port = network.port(self.host, WEB)
+        self.web_address = (self.host.address, network.port(self.host, WEB))
         self.mllp_port = network.port(self.host, MLLP)
         self.folder = folder / name
         self.process = Running(name, self.host, self.folder / "serve.log")
@@ -86,14 +86,14 @@ class Node:
     @property
     def web(self) -> str:
         """Where its dashboard or health answers."""
-        return f"http://{self.host.address}:{self.web_port}"
+        return "http://{}:{}".format(*self.web_address)
 
     @property
     def environment(self) -> dict[str, str]:
         """What this node is told that the others are not."""
         return {
             "NODE_NAME": self.name,
-            "NODE_WEB": f"{self.host.address}:{self.web_port}",
+            "NODE_WEB": "{}:{}".format(*self.web_address),
             "NODE_MLLP": f"{self.host.address}:{self.mllp_port}",
             "NODE_NATS_PASSWORD": self._secret,
         }

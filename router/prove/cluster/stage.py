@@ -31,7 +31,7 @@ class Cast:
     """Who takes part: each node's name and role, how many send lanes there are, whom the dossier follows.
 
     `postgres` is the URL of an empty database to use; empty, a PostgreSQL is run. `password` is the administrator's of
-    the dashboards, `web_port` the port of the first node's; None leaves each to chance.
+    the dashboards, `web` the address and port (0: any) of the first node's; None leaves each to chance.
     """
 
     nodes: Sequence[tuple[str, str]]
@@ -39,7 +39,7 @@ class Cast:
     send_lanes: int = 8
     postgres: str = ""
     password: str | None = None
-    web_port: int | None = None
+    web: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ async def furnish_places(stack: AsyncExitStack, network: Network, folder: Path, 
         database.make()
     await queues.ready()
     nodes = [Node(network, folder, name, role, secret=queues.password) for name, role in cast.nodes]
-    if cast.web_port:
-        nodes[0].web_port = cast.web_port
+    if cast.web is not None:
+        nodes[0].web_address = (cast.web[0], cast.web[1] or nodes[0].web_address[1])
     return Cluster(network, queues, database, nodes)
 
 
@@ -104,7 +104,7 @@ async def set_up(
     await stack.enter_async_context(watching(book, lambda: connect(url), queues.urls, queues.user, queues.password))
     balancer = Balancer(
         [
-            Backend(node.name, node.host.address, node.mllp_port, node.web_port)
+            Backend(node.name, (node.host.address, node.mllp_port), node.web_address)
             for node in cluster.nodes
             if node.role in {"receive", "all"}
         ]
