@@ -10,11 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import insert, select, update
 
 from router.journal import tables
 from router.journal.unit import Unit
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Operation(Protocol[R_co]):
+    """A change of the journal (`router.journal.operations.Operation`, which is made of what is here)."""
+
+    def apply(self, unit: Unit) -> R_co:
+        """Apply it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,24 @@ class TakeLane:
             return False
         unit.connection.execute(update(tables.lane_fence).where(column.lane == fence.lane).values(values))
         return True
+
+
+class NoLongerOurs(Exception):
+    """The lane under whose taking this was to be done is another node's: nothing of it was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Under(Generic[R]):
+    """Any operation, done only if the taking of a lane still holds."""
+
+    operation: Operation[R]
+    fence: Fence
+
+    def apply(self, unit: Unit) -> R:
+        """Apply it. Raises NoLongerOurs."""
+        if fenced(unit, [self.fence]):
+            raise NoLongerOurs(self.fence.lane)
+        return self.operation.apply(unit)
 
 
 def fenced(unit: Unit, fences: Collection[Fence]) -> frozenset[Fence]:
