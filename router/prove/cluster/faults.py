@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from router.journal.store import WRITE_LOCK
 from router.prove.cluster.database import Database
 from router.prove.cluster.nodes import Cluster, Node
 from router.prove.cluster.schedule import NotAFault, Planned
+from router.trial.patience import Patience
 from router.trial.process import TrialFault
 
 SKEW = 3600.0
 """Seconds that a skewed node's wall clock is ahead."""
+
+_CATCH_SECONDS = 20.0
+_SETTLED = 0.05
+_WRITING = """
+SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s AND client_addr = %s
+"""
 
 Step = Callable[[], Awaitable[str]]
 
@@ -78,37 +88,45 @@ def _kill(scene: _Scene) -> Fault:
     return Fault(node.name, begin, end)
 
 
-def _freeze(scene: _Scene) -> Fault:
+def _freeze(scene: _Scene, *, writing: bool = False) -> Fault:
     node = scene.node()
 
     async def begin() -> str:
-        node.process.freeze()
-        return f"{node.name} stopped (SIGSTOP)"
+        if writing and not await _caught_writing(scene, node, node.process.freeze, node.process.thaw):
+            node.process.freeze()
+            return f"{node.name} stopped (SIGSTOP); it was not caught writing"
+        if not writing:
+            node.process.freeze()
+        return f"{node.name} stopped (SIGSTOP){', holding the write lock' if writing else ''}"
 
     async def end() -> str:
         node.process.thaw()
         await asyncio.sleep(1.0)
-        if node.process.alive:
-            return f"{node.name} goes on (SIGCONT)"
-        # A node may rather end than go on with lanes that are another's: its service manager starts it again.
-        status = node.process.status
-        node.start()
-        await node.listening()
-        return f"{node.name} ended by itself with {status} when it went on, and was started again"
+        return f"{node.name} goes on (SIGCONT){await _restarted(node)}"
 
     return Fault(node.name, begin, end)
 
 
-def _cut(scene: _Scene) -> Fault:
+def _cut(scene: _Scene, *, writing: bool = False) -> Fault:
     node = scene.node()
     network = scene.cluster.network
 
-    async def begin() -> str:
+    def cut() -> None:
         network.cut(node.host)
-        return f"the link of {node.name} cut"
+
+    def mend() -> None:
+        network.mend(node.host)
+
+    async def begin() -> str:
+        if writing and not await _caught_writing(scene, node, cut, mend):
+            cut()
+            return f"the link of {node.name} cut; it was not caught writing"
+        if not writing:
+            cut()
+        return f"the link of {node.name} cut{', which held the write lock' if writing else ''}"
 
     async def end() -> str:
-        network.mend(node.host)
+        mend()
         return f"mended{await _restarted(node)}"
 
     return Fault(node.name, begin, end)
@@ -218,6 +236,26 @@ def _slow(scene: _Scene) -> Fault:
     return Fault(node.name, begin, end)
 
 
+async def _caught_writing(scene: _Scene, node: Node, stop: Callable[[], None], go_on: Callable[[], None]) -> bool:
+    """Stop a node in the middle of a write transaction; False when it was not caught in one in time."""
+
+    def catch() -> bool:
+        patience = Patience(_CATCH_SECONDS)
+        # Most tries find it writing and too late: the transaction ends before the node is stopped.
+        with scene.database.connect() as connection:
+            while not patience.ended:
+                if not connection.execute(_WRITING, (WRITE_LOCK, node.host.address)).fetchone():
+                    continue
+                stop()
+                time.sleep(_SETTLED)
+                if connection.execute(_WRITING, (WRITE_LOCK, node.host.address)).fetchone():
+                    return True
+                go_on()
+        return False
+
+    return await asyncio.to_thread(catch)
+
+
 async def _restarted(node: Node) -> str:
     """Start a node again that ended by itself, as its service manager would; say so."""
     if node.process.alive:
@@ -231,7 +269,9 @@ async def _restarted(node: Node) -> str:
 _MAKERS: dict[str, Callable[[_Scene], Fault]] = {
     "kill": _kill,
     "freeze": _freeze,
+    "freeze-writing": lambda scene: _freeze(scene, writing=True),
     "cut": _cut,
+    "cut-writing": lambda scene: _cut(scene, writing=True),
     "cut-nats": _cut_nats,
     "kill-leader": _kill_leader,
     "pg-fast": lambda scene: _restart(scene, immediate=False),

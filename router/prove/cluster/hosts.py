@@ -24,7 +24,7 @@ from router.trial.process import TrialFault
 _PREFIX = "passerelle-"
 _STALE = re.compile(rf"^{_PREFIX}(\d+)-[a-z0-9]+$")
 _NETEM = ("netem", "delay", "80ms", "20ms", "loss", "1%")
-_BUCKET = ("tbf", "rate", "400kbit", "burst", "4kb", "latency", "400ms")
+_BUCKET = ("tbf", "rate", "2mbit", "burst", "4kb", "latency", "400ms")
 
 
 class NoHosts(TrialFault):

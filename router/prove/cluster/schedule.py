@@ -38,7 +38,19 @@ KINDS: dict[str, Kind] = {
     for kind in (
         Kind("kill", "a node is killed (SIGKILL), and started again", 10.0),
         Kind("freeze", "a node stops (SIGSTOP), and goes on as though nothing had been", 15.0),
+        Kind(
+            "freeze-writing",
+            "a node stops (SIGSTOP) while it holds the journal's write lock, and goes on",
+            15.0,
+            needs=frozenset({"links", "database"}),
+        ),
         Kind("cut", "a node's link is cut, and mended", 15.0, needs=frozenset({"links"})),
+        Kind(
+            "cut-writing",
+            "a node's link is cut while it holds the journal's write lock, and mended",
+            15.0,
+            needs=frozenset({"links", "database"}),
+        ),
         Kind("cut-nats", "one NATS server's link is cut, and mended", 12.0, needs=frozenset({"links"})),
         Kind("kill-leader", "the NATS server that leads the lanes is killed, and started again", 10.0),
         Kind("pg-fast", "PostgreSQL restarts (fast)", 0.0, outage=True, needs=frozenset({"database"})),
