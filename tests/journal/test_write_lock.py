@@ -17,7 +17,6 @@ from router.journal.store import JournalFault
 def test_postgres_ends_a_write_transaction_that_says_nothing_more(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "IDLE_MILLISECONDS", 200)
     admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(text("CREATE DATABASE writelock"))
@@ -33,7 +32,9 @@ def test_postgres_ends_a_write_transaction_that_says_nothing_more(
     other = threading.Thread(target=second)
 
     def first() -> None:
+        monkeypatch.setattr(store_module, "IDLE_MILLISECONDS", 200)
         with made.store.writing() as connection:
+            monkeypatch.undo()  # the second one may take its time
             connection.execute(text("UPDATE setting SET value = 'of one that stopped'"))
             other.start()
             assert written.wait(20), "the second writer never got its turn"
