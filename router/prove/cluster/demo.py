@@ -34,7 +34,7 @@ _QUIET = 5.0
 """Seconds of traffic before the kill, and after it."""
 
 _DOWN = 12.0
-_LIMIT = 10.0
+LIMIT = 10.0
 _SETTLE = 60.0
 
 
@@ -60,7 +60,7 @@ class Told:
         """Whether all went as promised."""
         complete = self.sent == self.acknowledged == self.arrived and not self.lost
         recognised = not self.unrecognisable and not self.out_of_order and not self.wrongly_owned
-        return complete and recognised and self.held_up <= _LIMIT and self.stopped_with == 0
+        return complete and recognised and self.held_up <= LIMIT and self.stopped_with == 0
 
     def sentences(self) -> list[str]:
         """Say it in words."""
@@ -72,7 +72,7 @@ class Told:
             f"In order: {self.patients - self.out_of_order} of {self.patients} patients.",
             f"Sent again: {self.repeats}, "
             + (f"{self.unrecognisable} not recognisable." if self.unrecognisable else "each under its first identity."),
-            f"The kill of {self.killed} held the slowest message up for {self.held_up:.1f} s (limit {_LIMIT:.0f} s).",
+            f"The kill of {self.killed} held the slowest message up for {self.held_up:.1f} s (limit {LIMIT:.0f} s).",
             "It holds: nothing was lost." if self.holds else "It does not hold.",
         ]
 
@@ -106,7 +106,7 @@ async def _run(folder: Path, *, once: bool, port: int, say: Say) -> int:
             say("No more messages are sent; those under way are brought to their end.")
         load.receiver.calm()
         await load.arrived(_SETTLE)
-        await comes(lambda: stage.all_owned, _LIMIT)
+        await comes(lambda: stage.all_owned, LIMIT)
         told = await _tell(stage, load, killed, seconds)
     for sentence in told.sentences():
         say(sentence)
@@ -151,7 +151,7 @@ async def _kill_one(stage: Stage, load: Load, ended: asyncio.Event, say: Say) ->
     await comes(lambda: stage.all_owned and bool(_lanes_of(stage, victim.name)), _SETTLE)
     say(f"The lanes of work now: {_shares(stage)}.")
     await _unless(ended, _QUIET)
-    held = held_up(load.ledger, began, time.monotonic(), since=began, limit=_LIMIT)
+    held = held_up(load.ledger, began, time.monotonic(), since=began, limit=LIMIT)
     say(f"The slowest message of the time was on its way for {held.longest:.1f} s; {load.ledger.backlog} are now.")
     return victim.name, held.longest
 
