@@ -21,6 +21,7 @@ from pydantic import (
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
+from router.config.cluster import ClusterSection
 from router.config.oidc import OidcSection, RoleName
 from router.config.section import Section as Section
 from router.config.watching import ObserveSection as ObserveSection, WatchSection as WatchSection
@@ -40,6 +41,11 @@ class JournalSection(Section):
     url: str = Field(
         "",
         description="Database URL. Empty: SQLite in the data folder. PostgreSQL: `postgresql+psycopg://user@host/base`.",
+    )
+    blobs: Literal["files", "database"] = Field(
+        "files",
+        description="Where large contents are: in `files` of the data folder, or in the `database`, which nodes of a "
+        "cluster share (PostgreSQL).",
     )
     retention_days: int = Field(
         365, ge=1, description="Days after which settled messages and what came of them are erased."
@@ -390,6 +396,7 @@ class Configuration(Section):
     sources: dict[Name, SourceSection] = Field(default_factory=dict)
     destinations: dict[Name, DestinationSection] = Field(default_factory=dict)
     routes: tuple[RouteSection, ...] = ()
+    cluster: ClusterSection | None = None
 
 
 class ResolvedSource(Section):

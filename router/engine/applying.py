@@ -83,7 +83,8 @@ class Applying:
             return
         await asyncio.to_thread(tidy, self._path)
         text = await asyncio.to_thread(read_text, self._path)
-        self._digest = digest_of(text)
+        # What runs, not what this node's file says: where they differ, the page of the configuration tells.
+        self._digest = self._running().digest or digest_of(text)
         if self._shared:
             await self._submit(first_version(text, now=micros(self._now())))
             return
@@ -236,3 +237,18 @@ class Applying:
             running = running_version(connection)
         self.file_differs = running is not None and running.digest != found
         self._seen = seen
+
+
+def shared_configuration(store: Store, loaded: Loaded) -> Loaded:
+    """Give the configuration that the nodes of a cluster run with: what was applied last, whatever this node's file is.
+
+    The first node of all has its file's. Raises ConfigurationFault, or JournalFault.
+    """
+    with store.reading() as connection:
+        version = running_version(connection)
+        if version is None:
+            return loaded
+        text = text_of(connection, store.sealer.clone(), version.id)
+    running = load_text(text, loaded.path)
+    form = loaded.configuration.observe.log_format
+    return running.logging_as(form)

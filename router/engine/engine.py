@@ -233,7 +233,7 @@ class Engine:
                     self._look_at_changes,
                     self.dossier.committed,
                     self._spawn,
-                    self._own_flows,
+                    self.own_flows,
                     lambda: self.applying.running,
                     importlib.metadata.version("passerelle"),
                 )
@@ -375,9 +375,10 @@ class Engine:
 
     def flows(self) -> Sequence[FlowStatus]:
         """Say how every source and destination is doing right now."""
-        return self._own_flows() if self.node is None else self.node.flows()
+        return self.own_flows() if self.node is None else self.node.flows()
 
-    def _own_flows(self) -> Sequence[FlowStatus]:
+    def own_flows(self) -> Sequence[FlowStatus]:
+        """Say how every source and destination is doing on this node."""
         return [*self._sources.statuses(), *self._destinations.statuses()]
 
     @property

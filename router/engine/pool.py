@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -41,19 +42,19 @@ START_SECONDS = 60.0
 WORKER_NICE = 10
 """How much less urgent workers are than the process that acknowledges (POSIX nice)."""
 
-_worker: Worker | None = None
+_here = threading.local()
+"""The Worker of this thread: of a worker process's only one, or of the one in the router's own process."""
 
 
 def _start_worker(plan: Plan, parent: int) -> None:
     """Set a worker process up; it ignores Ctrl-C, which the router handles for all."""
-    global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     follow(parent)
     keep_memory_low()
     # When there are not enough processors, acknowledging goes first: reading can catch up, a sender cannot wait.
     os.nice(WORKER_NICE)
-    _worker = Worker(plan)
+    _here.worker = Worker(plan)
     # What is loaded by now stays: without it, the collector looks through it for nothing at every turn.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -66,29 +67,29 @@ def keep_memory_low() -> None:
         libc.mallopt(arena_max, 2)
 
 
+def _mine() -> Worker:
+    worker: Worker = _here.worker  # the initializer ran before any task
+    return worker
+
+
 def _process(raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
-    assert _worker is not None  # noqa: S101 - the initializer ran before any task
-    return _worker.process(raws, now)
+    return _mine().process(raws, now)
 
 
 def _reconsider(held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
-    assert _worker is not None  # noqa: S101 - the same
-    return _worker.reconsider(held, now)
+    return _mine().reconsider(held, now)
 
 
 def _reroute(chosen: Sequence[ChosenItem], routes: Mapping[str, str], mark: str, now: datetime) -> list[Rerouted]:
-    assert _worker is not None  # noqa: S101 - the same
-    return _worker.reroute(chosen, routes, mark, now)
+    return _mine().reroute(chosen, routes, mark, now)
 
 
 def _project(jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
-    assert _worker is not None  # noqa: S101 - the same
-    return _worker.project(jobs, now)
+    return _mine().project(jobs, now)
 
 
 def _attempt(raw: RawMessage, format_name: str | None, charset: str | None, now: datetime) -> Attempted:
-    assert _worker is not None  # noqa: S101 - the same
-    return attempt(_worker.plan, _worker.store, raw, format_name, charset, now)
+    return attempt(_mine().plan, _mine().store, raw, format_name, charset, now)
 
 
 def _processes(plan: Plan, workers: int) -> ProcessPoolExecutor:
@@ -284,17 +285,17 @@ class WorkerPool:
 
 
 def _exchange_in_process(worker: Worker) -> None:
-    global _worker
-    former, _worker = _worker, worker
+    former: Worker | None = getattr(_here, "worker", None)
+    _here.worker = worker
     if former is not None:
         former.close()
 
 
 def _end_in_process() -> None:
-    if _worker is not None:
-        _worker.close()
+    worker: Worker | None = getattr(_here, "worker", None)
+    if worker is not None:
+        worker.close()
 
 
 def _start_in_process(plan: Plan) -> None:
-    global _worker
-    _worker = Worker(plan)
+    _here.worker = Worker(plan)

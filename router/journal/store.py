@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from router.faults import Fault
 from router.journal import tables
 from router.journal.blobs import BlobStore
+from router.journal.blobs_database import DatabaseBlobs
 from router.journal.sealing import KeyFault, Sealer, read_key_file
 
 WRITE_LOCK = 0x7061_7373
@@ -73,11 +74,12 @@ class JournalPlace:
 
     url: str
     data: Path
+    blobs_in_database: bool = False
 
     @classmethod
-    def at(cls, data: Path, url: str = "") -> JournalPlace:
+    def at(cls, data: Path, url: str = "", *, blobs_in_database: bool = False) -> JournalPlace:
         """Give the place for a data folder: SQLite in it unless a URL says otherwise."""
-        return cls(url or f"sqlite:///{data / 'journal.db'}", data)
+        return cls(url or f"sqlite:///{data / 'journal.db'}", data, blobs_in_database)
 
     @property
     def key_file(self) -> Path:
@@ -98,7 +100,10 @@ class Store:
         self.engine = engine
         self.sealer = sealer
         self._closed = False
-        self.blobs = BlobStore(place.data / "blobs", place.data / "spool", sealer.clone())
+        folders = place.data / "blobs", place.data / "spool"
+        self.blobs = BlobStore(*folders, sealer.clone())
+        if place.blobs_in_database:
+            self.blobs = DatabaseBlobs(engine, *folders, sealer.clone(), translated)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:

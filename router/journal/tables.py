@@ -29,7 +29,11 @@ from sqlalchemy import (
 
 from router.journal.tables_base import Id, metadata as metadata
 from router.journal.tables_bulk import bulk_job as bulk_job, bulk_row as bulk_row, saved_search as saved_search
-from router.journal.tables_cluster import lane_fence as lane_fence
+from router.journal.tables_cluster import (
+    lane_fence as lane_fence,
+    stored_blob as stored_blob,
+    stored_chunk as stored_chunk,
+)
 from router.journal.tables_dossier import (
     alert as alert,
     alert_notice as alert_notice,

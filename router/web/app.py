@@ -19,7 +19,7 @@ from router.web import assets, metrics
 from router.web.access import Looking, Office
 from router.web.answers import go, plain
 from router.web.apart import Apart
-from router.web.api import mount_api
+from router.web.api import health, mount_api
 from router.web.api.problems import Refused, problem
 from router.web.context import WebContext
 from router.web.desk import Desk, desk_of
@@ -131,6 +131,26 @@ def create_app(context: WebContext) -> FastAPI:
         app.add_exception_handler(kind, handler)
     app.add_middleware(Guard, report=desk.report)
     return app
+
+
+def create_watched(context: WebContext) -> FastAPI:
+    """Make the application of a node of a cluster without pages: whether it lives and is ready, and its figures."""
+    app = FastAPI(title="Passerelle", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    desk = Desk(context)
+    app.state.desk = desk
+    for module in (metrics, health):
+        app.include_router(module.router, include_in_schema=False)
+    for kind in (NotSignedIn, NotAllowed, NotEnrolled):
+        app.add_exception_handler(kind, _not_here)
+    app.add_exception_handler(JournalFault, _journal)
+    app.add_middleware(Guard, report=desk.report)
+    return app
+
+
+async def _not_here(_request: Request, _fault: Exception) -> Response:
+    answer = problem(401, "Send a valid API key as `Authorization: Bearer …`.")
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def dossier_apart(desk: Desk) -> dict[str, ASGIApp]:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS, ReadContext, WriteContext
 from router.certificates import CertificateEnd, CertificateNote, KnownEnd
+from router.cluster.contracts import NodeStatus
 from router.config.load import Loaded
 from router.config.oidc import OidcSection
 from router.directory.service import DirectoryService
@@ -139,6 +140,12 @@ class WebContext:
     store: Store
     submit: Submit
     flows: Callable[[], Sequence[FlowStatus]] = tuple
+    own_flows: Callable[[], Sequence[FlowStatus]] | None = None
+    """How they are on this node, where `flows` gives how they are on all nodes of a cluster; None where that is one."""
+
+    nodes: Callable[[], Sequence[NodeStatus]] | None = None
+    """The nodes of the cluster that were heard lately, None on a single machine; called from worker threads."""
+
     certificates: Callable[[], Sequence[CertificateNote]] = tuple
     """What is wrong with the configured certificates; called from worker threads, it reads files."""
 
@@ -220,12 +227,17 @@ class WebContext:
     require_totp: frozenset[Role] = frozenset()
     """Roles whose local accounts must sign in with a one-time code."""
 
+    def flows_here(self) -> Sequence[FlowStatus]:
+        """Say how every source and destination is doing on this node."""
+        return self.flows() if self.own_flows is None else self.own_flows()
+
     def offers(self) -> frozenset[str]:
-        """Say which pages there is something to show on: `mail`, `dmp`, `directory`, `configuration`, `try`."""
+        """Say which pages have something to show: `mail`, `dmp`, `directory`, `configuration`, `nodes`, `try`."""
         flows = self.flows()
         found = {"mail"} if any(is_mail(flow) for flow in flows) else set()
         found |= {"dmp"} if any(flow.connector in SUBMITTING for flow in flows) else set()
         found |= {"configuration"} if self.configuration is not None and self.loaded is not None else set()
+        found |= {"nodes"} if self.nodes is not None else set()
         found |= {"try"} if self.attempt is not None else set()
         return frozenset(found | ({"directory"} if self.directory is not None else set()))
 
