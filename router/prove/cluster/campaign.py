@@ -224,7 +224,8 @@ def ownership_of(book: LaneBook) -> Ownership:
 async def stop_all(stage: Stage) -> int | None:
     """Stop every router gracefully, once its last answers are noted; gives the first status that is not 0."""
     await asyncio.to_thread(wait_for_answers, stage.place)
+    # Asked once only, all at once: a second SIGTERM while a process leaves would end it as a signal does.
     for node in stage.cluster.nodes:
         node.process.ask()
-    stopped = [await asyncio.to_thread(node.process.stop) for node in stage.cluster.nodes]
+    stopped = [await asyncio.to_thread(node.process.ended, 60.0) for node in stage.cluster.nodes]
     return next((status for status in stopped if status != 0), 0)

