@@ -10,6 +10,7 @@ from functools import partial
 from sqlalchemy import delete, select
 
 from router.config.model import Configuration
+from router.dossier.rounds import Writes
 from router.engine.clock import micros
 from router.journal import tables
 from router.journal.flow_hours import Counted, count_hours, forget_hours, hours_to_count, keep_hours
@@ -20,7 +21,6 @@ from router.journal.storage import Storage, is_measured, keep_measure, measure
 from router.journal.store import Store
 from router.journal.unit import Unit
 from router.journal.view import viewing
-from router.journal.writer import Writer
 
 PURGE_GROUP = 200
 """Messages erased in one transaction at most; how many, the time that it takes says (`router.journal.pacing`)."""
@@ -35,7 +35,7 @@ class Housekeeping:
     def __init__(
         self,
         store: Store,
-        writer: Writer,
+        writer: Writes,
         retention_days: int,
         now: Callable[[], datetime],
         limits: Mapping[Kind, int] | None = None,

@@ -1,8 +1,8 @@
 """Encryption of what the journal keeps, and the blind indexes by which it is found again.
 
 A 32-byte master key, made by `passerelle init`, gives two keys by HKDF: one for AES-256-GCM, one for keyed digests.
-Once the master key was changed, the keys come from the journal's ring (`router.journal.keyring`): several that open, the
-newest of which seals. A sealed value is `version byte | key number (2 bytes, only where it is not the first key) |
+Once the master key was changed, the keys come from the journal's ring (`router.journal.keyring`): several that open,
+the newest of which seals. A sealed value is `version byte | key number (2 bytes, only where it is not the first key) |
 12-byte nonce | ciphertext and tag`; the plain text is compressed first (zstd), as a journal is mostly repetition. The
 associated data binds a value to its place, so that one row's content cannot be moved to another.
 """
@@ -37,6 +37,10 @@ SMALL = 2048
 
 MAX_PLAIN = 256 * 1024 * 1024
 """No sealed value is larger than this once opened, whatever its header says."""
+
+
+REMEMBERED_TOKENS = 8192
+"""Tokens that one Sealer keeps at hand."""
 
 
 class KeyFault(Fault):
@@ -117,6 +121,7 @@ class Sealer:
         self._keyed = hashlib.blake2b(key=self._ring.keys().index, digest_size=16)
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._decompressor = zstandard.ZstdDecompressor()
+        self._tokens: dict[tuple[str, ...], int] = {}
 
     def clone(self) -> Sealer:
         """Give another Sealer of the same keys, for another thread."""
@@ -175,9 +180,18 @@ class Sealer:
         return _digest(self._keyed, *parts)
 
     def token(self, kind: str, *values: str) -> int:
-        """Make a blind index entry: a signed 64-bit integer that reveals nothing without the key."""
-        raw = self.digest(kind.encode(), *(value.encode() for value in values))
-        return int.from_bytes(raw[:8], "little", signed=True)
+        """Make a blind index entry: a signed 64-bit integer that reveals nothing without the key.
+
+        Those of patients and senders are asked for with each of their messages: the latest are remembered.
+        """
+        asked = (kind, *values)
+        token = self._tokens.get(asked)
+        if token is None:
+            raw = self.digest(kind.encode(), *(value.encode() for value in values))
+            if len(self._tokens) >= REMEMBERED_TOKENS:
+                self._tokens.clear()
+            token = self._tokens[asked] = int.from_bytes(raw[:8], "little", signed=True)
+        return token
 
 
 def key_number(sealed: bytes) -> int:

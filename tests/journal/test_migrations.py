@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from click.testing import CliRunner
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, insert, update
 from web_journal import Journal
 
 from router.cli.base import passerelle
@@ -18,6 +19,9 @@ from router.journal.locking import router_lock
 from router.journal.migrate import MIGRATIONS, OLDEST, current, head, is_at_work, steps
 from router.journal.sealing import make_key_file
 from router.journal.store import JournalFault, JournalPlace, connect, open_store
+
+BEFORE = "0031"
+"""A revision from which a step leads to the newest."""
 
 FIRST_OF_RULE = "0029"
 """Migrations before it were made when no two versions ever worked on one journal."""
@@ -121,36 +125,41 @@ def down(connection: Connection, revision: str) -> None:
     connection.commit()
 
 
+def _after(revision: str) -> list[str]:
+    order = [one.revision for one in ScriptDirectory.from_config(migrate.configuration()).walk_revisions()]
+    return list(reversed(order[: order.index(revision)]))
+
+
 def test_tables_do_not_change_under_a_router_unless_somebody_asks(journal: Journal) -> None:
     store = journal.store
     with store.engine.connect() as connection:
-        down(connection, "0027")
+        down(connection, BEFORE)
     with router_lock(store.engine, store.place.data):
         assert is_at_work(store.engine, store.place)
         with pytest.raises(JournalFault, match="run `passerelle migrate` first"):
             open_store(store.place)
-        assert steps(store.engine)[0].revision == "0029"
+        assert [one.revision for one in steps(store.engine)] == _after(BEFORE)
         assert migrate.upgrade(store.engine, store.place, asked=True)
         open_store(store.place).close()
     assert not is_at_work(store.engine, store.place)
     with store.engine.connect() as connection:
-        down(connection, "0027")
+        down(connection, BEFORE)
     open_store(store.place).close()
     assert current(store.engine) == head()
     assert steps(store.engine) == []
 
 
 def test_the_version_before_works_on_later_tables_as_long_as_they_let_it(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
+    journal: Journal,
 ) -> None:
     store = journal.store
     with store.writing() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-        connection.execute(update(tables.setting).where(tables.setting.c.name == OLDEST).values(value="0027"))
+        connection.execute(insert(tables.setting).values(name=OLDEST, value=BEFORE))
     open_store(store.place).close()
     with store.writing() as connection:
         connection.execute(update(tables.setting).where(tables.setting.c.name == OLDEST).values(value="9998"))
-    with pytest.raises(JournalFault, match="of a later version"):
+    with pytest.raises(JournalFault, match="by a newer release"):
         open_store(store.place)
 
 
@@ -162,7 +171,7 @@ def test_by_the_command_line(tmp_path: Path) -> None:
     open_store(place).close()
     engine = connect(place)
     with engine.connect() as connection:
-        down(connection, "0027")
+        down(connection, BEFORE)
     engine.dispose()
 
     def said(*words: str) -> tuple[int, str]:

@@ -1,7 +1,7 @@
 """keys that change: the ring of keys and the changes of the master key; holds; erasing an Item without a whole walk
 
 Revision: 0029
-Follows: 0027
+Follows: 0031
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 
 
 revision = '0029'
-down_revision = '0027'
+down_revision = '0031'
 branch_labels = None
 depends_on = None
 
