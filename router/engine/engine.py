@@ -97,9 +97,7 @@ class Engine:
         self._handed = HandOver() if self.node is None or self.node.works else HandOver(NOTHING)
         self._outcomes = Outcomes(store)
         self.plan = plan_of(loaded, store.sealer.master)
-        self.pool = WorkerPool(
-            self.plan, self._processes(section.worker_count), section.batch_seconds, store.sealer.clone()
-        )
+        self.pool = WorkerPool(self.plan, self._processes(section.worker_count), section.batch_seconds, store.sealer)
         self._schedule = Schedule(self.notices)
         self._pauses: Pauses = {}
         self._changing, self._sweeping = asyncio.Lock(), asyncio.Lock()

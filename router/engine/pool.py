@@ -117,7 +117,7 @@ class WorkerPool:
         self._plan = plan
         self.workers = workers
         self._seconds = batch_seconds
-        self._sealer = sealer
+        self._sealer = sealer.clone()
         self._executor = self._make()
         self._generation = 0
         self._bereavement: Bereavement | None = None

@@ -128,7 +128,7 @@ class Resealing:
 
     def group(self, position: str, *, only_look: bool = False) -> Group:
         """Read and seal what follows a position; nothing is written, except stored contents unless `only_look`."""
-        at = orjson.loads(position) if position else {"table": "", "after": None}
+        at: dict[str, Any] = orjson.loads(position) if position else {"table": "", "after": None}
         if at["table"] != BLOBS:
             for table, columns in sealed_columns():
                 if table.name < at["table"]:
