@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, update
-from web_journal import Journal
+from web_journal import Journal, open_journal
 
+from router.cli.base import passerelle
 from router.journal import tables
 from router.journal.auditing import verify_audit
 from router.journal.keyring import FRESH_SECONDS, JournalRing, next_key_file, ring_reader
@@ -213,3 +215,23 @@ def test_a_group_is_as_long_as_its_time_allows() -> None:
         with pace.timed() as size:
             sizes.append(size)
     assert [*sizes, pace.size] == [10, 20, 30, 7, 1]
+
+
+def test_by_the_command_line(tmp_path: Path) -> None:
+    made = open_journal(tmp_path / "data", "")
+    made.message(START)
+    made.store.close()
+    (tmp_path / "passerelle.toml").write_text("")
+
+    def said(*words: str) -> str:
+        result = CliRunner().invoke(passerelle, ["keys", *words, "--config", str(tmp_path)])
+        return result.output if result.exception is None else str(result.exception)
+
+    assert "It was never changed." in said("status")
+    assert "no change of the master key is under way" in said("retire")
+    coming = said("prepare").split()[4].rstrip(",")
+    text = said("rotate", "--here")
+    assert f"Key {coming} seals from now on" in text
+    assert "values are sealed anew" in text
+    assert "Pass 2 is under way, at its beginning." in said("status")
+    assert "values sealed by the former key are left" in said("retire")
