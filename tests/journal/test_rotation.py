@@ -87,6 +87,8 @@ def test_every_column_is_sealed_anew_and_opens_all_the_while(journal: Journal, t
     again = open_store(store.place)
     try:
         assert values(again) == held
+        slept = Sealer(former).seal(b"by who slept through it", b"here")
+        assert again.sealer.open(slept, b"here") == b"by who slept through it"
         assert again.sealer.token("ins", "279035121518989") == token
         assert again.sealer.digest(b"message", b"x") == identity
         with again.reading() as connection:
@@ -184,6 +186,9 @@ def test_a_process_knows_of_a_change_in_time_and_never_what_its_key_does_not_ope
     with pytest.raises(KeyFault):
         stranger.open(sealed, b"here")
     with pytest.raises(KeyFault, match="was changed"):
+        stranger.seal(b"what nobody may be able to read", b"here")
+    assert stranger.open(Sealer(former).seal(b"before", b"here"), b"here") == b"before"
+    with pytest.raises(KeyFault, match="was changed"):
         JournalRing(former, ring_reader(store.engine))
 
 
@@ -233,5 +238,5 @@ def test_by_the_command_line(tmp_path: Path) -> None:
     text = said("rotate", "--here")
     assert f"Key {coming} seals from now on" in text
     assert "values are sealed anew" in text
-    assert "Pass 2 is under way, at its beginning." in said("status")
+    assert "The pass that proves that nothing is left begins at" in said("status")
     assert "values sealed by the former key are left" in said("retire")

@@ -1,4 +1,4 @@
-"""The page of notices says how far a change of the key is, and how much is held; it says nothing where there is neither."""
+"""The page of notices says how far a change of the key is, and how much is held."""
 
 from __future__ import annotations
 
