@@ -122,11 +122,11 @@ async def test_three_servers_form_a_cluster_and_say_who_leads_the_lanes(tmp_path
     queues.start_all()
     try:
         await queues.ready()
-        assert await queues.leader() == ""  # there is no stream yet
+        assert await queues.leaders() == {}  # there is no stream yet
         client = await queues.connect()
         await client.jetstream().add_stream(name="PASSERELLE_LANES", subjects=["lanes.*"], num_replicas=3)
         await client.close()
-        assert await queues.leader() in queues.servers
+        assert (await queues.leaders())["PASSERELLE_LANES"] in queues.servers
     finally:
         queues.stop_all()
 

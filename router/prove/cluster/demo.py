@@ -34,6 +34,9 @@ _QUIET = 5.0
 """Seconds of traffic before the kill, and after it."""
 
 _DOWN = 12.0
+_GENTLE = 2.0
+"""Messages a second once the story is told."""
+
 LIMIT = 10.0
 _SETTLE = 60.0
 
@@ -101,6 +104,7 @@ async def _run(folder: Path, *, once: bool, port: int, say: Say) -> int:
         async with load.flowing(stage.address):
             killed, seconds = await _kill_one(stage, load, ended, say)
             if not once and not ended.is_set():
+                load.at(_GENTLE)
                 say(f"\nTraffic goes on; the dashboard is at {first.web}. Ctrl-C ends it, with a last account.")
                 await ended.wait()
             say("No more messages are sent; those under way are brought to their end.")
