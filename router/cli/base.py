@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("router.cli.held", "Set deliveries aside: they will not be sent."),
     "reroute": ("router.cli.bulk", "Send what messages said to another destination, or by another route."),
     "bulk": ("router.cli.bulk", "Actions on many rows: how far they are, stopping one, taking one back."),
+    "mappings": ("router.cli.mappings", "Versions of the mappings that messages were read with."),
     "alarms": ("router.cli.alarms", "List the alarms that go on, or that are over."),
     "audit": (
         "router.cli.auditing",

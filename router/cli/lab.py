@@ -82,6 +82,7 @@ def command_cluster_demo(once: bool, port: int) -> int:
     metavar="[MESSAGES]",
     help="Time every page of the dashboard instead, on a journal of so many messages.  [1000000]",
 )
+@click.option("--cold", is_flag=True, help="Of --dashboard: have each page read from the disk anew.")
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
@@ -106,6 +107,7 @@ def command_bench(
     alerts: bool,
     dossiers: int,
     pages: int,
+    cold: bool,
     keep: Path | None,
     as_json: bool,
 ) -> int:
@@ -126,9 +128,10 @@ def command_bench(
       passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60 --keep filled
       passerelle bench --alerts --rate 50 --seconds 30
       passerelle bench --dashboard 1000000 --keep filled
+      passerelle bench --dashboard 1000000 --keep filled --cold
     """
     if pages:
-        return _bench_dashboard(pages, keep, as_json=as_json)
+        return _bench_dashboard(pages, keep, cold=cold, as_json=as_json)
     if mappings:
         return _bench_mappings(as_json=as_json)
     if dmp:
@@ -269,12 +272,14 @@ def _bench_directory(lines: int, *, as_json: bool) -> int:
     return 0
 
 
-def _bench_dashboard(messages: int, keep: Path | None, *, as_json: bool) -> int:
-    from router.bench.dashboard import measure_dashboard, print_dashboard
+def _bench_dashboard(messages: int, keep: Path | None, *, cold: bool, as_json: bool) -> int:
+    from router.bench.dashboard import ROUNDS, measure_dashboard, print_dashboard
     from router.trial.process import TrialFault
 
     try:
-        figures = measure_dashboard(messages, keep=keep, say=lambda said: click.echo(said, err=True))
+        figures = measure_dashboard(
+            messages, keep=keep, cold=cold, rounds=3 if cold else ROUNDS, say=lambda said: click.echo(said, err=True)
+        )
     except TrialFault as problem:
         raise Failed(str(problem)) from None
     _show(figures, print_dashboard, as_json=as_json)

@@ -28,7 +28,8 @@ class ClusterSection(Section):
     )
     name: str = Field(
         "",
-        description="This node's name, as the page of nodes shows it; each node has another one. Empty: the host's.",
+        description="This node's name, as the page of nodes shows it; each node has another one. Empty: the host's. "
+        "All nodes have one configuration: another name comes from the environment, `${NODE}`.",
     )
     lanes: int = Field(
         32,

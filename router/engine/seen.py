@@ -9,8 +9,8 @@ from router.cluster.contracts import NodeFlow, NodeStatus
 from router.engine.clock import micros, moment
 from router.web.context import FlowStatus
 
-ELSEWHERE = "elsewhere"
-"""State of a source that another node goes and gets from."""
+ELSEWHERE = "standby"
+"""State of a source that another node goes and gets from; a connector says it too of what it holds in reserve."""
 
 TROUBLED = ("failed", "refused", "degraded", "unreachable")
 """States that are shown before any other, the worst first."""
