@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 from router.bulk.rerouting import ChosenItem, Rerouted
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
 from router.engine.attempting import Attempted, AttemptFailed, attempt
+from router.engine.bereavement import Bereavement, processes_of, put_down
 from router.engine.plan import Plan
 from router.engine.worker import HeldItem, RawMessage, Worker
 from router.following import follow
@@ -119,6 +120,7 @@ class WorkerPool:
         self._sealer = Sealer(plan.master)
         self._executor = self._make()
         self._generation = 0
+        self._bereavement: Bereavement | None = None
         self.restarts = 0
 
     def _make(self) -> Executor:
@@ -169,8 +171,7 @@ class WorkerPool:
     @property
     def pids(self) -> list[int]:
         """Process numbers of the workers that run."""
-        processes = getattr(self._executor, "_processes", None) or {}
-        return list(processes)
+        return [process.pid for process in processes_of(self._executor) if process.pid is not None]
 
     async def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
         """Prepare a batch; never raises for what a message did.
@@ -225,12 +226,35 @@ class WorkerPool:
     async def _run(self, function: Callable[..., R], *arguments: Any) -> R:
         generation = self._generation
         loop = asyncio.get_running_loop()
+        if self.workers == 0:
+            return await loop.run_in_executor(self._executor, function, *arguments)
         try:
-            async with asyncio.timeout(self._seconds if self.workers else None):
-                return await loop.run_in_executor(self._executor, function, *arguments)
+            call = loop.run_in_executor(self._executor, function, *arguments)
+            return await self._answer(call)
         except (BrokenProcessPool, TimeoutError):
             self._replace(generation)
             raise
+
+    async def _answer(self, call: asyncio.Future[R]) -> R:
+        """Wait for a worker's answer, for its end, or until it took too long."""
+        if self._bereavement is None or self._bereavement.executor is not self._executor:
+            self._bereavement = Bereavement(self._executor)
+        self._bereavement.watch()
+        told = self._bereavement.told
+        waited: set[asyncio.Future[Any]] = {call, told}
+        try:
+            await asyncio.wait(waited, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        if call.done() and not call.cancelled():
+            return call.result()
+        if call.cancelled():  # it waited in an executor that another batch has put down
+            raise BrokenProcessPool("the workers were replaced")
+        call.cancel()
+        if told.done():
+            raise BrokenProcessPool("a worker process ended in the middle of its answer")
+        raise TimeoutError
 
     def _replace(self, generation: int) -> None:
         if generation != self._generation:
@@ -238,10 +262,7 @@ class WorkerPool:
         self._generation += 1
         self.restarts += 1
         broken, self._executor = self._executor, self._make()
-        processes: dict[int, Any] = getattr(broken, "_processes", None) or {}
-        for process in list(processes.values()):
-            process.kill()
-        broken.shutdown(wait=False, cancel_futures=True)
+        put_down(broken)
 
     def _reject(self, raw: RawMessage, *, hung: bool) -> PreparedMessage:
         what = "took too long" if hung else "stopped its worker process"

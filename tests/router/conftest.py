@@ -217,7 +217,8 @@ class Rig:
         return await self.inbox.submit(Inbound(content, datetime.now(UTC), control_id=control_id, message_type="T"))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        # Workers are nice to others: on a busy machine, starting two of them anew may take most of a minute.
+        async with asyncio.timeout(90):
             while not condition():
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.02):
