@@ -123,7 +123,7 @@ def cluster(postgres: bool = True, blobs: str = "database", **keys: str) -> str:
         (cluster(postgres=False, blobs="files"), "nodes share a PostgreSQL journal"),
         (cluster(blobs="files"), "nodes share no disk"),
         (cluster(user="one"), "user and password go together"),
-        (cluster(credentials="absent.creds"), "the file absent.creds cannot be read"),
+        (cluster(authorities="absent.pem"), "the file absent.pem cannot be read"),
         (cluster(name="a node"), "letters, digits"),
         (cluster().replace("nats://", "http://"), "nats://host:4222"),
     ],
