@@ -29,6 +29,7 @@ from router.prove.cluster.stage import Cast, Say, Stage, furnish_places, set_up
 from router.prove.cluster.watch import LaneBook
 from router.trial.process import TrialFault
 
+NODES = 3
 PEOPLE = 24
 _QUIET = 5.0
 """Seconds of traffic before the kill, and after it."""
@@ -100,7 +101,9 @@ async def _run(folder: Path, *, once: bool, port: int, say: Say) -> int:
     async with _staged(folder, load, password, port, say) as stage:
         first = stage.cluster.nodes[0]
         if not once:
-            say(f"\n  Dashboard   {first.web}\n  Login       {ADMINISTRATOR}\n  Password    {password}\n")
+            say(
+                f"\n  Dashboard   {first.web}  (its page of nodes: {first.web}/nodes)\n  Login       {ADMINISTRATOR}\n  Password    {password}\n"
+            )
         async with load.flowing(stage.address):
             killed, seconds = await _kill_one(stage, load, ended, say)
             if not once and not ended.is_set():
@@ -121,7 +124,7 @@ async def _run(folder: Path, *, once: bool, port: int, say: Say) -> int:
 async def _staged(folder: Path, load: Load, password: str, port: int, say: Say) -> AsyncIterator[Stage]:
     network = Loopback()
     cast = Cast(
-        nodes=[(f"node{rank}", "all") for rank in (1, 2, 3)],
+        nodes=[(f"node{rank}", "all") for rank in range(1, NODES + 1)],
         people=population(PEOPLE),
         password=password,
         web=("127.0.0.1", free_or_any(port)),
