@@ -1,12 +1,15 @@
 """`passerelle bench --dashboard`: every page of a real `passerelle serve` on a journal of a million messages, timed.
 
 The journal is made by `router.bench.million`, and kept where `--keep` says, to be measured again. Pages are asked over
-HTTP by somebody who signed in, one after the other: what is measured is a page, not a crowd.
+HTTP by somebody who signed in, one after the other: what is measured is a page, not a crowd. With `--cold` the
+journal's files are put out of the system's memory before each page, and no page was opened before: a morning after a
+restart.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import tempfile
 import time
@@ -102,6 +105,9 @@ class DashboardFigures:
     journal_mb: float
     fill_seconds: float
     pages: tuple[PageTime, ...]
+    cold: bool = False
+    cached: float = 0.0
+    """The share of the journal that was still in the system's memory after it had been put out, 0 to 1."""
 
     @property
     def worst(self) -> PageTime:
@@ -119,11 +125,17 @@ class DashboardFigures:
 
 
 def measure_dashboard(
-    messages: int, *, keep: Path | None = None, rounds: int = ROUNDS, say: Callable[[str], None] = lambda _: None
+    messages: int,
+    *,
+    keep: Path | None = None,
+    rounds: int = ROUNDS,
+    cold: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> DashboardFigures:
     """Fill a journal, unless `keep` has one of that many messages, serve it, and time every page.
 
-    Raises TrialFault when the router does not start, or a page does not answer.
+    `cold` has the disk read for each page anew. Raises TrialFault when the router does not start, or a page does not
+    answer.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-dashboard-") as scratch:
         folder = keep or Path(scratch) / "router"
@@ -131,10 +143,46 @@ def measure_dashboard(
         with RouterProcess(folder, timeout=300.0) as router:
             listening = router.start()
             say("timing")
-            pages = asyncio.run(_Reader(listening.web, router.pid, messages, rounds).read())
+            memory = _Memory(folder / "data") if cold else None
+            pages = asyncio.run(_Reader(listening.web, router.pid, messages, rounds, memory).read())
             router.stop()
         size = sum(path.stat().st_size for path in (folder / "data").glob("journal.db*"))
-    return DashboardFigures(messages, round(size / 1e6, 1), round(seconds, 1), tuple(pages))
+    cached = memory.most if memory is not None else 0.0
+    return DashboardFigures(messages, round(size / 1e6, 1), round(seconds, 1), tuple(pages), cold, round(cached, 3))
+
+
+class _Memory:
+    """What the system keeps of the journal in memory; `most` is the largest share that could not be put out."""
+
+    _LOOKS, _BLOCK = 64, 4096
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.most = 0.0
+
+    def put_out(self) -> None:
+        """Have the system forget the files: what is asked next is read from the disk."""
+        for path in self._folder.glob("journal.db*"):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)  # what is not written yet cannot be put out
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                if path.suffix == ".db":
+                    self.most = max(self.most, self._kept(descriptor))
+            finally:
+                os.close(descriptor)
+
+    def _kept(self, descriptor: int) -> float:
+        """Look at some places, evenly spread, without reading any from the disk."""
+        size, found = os.fstat(descriptor).st_size, 0
+        for look in range(self._LOOKS):
+            place = size * look // self._LOOKS // self._BLOCK * self._BLOCK
+            try:
+                os.preadv(descriptor, [bytearray(1)], place, os.RWF_NOWAIT)
+                found += 1
+            except BlockingIOError:
+                continue
+        return found / self._LOOKS
 
 
 def prepare(folder: Path, messages: int, say: Callable[[str], None] = lambda _: None) -> float:
@@ -167,7 +215,8 @@ def prepare(folder: Path, messages: int, say: Callable[[str], None] = lambda _: 
 class _Reader:
     """Somebody who signs in and opens every page, `rounds` times each."""
 
-    def __init__(self, web: str, router: int, messages: int, rounds: int) -> None:
+    def __init__(self, web: str, router: int, messages: int, rounds: int, memory: _Memory | None = None) -> None:
+        self._memory = memory
         self._web = web
         self._router = router
         self._messages = messages
@@ -180,8 +229,9 @@ class _Reader:
         async with aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(60)) as session:
             await self._sign_in(session)
             addresses = [*self._addresses(), *await self._found(session)]
-            for _, address in addresses:  # once for all: the first look of a process reads what none has read
-                await self._get(session, address)
+            if self._memory is None:
+                for _, address in addresses:  # once for all: the first look of a process reads what none has read
+                    await self._get(session, address)
             return [await self._time(session, name, address) for name, address in addresses]
 
     async def _sign_in(self, session: aiohttp.ClientSession) -> None:
@@ -275,6 +325,8 @@ class _Reader:
         taken, size = [], 0
         before = usage(self._router)
         for _ in range(self._rounds):
+            if self._memory is not None:
+                await asyncio.to_thread(self._memory.put_out)
             began = time.perf_counter()
             size = len(await self._get(session, address))
             taken.append((time.perf_counter() - began) * 1000)
@@ -303,6 +355,8 @@ def _one(pattern: str, text: str, where: str) -> str:
 def print_dashboard(figures: DashboardFigures, console: Console) -> None:
     """Print the pages as a table, the slowest first."""
     title = f"{figures.messages:,} messages, {figures.journal_mb:,.0f} MB"
+    if figures.cold:
+        title += f", read from the disk each time ({figures.cached:.0%} could not be put out of memory)"
     if figures.fill_seconds:
         title += f", filled in {figures.fill_seconds:,.0f} s"
     table = Table("page", title=title, title_justify="left", box=SIMPLE_HEAD)

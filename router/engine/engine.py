@@ -344,17 +344,20 @@ class Engine:
         """Apply an operation; used by the dashboard and the API."""
         return await self.writer.submit(operation)
 
-    async def read_again(self, number: int, reader: ReaderChoice) -> PreparedMessage | None:
-        """Read a message as it would be read now, by a reader of one's choice; nothing is kept or sent."""
+    async def read_again(
+        self, numbers: Sequence[int], reader: ReaderChoice | None, mappings: int | None
+    ) -> list[PreparedMessage]:
+        """Read messages as they would be read now, in their order; nothing is kept or sent.
+
+        `reader` stands in the place of each one's own, `mappings` is a version that is not the one in force.
+        """
 
         def load() -> list[RawMessage]:
-            return load_raws(self.store, self.store.sealer.clone(), [number])
+            return load_raws(self.store, self.store.sealer.clone(), list(numbers))
 
         raws = await asyncio.to_thread(load)
-        if not raws:
-            return None
-        prepared = await self.pool.process([replace(raws[0], reader=reader)], self._now())
-        return prepared[0]
+        chosen = [replace(raw, reader=reader or raw.reader, mappings=mappings) for raw in raws]
+        return await self.pool.process(chosen, self._now())
 
     def wake(self) -> None:
         """Look at the journal now: rows were changed by a person, or by a tool."""

@@ -58,6 +58,7 @@ _MESSAGES = (
         tables.message.c.message_type,
         tables.message.c.received_at,
         tables.message.c.replays,
+        tables.message.c.mappings,
         tables.message_content.c.sealed_content,
         tables.message_content.c.sealed_detail,
     )
@@ -348,6 +349,7 @@ class Pipeline:
                         filename=detail.get("filename"),
                         siblings=siblings,
                         reader=ReaderChoice.of(detail),
+                        mappings=row.mappings,
                     )
                 )
         return raws

@@ -33,11 +33,12 @@ from router.journal.blobs_database import DatabaseBlobs
 from router.journal.locking import router_lock
 from router.journal.store import Store, open_store
 from router.observe.logs import log_as_json
+from router.quotas import WebLimits
 from router.watch.telling import alarm_ways
 from router.web.app import create_app, create_watched
 from router.web.context import AppliedFile, DossierOffer, WebContext
 from router.web.rights import Role
-from router.web.tls import CertifiedProtocol
+from router.web.tls import Held, holding
 
 
 class CannotServe(Fault):
@@ -163,6 +164,7 @@ async def _run(
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
             receipt_hours=web.receipt_hours,
+            limits=WebLimits(web.proofs_per_minute, web.calls_per_minute, web.body_seconds),
             idle_minutes=web.idle_minutes,
             session_hours=web.session_hours,
             operators_configure=web.operators_configure,
@@ -183,7 +185,7 @@ async def _run(
             ssl_keyfile=_beside(loaded, web.private_key),
             ssl_ca_certs=_beside(loaded, authorities or None),
             ssl_cert_reqs=ssl.CERT_OPTIONAL if authorities else ssl.CERT_NONE,
-            http=CertifiedProtocol if authorities else "auto",
+            http=holding(Held(web.max_connections, web.max_connections_per_peer, web.head_seconds)),
             timeout_graceful_shutdown=3,
             server_header=False,
         )

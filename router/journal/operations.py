@@ -17,6 +17,7 @@ from router.journal.correspondence import keep_mail
 from router.journal.decisions import BLOCKING, newest_decisions
 from router.journal.fencing import Fence, Fences, fenced
 from router.journal.following import Follow, Followed, Patients, Tell, tell_all
+from router.journal.mapping_versions import keep_mappings
 from router.journal.prepared import (
     PreparedDelivery as PreparedDelivery,
     PreparedItem as PreparedItem,
@@ -181,6 +182,8 @@ class CommitReadings:
         patients = Patients(unit, (item for prepared in messages for item in prepared.items))
         replayed = [number for number, replays in waiting.items() if replays]
         followed = followed_before(unit, replayed) if replayed else frozenset()
+        read_with = (prepared.mappings for prepared in messages if prepared.mappings is not None)
+        versions = keep_mappings(unit, read_with, self.now)
         queued: list[Queued] = []
         seen: list[Seen] = []
         told: list[tuple[Tell, int, int]] = []
@@ -219,6 +222,7 @@ class CommitReadings:
                     "format": prepared.format,
                     "worst": prepared.worst,
                     "unread": prepared.unread,
+                    "mappings": versions[prepared.mappings.digest] if prepared.mappings is not None else None,
                 },
             )
             if prepared.mail is not None:

@@ -15,6 +15,7 @@ from router.dossier.api.oauth import TokenEndpoint
 from router.dossier.api.service import Service
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
+from router.quotas import TooMany
 from router.web import assets, metrics
 from router.web.access import Looking, Office
 from router.web.answers import go, plain
@@ -47,6 +48,7 @@ from router.web.pages import (
     login_oidc,
     mail,
     mailboxes,
+    mappings,
     message,
     messages,
     nodes,
@@ -97,6 +99,7 @@ def create_app(context: WebContext) -> FastAPI:
         indicators,
         bulk,
         codes,
+        mappings,
         directory,
         mailboxes,
         mail,
@@ -125,13 +128,14 @@ def create_app(context: WebContext) -> FastAPI:
         (NotThere, _not_there),
         (OverflowError, _not_there),  # SQLite's driver: a number that no row can have
         (Refused, _refused),
+        (TooMany, _too_many),
         (HTTPException, _http),
         (RequestValidationError, _invalid),
         (JournalFault, _journal),
         (KeyFault, _journal),
     ):
         app.add_exception_handler(kind, handler)
-    app.add_middleware(Guard, report=desk.report)
+    app.add_middleware(Guard, report=desk.report, body_seconds=context.limits.body_seconds)
     return app
 
 
@@ -160,7 +164,8 @@ def dossier_apart(desk: Desk) -> dict[str, ASGIApp]:
     offer = desk.context.dossier
     if offer is None:
         return {}
-    service = Service(desk, offer.door, desk.context.store.blobs, offer.settings, offer.changed)
+    blobs = desk.context.store.blobs
+    service = Service(desk, offer.door, blobs, offer.settings, offer.changed, desk.proofs, desk.calls)
     return {"/fhir": FhirApp(service, desk.context.version), "/oauth": TokenEndpoint(service)}
 
 
@@ -213,6 +218,12 @@ async def _not_there(request: Request, _fault: Exception) -> Response:
 
 async def _refused(_request: Request, fault: Exception) -> Response:
     return problem(fault.status, fault.sentence) if isinstance(fault, Refused) else problem(500, "Refused.")
+
+
+async def _too_many(_request: Request, fault: Exception) -> Response:
+    answer = problem(429, "Too much was asked; wait as long as Retry-After says.")
+    answer.headers["Retry-After"] = str(fault.seconds if isinstance(fault, TooMany) else 60)
+    return answer
 
 
 async def _http(request: Request, fault: Exception) -> Response:

@@ -30,6 +30,7 @@ from router.journal.pauses import Pause
 from router.journal.prepared import PreparedMessage
 from router.journal.readers import ReaderChoice
 from router.journal.store import Store
+from router.quotas import WebLimits
 from router.web.oidc.provider import Http
 from router.web.rights import Role
 from schemas.identity import PatientIdentity
@@ -109,6 +110,15 @@ class Attempt(Protocol):
         """Do it, by a named format and charset or the source's own. Raises AttemptFailed when no worker survives it."""
 
 
+class ReadAgain(Protocol):
+    """Reads messages of the journal as they would be read now, keeping nothing: those that there are, in order."""
+
+    def __call__(
+        self, numbers: Sequence[int], reader: ReaderChoice | None, mappings: int | None, /
+    ) -> Awaitable[list[PreparedMessage]]:
+        """Do it, by another reader and with another version of the mappings than their own, where one is named."""
+
+
 ReadPatients = Callable[[bytes, str], Sequence[PatientIdentity]]
 """Reads an upload (its bytes and media type: FHIR Bundle, CSV) into identities. Raises PatientsRefused. CPU work only:
 it is called in a worker thread."""
@@ -182,8 +192,8 @@ class WebContext:
     writes: Callable[[str, datetime, str], WriteContext | None] = lambda _destination, _now, _identity: None
     """What a writer knows for a destination, at a moment, under an identity; None for one that is not configured."""
 
-    read_again: Callable[[int, ReaderChoice], Awaitable[PreparedMessage | None]] | None = None
-    """Reads a message of the journal as it would be read now, keeping nothing; None where a test cannot."""
+    read_again: ReadAgain | None = None
+    """Reads messages of the journal as they would be read now; None where a test cannot."""
 
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
@@ -208,6 +218,9 @@ class WebContext:
 
     timezone: ZoneInfo = PARIS
     """The zone of the times that are shown, unless the browser says its own."""
+
+    limits: WebLimits = field(default_factory=WebLimits)
+    """What is borne of one caller."""
 
     idle_minutes: int = 30
     """A session ends after this long without an action of its user; live refreshes are not actions."""

@@ -166,7 +166,7 @@ class Nodes:
         """Wait for a condition; gives how long that took."""
         start = time.monotonic()
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - a condition of several nodes, that nobody signals
                 await asyncio.sleep(0.02)
         return time.monotonic() - start
 
