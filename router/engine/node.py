@@ -134,6 +134,11 @@ class Node:
         return min(count, 1) if "web" in self.cluster.roles else 0
 
     @property
+    def looks_up(self) -> bool:
+        """Whether it needs the directory of professionals: each node has an index of its own, a file on its disk."""
+        return not self.cluster.roles.isdisjoint({"work", "web"})
+
+    @property
     def has_jobs(self) -> bool:
         """Whether it does what runs once."""
         return self._jobs is not None
@@ -176,6 +181,15 @@ class Node:
             return False
         if not taken:
             return False
+        try:
+            await self._begin(fence)
+        except Exception as defect:
+            self._trouble(f"{fence.lane} could not be begun ({type(defect).__name__}); another node may take it")
+            await self.lost(fence.lane)
+            return False
+        return True
+
+    async def _begin(self, fence: Fence) -> None:
         if fence.lane.startswith(READ):
             self._parts.pipeline.gain(fence)
         elif fence.lane.startswith(SEND):
@@ -188,10 +202,15 @@ class Node:
             self._jobs = fence
             self._parts.pipeline.decide_under(fence)
             await self._parts.jobs.start(self._parts.spawn, fence)
-        return True
 
     async def lost(self, lane: str) -> None:
         """Let go of a lane: nothing more is begun in it, and what is under way is refused once another node has it."""
+        try:
+            await self._end(lane)
+        except Exception as defect:
+            self._trouble(f"{lane} was not let go of in good order ({type(defect).__name__}); its fence sees to it")
+
+    async def _end(self, lane: str) -> None:
         if lane.startswith(READ):
             self._parts.pipeline.lose(lane)
         elif lane.startswith(SEND):

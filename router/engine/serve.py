@@ -24,7 +24,7 @@ from router.certificates import known_ends
 from router.config.cluster import ROLES
 from router.config.load import Loaded
 from router.engine.applying import shared_configuration
-from router.engine.clock import utc_now
+from router.engine.clock import micros, utc_now
 from router.engine.engine import Engine
 from router.engine.membership import membership
 from router.engine.pool import keep_memory_low
@@ -77,7 +77,7 @@ def serve(
     try:
         with router_lock(store.engine, loaded.place.data, shared=clustered):
             if clustered:
-                loaded = shared_configuration(store, loaded)
+                loaded = shared_configuration(store, loaded, micros(utc_now()))
             roles = ROLES if role == ALL else frozenset({role})
             run = _serve(loaded, store, ready, ready_file, roles)
             try:

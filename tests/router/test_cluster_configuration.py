@@ -13,7 +13,7 @@ import pytest
 from router.config.changes import Changes
 from router.config.cluster import ClusterSection
 from router.config.load import ConfigurationFault, Loaded, load_text
-from router.config.versions import VersionOrigin, digest_of, running_version, want_version
+from router.config.versions import VersionOrigin, digest_of, running_version, settle_at_start, want_version
 from router.engine.applying import Applying, shared_configuration
 from router.engine.serve import CannotServe, serve
 from router.journal.locking import AlreadyRunning, router_lock
@@ -22,7 +22,7 @@ from router.journal.store import JournalPlace, Store, open_store
 
 
 def plain(comment: str) -> str:
-    return f"# {comment}\n"
+    return f"# {comment}\n{cluster()}"
 
 
 class Machine:
@@ -97,7 +97,8 @@ async def test_a_node_that_starts_runs_with_what_was_applied_and_leaves_an_edite
     await nord.start()
     await nord.stop()
     sud = Machine(tmp_path / "sud", store, plain("edited here"))
-    sud.loaded = shared_configuration(store, sud.loaded)
+    sud.loaded = shared_configuration(store, sud.loaded, 9)
+    assert sud.loaded.path == sud.path
     assert sud.loaded.digest == digest_of(plain("one"))
     await sud.start()
     try:
@@ -109,6 +110,14 @@ async def test_a_node_that_starts_runs_with_what_was_applied_and_leaves_an_edite
         assert running.digest == digest_of(plain("one"))
     finally:
         await sud.stop()
+
+
+def test_the_first_node_after_a_router_that_was_alone_brings_its_own_file(store: Store, tmp_path: Path) -> None:
+    apply_at_once(store, settle_at_start("# alone\n", now=1))
+    nord = Machine(tmp_path / "nord", store, plain("one"))
+    sud = Machine(tmp_path / "sud", store, plain("two"))
+    assert shared_configuration(store, nord.loaded, 2).digest == digest_of(plain("one"))
+    assert shared_configuration(store, sud.loaded, 3).digest == digest_of(plain("one"))
 
 
 def cluster(postgres: bool = True, blobs: str = "database", **keys: str) -> str:
