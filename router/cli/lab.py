@@ -59,6 +59,8 @@ def command_demo(once: bool, port: int, folder: Path | None) -> int:
     metavar="[MESSAGES]",
     help="Time every page of the dashboard instead, on a journal of so many messages.  [1000000]",
 )
+@click.option("--journal-rows", default=0, help="Look at what pages read of this many narrow messages (--url).")
+@click.option("--imagined-rows", default=100_000_000, show_default=True, help="And by the plans of this many.")
 @click.option("--cold", is_flag=True, help="Of --dashboard: have each page read from the disk anew.")
 @click.option(
     "--keep",
@@ -84,6 +86,8 @@ def command_bench(
     alerts: bool,
     dossiers: int,
     pages: int,
+    journal_rows: int,
+    imagined_rows: int,
     cold: bool,
     keep: Path | None,
     as_json: bool,
@@ -106,7 +110,10 @@ def command_bench(
       passerelle bench --alerts --rate 50 --seconds 30
       passerelle bench --dashboard 1000000 --keep filled
       passerelle bench --dashboard 1000000 --keep filled --cold
+      passerelle bench --journal-rows 10000000 --url postgresql+psycopg://postgres@localhost/bench
     """
+    if journal_rows:
+        return _bench_growth(journal_rows, imagined_rows, url, as_json=as_json)
     if pages:
         return _bench_dashboard(pages, keep, cold=cold, as_json=as_json)
     if mappings:
@@ -303,3 +310,15 @@ def command_prove_no_loss(kills: int, connections: int, seed: int, url: str, fol
         raise Failed(str(problem)) from None
     _show(verdict, print_verdict, as_json=as_json)
     return 0 if verdict.holds else 1
+
+
+def _bench_growth(messages: int, imagined: int, url: str, *, as_json: bool) -> int:
+    from router.bench.growth import measure_growth, print_growth
+    from router.trial.process import TrialFault
+
+    try:
+        figures = measure_growth(messages, imagined, url, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    _show(figures, print_growth, as_json=as_json)
+    return 0 if figures.bounded else 1
