@@ -1,4 +1,4 @@
-"""How hard a national service may be pressed: so many calls a minute, and none for a while after troubles."""
+"""How fast things may go: calls to a national service, and none for a while after troubles; messages of a sender."""
 
 from __future__ import annotations
 
@@ -73,3 +73,47 @@ class Breaker:
     def left(self) -> None:
         """Leave without a word: the call was not made, or given up."""
         self._trying = False
+
+
+class TokenBucket:
+    """Lets `rate` things a second through, and `burst` of them at once after a quiet time.
+
+    `refusal` is for who can be told to come again, `debt` for who cannot and is made to wait instead.
+    """
+
+    def __init__(self, rate: float, burst: int, clock: Clock) -> None:
+        self._rate = rate
+        self._burst = float(burst)
+        self._clock = clock
+        self._tokens = float(burst)
+        self._since = clock()
+
+    def refusal(self) -> float:
+        """Take a token; gives 0.0, or the seconds after which there is one, and then none was taken."""
+        self._fill()
+        if self._tokens < 1.0:
+            return (1.0 - self._tokens) / self._rate
+        self._tokens -= 1.0
+        return 0.0
+
+    def debt(self) -> float:
+        """Take a token though there may be none; gives the seconds until the debt is paid, 0.0 without one."""
+        self._fill()
+        self._tokens -= 1.0
+        return max(0.0, -self._tokens / self._rate)
+
+    def wait(self) -> float:
+        """Give the seconds until there is a token, 0.0 when there is one; none is taken."""
+        self._fill()
+        return max(0.0, (1.0 - self._tokens) / self._rate)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing was taken for so long that a new bucket would be the same."""
+        self._fill()
+        return self._tokens >= self._burst
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._rate)
+        self._since = now

@@ -29,6 +29,7 @@ class ServerTls(Settings):
         description="Names (common name, or DNS subject alternative name) that a client's certificate must bear, "
         "one of them; empty accepts all that `client_ca` signed.",
     )
+    handshake_timeout: float = Field(10.0, gt=0, le=60, description="Seconds for a client to end the TLS handshake.")
 
     @model_validator(mode="after")
     def _mutual_is_whole(self) -> Self:

@@ -62,12 +62,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of an archive: `name` has `/` for separators; `raw_name` is what was written.
+    """One file of an archive, the `rank`-th of its directory: `name` has `/` for separators; `raw_name` is as written.
 
     `outside` says that the name would leave the folder where one unpacks it, or is no name at all. `start` and `end`
     are the span of its (compressed) bytes in the archive, `name_start` and `name_end` that of its name.
     """
 
+    rank: int
     name: str
     raw_name: str
     outside: bool
@@ -79,6 +80,11 @@ class Entry:
     end: int
     name_start: int
     name_end: int
+
+    @property
+    def place(self) -> str:
+        """How messages name it: its rank, for its name may be a patient's."""
+        return _place(self.rank)
 
 
 class Archive:
@@ -105,7 +111,7 @@ class Archive:
         else:
             content = _inflated(packed, most, self.limits.ratio, entry)
         if zlib.crc32(content) != entry.checksum:
-            raise FormatError("archive.damaged", entry.name, "the checksum of this entry does not match its content")
+            raise FormatError("archive.damaged", entry.place, "the checksum of this entry does not match its content")
         self._left -= len(content)
         return content
 
@@ -123,13 +129,13 @@ class Archive:
             checksum = zlib.crc32(piece, checksum)
             yield piece
         if checksum != entry.checksum:
-            raise FormatError("archive.damaged", entry.name, "the checksum of this entry does not match its content")
+            raise FormatError("archive.damaged", entry.place, "the checksum of this entry does not match its content")
         self._left -= total
 
     def open_inside(self, entry: Entry) -> Archive:
         """Open an entry that is itself an archive; both share what may still be inflated."""
         if self._level >= self.limits.levels:
-            raise FormatError("archive.too_nested", entry.name, "there are too many archives inside one another")
+            raise FormatError("archive.too_nested", entry.place, "there are too many archives inside one another")
         inner = Archive(self.read(entry), self.limits, level=self._level + 1)
         inner._left = self._left
         return inner
@@ -151,8 +157,8 @@ def _entries(content: bytes | mmap, limits: Limits) -> Iterator[Entry]:
     spans: list[tuple[int, int, str]] = []
     at = directory.start
     while at < end and len(spans) < directory.count:
-        entry, at, local = _entry(content, at, end, directory.shift)
-        spans.append((local, entry.end, entry.name))
+        entry, at, local = _entry(content, len(spans) + 1, at, end, directory.shift)
+        spans.append((local, entry.end, entry.place))
         yield entry
     if len(spans) < directory.count:
         raise FormatError("archive.truncated", "central directory", "the directory lists fewer entries than it says")
@@ -205,7 +211,7 @@ def _placed(end: int, disks: tuple[int, int], here: int, count: int, size: int, 
     return _Directory(count, size, start, start - offset)
 
 
-def _entry(content: bytes | mmap, at: int, end: int, shift: int) -> tuple[Entry, int, int]:
+def _entry(content: bytes | mmap, rank: int, at: int, end: int, shift: int) -> tuple[Entry, int, int]:
     """Read one record of the directory; give the entry, where the next record is, and where its local header is."""
     magic, _, _, flags, method, _, _, *numbers, where = _unpack(_CENTRAL, content, at)
     checksum, packed, size, name_length, extra_length, comment_length = numbers[:6]
@@ -219,15 +225,16 @@ def _entry(content: bytes | mmap, at: int, end: int, shift: int) -> tuple[Entry,
     size, packed, where = _widened(extra, size, packed, where)
     name, outside = _normalised(raw_name)
     if flags & _ENCRYPTED:
-        raise FormatError("archive.encrypted", name, "this entry is encrypted")
+        raise FormatError("archive.encrypted", _place(rank), "this entry is encrypted")
     if method not in (_STORED, _DEFLATED):
-        raise FormatError("archive.method", name, "this entry is compressed in a way that is not supported")
+        raise FormatError("archive.method", _place(rank), "this entry is compressed in a way that is not supported")
     local = where + shift
     local_magic, *_, local_name, local_extra = _unpack(_LOCAL, content, local)
     start = local + _LOCAL.size + local_name + local_extra
     if local_magic != b"PK\x03\x04" or start + packed > len(content):
-        raise FormatError("archive.truncated", name, "this entry is cut, or is not where the directory says")
+        raise FormatError("archive.truncated", _place(rank), "this entry is cut, or is not where the directory says")
     entry = Entry(
+        rank=rank,
         name=name,
         raw_name=raw_name,
         outside=outside,
@@ -270,11 +277,15 @@ def _normalised(raw: str) -> tuple[str, bool]:
     return name, leads_out or not name or _CONTROL.search(name) is not None
 
 
+def _place(rank: int) -> str:
+    return f"entry {rank}"
+
+
 def _check_overlaps(spans: list[tuple[int, int, str]]) -> None:
     reached = 0
-    for start, end, name in sorted(spans):
+    for start, end, place in sorted(spans):
         if start < reached:
-            raise FormatError("archive.overlap", name, "this entry shares bytes with another")
+            raise FormatError("archive.overlap", place, "this entry shares bytes with another")
         reached = end
 
 
@@ -294,12 +305,12 @@ def _inflated(packed: bytes, most: int, ratio: int, entry: Entry) -> bytes:
             if total > most:
                 raise _too_large(entry)
             if total > ceiling:
-                raise FormatError("archive.ratio", entry.name, f"this entry inflates more than {ratio} times")
+                raise FormatError("archive.ratio", entry.place, f"this entry inflates more than {ratio} times")
             if not piece and not left and not inflater.eof:
-                raise FormatError("archive.damaged", entry.name, "the compressed content of this entry is cut")
+                raise FormatError("archive.damaged", entry.place, "the compressed content of this entry is cut")
             pieces.append(piece)
     except zlib.error:
-        raise FormatError("archive.damaged", entry.name, "this entry does not inflate") from None
+        raise FormatError("archive.damaged", entry.place, "this entry does not inflate") from None
     return b"".join(pieces)
 
 
@@ -322,17 +333,17 @@ def _pieces(content: bytes | mmap, entry: Entry, ratio: int) -> Iterator[bytes]:
             left = inflater.unconsumed_tail
             total += len(piece)
             if total > ceiling:
-                raise FormatError("archive.ratio", entry.name, f"this entry inflates more than {ratio} times")
+                raise FormatError("archive.ratio", entry.place, f"this entry inflates more than {ratio} times")
             if ended and not piece and not inflater.eof:
-                raise FormatError("archive.damaged", entry.name, "the compressed content of this entry is cut")
+                raise FormatError("archive.damaged", entry.place, "the compressed content of this entry is cut")
             if piece:
                 yield piece
     except zlib.error:
-        raise FormatError("archive.damaged", entry.name, "this entry does not inflate") from None
+        raise FormatError("archive.damaged", entry.place, "this entry does not inflate") from None
 
 
 def _too_large(entry: Entry) -> FormatError:
-    return FormatError("archive.too_large", entry.name, "this entry, or the whole archive, is larger than allowed")
+    return FormatError("archive.too_large", entry.place, "this entry, or the whole archive, is larger than allowed")
 
 
 def _unpack(layout: struct.Struct, content: bytes | mmap, at: int) -> tuple[Any, ...]:

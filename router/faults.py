@@ -24,3 +24,12 @@ from __future__ import annotations
 
 class Fault(Exception):
     """An error whose text is for a person; it holds no health data."""
+
+
+class BodyFault(Exception):
+    """The body of a request is too large, or comes too slowly: the outermost layer answers (`router.web.guard`)."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.sentence = sentence

@@ -7,7 +7,8 @@ information, and a float or a datetime would lose it.
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -34,3 +35,23 @@ class Frozen(BaseModel):
     """An immutable canonical model; unknown fields are an error, so that a typing mistake is seen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", str_strip_whitespace=False)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Give a copy with some fields replaced, unchecked: pydantic's own, without what only other models need.
+
+        Canonical models have neither extra fields nor private attributes, and are copied for each result of each
+        report: pydantic looks for both, and copies each mapping apart.
+        """
+        if deep:
+            return super().model_copy(update=update, deep=True)
+        copied = type(self).__new__(type(self))
+        put = object.__setattr__
+        if update:
+            put(copied, "__dict__", {**self.__dict__, **update})
+            put(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__.union(update))
+        else:
+            put(copied, "__dict__", self.__dict__.copy())
+            put(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__.copy())
+        put(copied, "__pydantic_extra__", None)
+        put(copied, "__pydantic_private__", None)
+        return copied

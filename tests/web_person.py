@@ -60,6 +60,7 @@ class Served:
             carrying = asyncio.create_task(self._carry())
             await self.server.main_loop()
             carrying.cancel()
+            await asyncio.gather(carrying, return_exceptions=True)
             await self.server.shutdown()
 
         asyncio.run(serve())

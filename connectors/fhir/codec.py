@@ -140,9 +140,10 @@ def _resource(answer: HttpAnswer) -> object:
 
 
 def _issues(outcome: dict[str, object]) -> Iterator[Issue]:
-    """List the failing issues of an OperationOutcome; one without severity is taken to fail."""
+    """List the failing issues of an OperationOutcome; one without a severity that is a word is taken to fail."""
     for issue in _objects(outcome.get("issue")):
-        if issue.get("severity", "error") in FAILING:
+        severity = issue.get("severity", "error")
+        if not isinstance(severity, str) or severity in FAILING:
             code = issue.get("code")
             paths = issue.get("expression") or issue.get("location")
             path = paths[0] if isinstance(paths, list) and paths else ""

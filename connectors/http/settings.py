@@ -48,6 +48,24 @@ class HttpSourceSettings(Settings):
     max_in_flight: int = Field(
         256, ge=1, description="Requests under way past which 503 is answered, to be tried again."
     )
+    max_connections: int = Field(
+        512, ge=1, description="Connections held at the same time; one more is closed at once."
+    )
+    max_connections_per_peer: int | None = Field(
+        None,
+        ge=1,
+        description="Of these, connections from one address. Unset behind a balancer, whose address all share.",
+    )
+    max_rate: float | None = Field(
+        None,
+        gt=0,
+        description="Messages a second taken from this source in the long run; more are answered 429 with Retry-After. "
+        "Without it, all that come are taken.",
+    )
+    burst: int = Field(100, ge=1, description="Messages taken at once after a quiet time, where `max_rate` is set.")
+    idle_timeout: float = Field(
+        30.0, gt=0, description="Seconds for a request's head to arrive, from the connection or the last answer on."
+    )
     read_timeout: float = Field(60.0, gt=0, description="Seconds for a whole message to arrive.")
     stop_grace: float = Field(10.0, gt=0, description="Seconds given at stop to the requests under way.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +13,15 @@ from aiohttp import web
 from connectors.address import Address, parse_address, peer_host
 from connectors.contracts import Inbound, Inbox, NotAccepted, Receipt, Refusal, Services
 from connectors.http.codec import is_known, key_digests, problem, shown_key
+from connectors.http.door import Door
 from connectors.http.settings import HttpSourceSettings
+from connectors.pace import TokenBucket
 from connectors.reporting import Reporter
 from connectors.spool import SpoolFile
 from connectors.tls import certificate_names
 from schemas.finding import Finding, Severity
 
+FIGURES = ("messages", "duplicates", "rejected", "not_accepted", "turned_away", "too_fast")
 LONGEST_ID = 200
 RETRY_SECONDS = "5"
 
@@ -55,32 +59,53 @@ class HttpSource:
         self._report = Reporter(services)
         self._in_flight = 0
         self._inbox: Inbox | None = None
-        self._counts = dict.fromkeys(("messages", "duplicates", "rejected", "not_accepted", "turned_away"), 0)
+        self._bucket: TokenBucket | None = None
+        self._counts = dict.fromkeys(FIGURES, 0)
         services.health.figures.update(self._counts)
 
     async def run(self, inbox: Inbox) -> None:
         """Listen until stopped or cancelled, then finish the requests under way."""
         self._inbox = inbox
+        if self._settings.max_rate is not None:
+            clock = asyncio.get_running_loop().time
+            self._bucket = TokenBucket(self._settings.max_rate, self._settings.burst, clock)
         settings, health = self._settings, self._services.health
         app = web.Application(client_max_size=0)
         app.router.add_post(settings.path, self._post)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=settings.stop_grace)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=settings.stop_grace,
+            keepalive_timeout=settings.idle_timeout,
+        )
         await runner.setup()
+        assert runner.server is not None  # noqa: S101 - `setup` makes it
+        door = Door(runner.server, settings.max_connections, settings.max_connections_per_peer, self._at_the_door)
+        listener: asyncio.Server | None = None
         try:
             listen = parse_address(settings.listen)
             tls = settings.tls.context() if settings.tls is not None else None
-            site = web.TCPSite(runner, listen.host, listen.port, ssl_context=tls, backlog=1024)
             try:
-                await site.start()
+                listener = await asyncio.get_running_loop().create_server(
+                    door.enter,
+                    listen.host,
+                    listen.port,
+                    ssl=tls,
+                    backlog=1024,
+                    ssl_handshake_timeout=None if settings.tls is None else settings.tls.handshake_timeout,
+                )
             except OSError as failure:
                 health.state, health.detail = "failed", f"cannot listen: {failure.strerror}"
                 raise
-            host, port = runner.addresses[0][:2]
+            host, port = listener.sockets[0].getsockname()[:2]
             scheme = "http" if tls is None else "https"
             health.state, health.detail = "listening", f"{scheme}://{Address(host, port)}{settings.path}"
             self._services.ready(health.detail)
             await self._services.stopping.wait()
         finally:
+            if listener is not None:
+                listener.close()
             await runner.cleanup()
             if health.state == "listening":
                 health.state, health.detail = "stopped", ""
@@ -104,6 +129,10 @@ class HttpSource:
         self._admit(request)
         if self._in_flight >= self._settings.max_in_flight:
             raise _busy("too many requests are under way")
+        if self._bucket is not None and (wait := self._bucket.refusal()):
+            self._count("too_fast")
+            after = {"Retry-After": str(math.ceil(wait))}
+            raise Turned(429, "Too Many Requests", "more messages than this source takes: send it again later", after)
         self._in_flight += 1
         try:
             content = await self._content(request)
@@ -166,7 +195,7 @@ class HttpSource:
 
     async def _submit(self, request: web.Request, content: bytes | Path) -> web.Response:
         assert self._inbox is not None  # noqa: S101 - requests only come while `run` runs
-        control_id = _control_id(request.headers)
+        control_id = control_id_of(request.headers)
         empty = content == b""
         inbound = Inbound(
             content=content,
@@ -197,6 +226,10 @@ class HttpSource:
         self._count("turned_away")
         self._report("http.request.turned_away", request.remote or "", reason)
 
+    def _at_the_door(self, peer: str, reason: str) -> None:
+        self._count("turned_away")
+        self._report("http.connection.turned_away", peer, reason)
+
     def _count(self, figure: str) -> None:
         self._counts[figure] += 1
         self._services.health.figures[figure] = self._counts[figure]
@@ -206,7 +239,7 @@ def _busy(reason: str) -> Turned:
     return Turned(503, "Service Unavailable", f"{reason}: send it again later", {"Retry-After": RETRY_SECONDS})
 
 
-def _control_id(headers: Mapping[str, str]) -> str:
+def control_id_of(headers: Mapping[str, str]) -> str:
     """Take the sender's own id for the message; refuse what is no id, rather than cut it."""
     for name in ("X-Message-Id", "Idempotency-Key"):
         value = headers.get(name, "").strip().strip('"')

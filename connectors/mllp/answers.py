@@ -8,6 +8,7 @@ for a refused type, event, processing id or version. MSH-15 and MSH-16 may ask f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 
@@ -25,6 +26,12 @@ NOT_NOW = Finding(
     where="",
     message="the message cannot be kept now: send it again later",
 )
+
+
+def too_fast(wait: float) -> Finding:
+    """Say that a message is one too many, and when to send it again."""
+    told = f"too many messages: send it again in {math.ceil(wait)} s"
+    return Finding(severity=Severity.ERROR, code="mllp.too_fast", where="", message=told)
 
 
 class Answers:
@@ -52,12 +59,12 @@ class Answers:
         code = header.answer(accepted=False, permanent=not by_type)
         return answer if code is None else answer + self._frame(header, code, finding, error_code)
 
-    def later(self, header: HeaderCheck) -> bytes:
-        """Answer a message that could not be kept."""
+    def later(self, header: HeaderCheck, finding: Finding = NOT_NOW) -> bytes:
+        """Answer a message that was not kept, and may be sent again."""
         if self._release_2:
             return COMMIT_NAK
         code = header.answer(accepted=False, permanent=False)
-        return b"" if code is None else self._frame(header, code, NOT_NOW, 207)
+        return b"" if code is None else self._frame(header, code, finding, 207)
 
     def _frame(
         self, header: HeaderCheck, code: AckCode, finding: Finding | None = None, error_code: int = 207

@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._tail: asyncio.Task[None] | None = None
         self._peer = ""
         self._last_byte = self._loop.time()
+        self._message_since: float | None = None
         self._garbage_run = 0
         self._reading = True
         self._writable = True
@@ -69,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._half_closed = False
         self._grace: asyncio.TimerHandle | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+        self._breather: asyncio.TimerHandle | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
     # What the transport calls
@@ -100,6 +102,8 @@ class Connection(asyncio.Protocol):
         if self._ending or self._station.draining:
             return
         self._handle(self._decoder.feed(data))
+        if self._message_since is None and self._decoder.inside:
+            self._message_since = self._last_byte
         if self._decoder.at_end_byte:
             self._grace = self._loop.call_later(self._settings.end_grace, self._fell_silent)
 
@@ -122,14 +126,14 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the peer; what was submitted goes on to its commit."""
-        for timer in (self._grace, self._watchdog):
+        for timer in (self._grace, self._watchdog, self._breather):
             if timer is not None:
                 timer.cancel()
         self._finish_decoding()
         self._abandon_large()
         self._ending = True
         self._transport = None
-        self._station.goodbye(self)
+        self._station.goodbye(self, self._peer)
         if not self.closed.done():
             self.closed.set_result(None)
 
@@ -154,6 +158,8 @@ class Connection(asyncio.Protocol):
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
+            if not isinstance(event, Part):
+                self._message_since = None
             if isinstance(event, Frame):
                 self._garbage_run = 0
                 self._frame(event.content)
@@ -179,6 +185,8 @@ class Connection(asyncio.Protocol):
         header = check_header(content, self._settings.environment)
         after = self._before()
         slot = self._slot()
+        if self._station.bucket is not None and not self._in_pace(slot, header):
+            return
         if after is None and len(content) <= APART and self._post(slot, header, content):
             self._tail = None
             return
@@ -195,7 +203,11 @@ class Connection(asyncio.Protocol):
         reception, self._large = self._large, None
         assert reception is not None  # noqa: S101 - the decoder gives a part before the end of a large frame
         header = check_header(event.head, self._settings.environment)
-        self._tail = self._start(self._submit_large(self._slot(), header, reception, self._before()))
+        slot = self._slot()
+        if self._station.bucket is not None and not self._in_pace(slot, header):
+            self._start(reception.abandon())
+            return
+        self._tail = self._start(self._submit_large(slot, header, reception, self._before()))
 
     def _garbage(self, event: Garbage) -> None:
         self._station.count("garbage_bytes", event.size)
@@ -359,6 +371,29 @@ class Connection(asyncio.Protocol):
 
     # Patience
 
+    def _in_pace(self, slot: Slot, header: HeaderCheck) -> bool:
+        """Say whether a message is taken now; one too many is answered so, or its peer is left unread for a while."""
+        station = self._station
+        assert station.bucket is not None  # noqa: S101 - asked by the caller, who is in the hot path
+        if self._settings.over_rate == "refuse":
+            wait = station.bucket.refusal()
+            if wait:
+                self._answer(slot, station.too_fast(header, self._peer, wait))
+            return not wait
+        wait = station.bucket.debt()
+        if wait:
+            if self._breather is None:
+                station.slowed(self._peer)
+            else:
+                self._breather.cancel()
+            self._breather = self._loop.call_later(wait, self._breathed)
+            self._throttle()
+        return True
+
+    def _breathed(self) -> None:
+        self._breather = None
+        self._throttle()
+
     def _throttle(self) -> None:
         """Read the peer only while there is room for what it sends."""
         transport = self._transport
@@ -366,6 +401,7 @@ class Connection(asyncio.Protocol):
             return
         wanted = (
             self._writable
+            and self._breather is None
             and not self._station.draining
             and len(self._slots) < self._settings.max_in_flight
             and (self._large is None or self._large.backlog < BACKLOG_LIMIT)
@@ -373,6 +409,8 @@ class Connection(asyncio.Protocol):
         if wanted is not self._reading:
             self._reading = wanted
             self._last_byte = self._loop.time()
+            if self._message_since is not None:
+                self._message_since = self._last_byte
             if wanted:
                 transport.resume_reading()
             else:
@@ -388,13 +426,31 @@ class Connection(asyncio.Protocol):
         patience = self._settings.frame_timeout
         pause = patience if idle is None else min(patience, idle)
         limit = patience if self._decoder.inside else idle
+        now = self._loop.time()
+        if self._message_since is not None and self._reading:
+            left = self._settings.message_timeout - (now - self._message_since)
+            if left <= 0:
+                self._drips()
+                return
+            pause = min(left, pause)
         if limit is not None and self._reading and not self._slots:
-            left = limit - (self._loop.time() - self._last_byte)
+            left = limit - (now - self._last_byte)
             if left <= 0:
                 self.close()
                 return
             pause = min(left, pause)
         self._watchdog = self._loop.call_later(pause, self._watch)
+
+    def _drips(self) -> None:
+        """Leave a peer whose message comes so slowly that it may be meant to hold the connection."""
+        self._station.report(
+            "mllp.too_slow",
+            self._peer,
+            "a message took longer than message_timeout to arrive; it was not acknowledged, and the connection closed",
+            Severity.ERROR,
+        )
+        self._ending = True
+        self.abort()
 
     def _abandon_large(self) -> None:
         reception, self._large = self._large, None

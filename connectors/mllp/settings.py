@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import ByteSize, Field, model_validator
 
@@ -29,6 +29,20 @@ class MllpSourceSettings(Settings):
     max_connections: int = Field(
         256, ge=1, description="Connections held at the same time; one more is closed at once."
     )
+    max_connections_per_peer: int | None = Field(
+        None,
+        ge=1,
+        description="Of these, connections from one address. Unset behind a balancer, whose address all share.",
+    )
+    max_rate: float | None = Field(
+        None, gt=0, description="Messages a second taken from this source in the long run; without it, all that come."
+    )
+    burst: int = Field(100, ge=1, description="Messages taken at once after a quiet time, where `max_rate` is set.")
+    over_rate: Literal["slow", "refuse"] = Field(
+        "slow",
+        description="What becomes of more: `slow` leaves them unread, so that their sender waits; `refuse` answers AR "
+        "(MLLP release 2: not committed), for senders who send again and must not be kept waiting.",
+    )
     max_frame: ByteSize = Field(
         ByteSize(64 * MIB),
         ge=KIB,
@@ -47,6 +61,9 @@ class MllpSourceSettings(Settings):
     )
     frame_timeout: float = Field(
         60.0, gt=0, description="Seconds without a byte in the middle of a message after which it is given up."
+    )
+    message_timeout: float = Field(
+        600.0, gt=0, description="Seconds for a whole message to arrive, however steadily its bytes come."
     )
     end_grace: float = Field(
         0.2, gt=0, description="Seconds to wait for the 0x0D of an end of frame before doing without it."

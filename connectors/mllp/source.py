@@ -29,7 +29,12 @@ class MllpSource:
         try:
             tls = self._settings.tls.context() if self._settings.tls is not None else None
             server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(station), listen.host, listen.port, ssl=tls, backlog=BACKLOG
+                lambda: Connection(station),
+                listen.host,
+                listen.port,
+                ssl=tls,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=None if self._settings.tls is None else self._settings.tls.handshake_timeout,
             )
         except OSError as failure:
             health.state = "failed"

@@ -10,8 +10,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from connectors.contracts import Inbox, Receipt, Services
-from connectors.mllp.answers import Answers
+from connectors.mllp.answers import Answers, too_fast
 from connectors.mllp.settings import MllpSourceSettings
+from connectors.pace import TokenBucket
 from connectors.reporting import Reporter
 from connectors.tls import certificate_names
 from mappings.hl7v2.header import HeaderCheck
@@ -30,6 +31,8 @@ FIGURES = (
     "truncated",
     "too_large",
     "turned_away",
+    "slowed",
+    "too_fast",
 )
 
 KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 4}
@@ -53,6 +56,12 @@ class Station:
         self._counts = dict.fromkeys(FIGURES, 0)
         services.health.figures.update(self._counts)
         self._answers = Answers(services.now, self._next_control_id, release_2=settings.release_2)
+        self._by_peer: dict[str, int] = {}
+        self.bucket = (
+            TokenBucket(settings.max_rate, settings.burst, asyncio.get_running_loop().time)
+            if settings.max_rate is not None
+            else None
+        )
         self._started = f"{services.now():%y%m%d%H%M%S}"
         self._serial = itertools.count(1)
 
@@ -66,6 +75,9 @@ class Station:
         """Take a connection in; give the reason when the settings do not allow it."""
         if len(self.connections) >= self.settings.max_connections:
             return "too many connections"
+        most = self.settings.max_connections_per_peer
+        if most is not None and self._by_peer.get(peer, 0) >= most:
+            return "too many connections from this address"
         if not self._admits(peer):
             return "this address is not among allowed_peers"
         tls = self.settings.tls
@@ -74,6 +86,7 @@ class Station:
             if names.isdisjoint(tls.allowed_client_subjects):
                 return "the client certificate bears no allowed name"
         self.connections.add(connection)
+        self._by_peer[peer] = self._by_peer.get(peer, 0) + 1
         self.count("connections")
         _keep_alive(transport)
         return None
@@ -83,10 +96,13 @@ class Station:
         self.count("turned_away")
         self.report("mllp.connection.turned_away", peer, reason)
 
-    def goodbye(self, connection: Connection) -> None:
+    def goodbye(self, connection: Connection, peer: str) -> None:
         """Forget a connection that closed."""
         if connection in self.connections:
             self.connections.remove(connection)
+            left = self._by_peer.pop(peer, 1) - 1
+            if left:
+                self._by_peer[peer] = left
             self.count("connections", -1)
 
     def committed(self, header: HeaderCheck, receipt: Receipt) -> bytes:
@@ -101,6 +117,17 @@ class Station:
         """Make the answer to a message that could not be kept."""
         self.count("not_accepted")
         return self._answers.later(header)
+
+    def too_fast(self, header: HeaderCheck, peer: str, wait: float) -> bytes:
+        """Make the answer to a message that is one too many; it was not kept."""
+        self.count("too_fast")
+        self.report("mllp.too_fast", peer, "more messages came than max_rate allows; they were answered AR")
+        return self._answers.later(header, too_fast(wait))
+
+    def slowed(self, peer: str) -> None:
+        """Note that a peer is left unread for a while."""
+        self.count("slowed")
+        self.report("mllp.slowed", peer, "more messages came than max_rate allows; their sender is made to wait")
 
     def settled(self) -> None:
         """Note that a posted message has its answer."""

@@ -6,6 +6,7 @@ import email.utils
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesHeaderParser
@@ -73,7 +74,11 @@ def _texts(message: Message, name: str) -> list[str]:
 
 
 def _addresses(texts: list[str]) -> tuple[str, ...]:
-    found = [address.strip() for _, address in email.utils.getaddresses([_decoded(text) for text in texts])]
+    try:
+        pairs = email.utils.getaddresses([_decoded(text) for text in texts])
+    except RecursionError:  # comments inside one another without end: nobody is answered
+        return ()
+    found = [address.strip() for _, address in pairs]
     return tuple(dict.fromkeys(address for address in found if "@" in address))
 
 
@@ -83,5 +88,5 @@ def _decoded(text: str) -> str:
         return text
     try:
         return str(make_header(decode_header(text)))
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, MessageError):
         return text

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from pydantic import ValidationError
-from pydantic_core import from_json
+from pydantic_core import ErrorDetails, from_json
 
 from mappings import json_positions
 from mappings.contracts import Format, FormatError, Piece, Position, ReadContext, Reading, Rendition, WriteContext
@@ -45,9 +45,9 @@ class CanonicalFormat:
 
         The Findings of the document are Findings of the Reading. A bare Item is accepted too.
         """
-        try:
-            whole = ItemSet.model_validate_json(content)
-        except ValidationError:
+        whole = _read_whole(content)
+        if whole is None:
+            # Not from within the handler: the model's own exception quotes values, and would follow the FormatError.
             whole = _read_one_by_one(content)
         return Reading(
             items=whole.items,
@@ -70,6 +70,13 @@ class CanonicalFormat:
     def pieces(self, content: bytes) -> Sequence[Piece]:
         """Show the document key by key."""
         return json_positions.pieces(json_positions.load(content))
+
+
+def _read_whole(content: bytes) -> ItemSet | None:
+    try:
+        return ItemSet.model_validate_json(content)
+    except ValidationError:
+        return None
 
 
 def _read_one_by_one(content: bytes) -> ItemSet:
@@ -108,11 +115,16 @@ def _findings(problem: ValidationError, path: str, *, tagged: bool = False) -> l
         Finding(
             severity=Severity.ERROR,
             code="canonical.invalid",
-            where=(path + "".join(_step(step) for step in error["loc"][tagged:])).removeprefix("."),
+            where=(path + "".join(_step(step) for step in _known(error, tagged=tagged))).removeprefix("."),
             message=f"the canonical model does not allow this value ({error['type']})",
         )
         for error in problem.errors(include_input=False, include_url=False)
     ]
+
+
+def _known(error: ErrorDetails, *, tagged: bool) -> tuple[int | str, ...]:
+    """Give where it is, without the name of a key that the model does not know: that is the sender's own word."""
+    return error["loc"][tagged : -1 if error["type"] == "extra_forbidden" else None]
 
 
 def _step(step: int | str) -> str:

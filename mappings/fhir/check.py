@@ -16,7 +16,7 @@ def check_with_fhirclient(bundle: bytes) -> tuple[Finding, ...]:
     """
     try:
         document = json.loads(bundle)
-    except ValueError:
+    except (ValueError, RecursionError):
         return (_problem("content", "this is not JSON"),)
     if not isinstance(document, dict):
         return (_problem("content", "this is not a FHIR resource"),)

@@ -122,7 +122,7 @@ def _replay_messages(unit: Unit, job: Job, numbers: Sequence[int], now: int) -> 
     states = {row.id: row.state for row in found}
     ready = [number for number in numbers if states.get(number) not in {None, MessageState.RECEIVED.value}]
     if ready:
-        replay_messages(ready, actor=job.actor, now=now).apply(unit)
+        replay_messages(ready, actor=job.actor, now=now, mappings=job.mappings).apply(unit)
     again = set(ready)
     left = {number: Left.READING if number in states else Left.ABSENT for number in numbers}
     return [RowOutcome(number, DONE if number in again else left[number].value) for number in numbers]

@@ -18,6 +18,9 @@ from router.journal.unit import Unit
 MOST = 10_000
 """Rows of one action; what is beyond is asked for again."""
 
+MAPPINGS = "mappings"
+"""Kind of target of a replay of messages: `mappings:12`."""
+
 BATCH = 200
 """Rows of one transaction: the journal is never held for long."""
 
@@ -129,6 +132,12 @@ class Job:
     def target_name(self) -> str:
         """The name of the destination or route."""
         return self.target.partition(":")[2]
+
+    @property
+    def mappings(self) -> int | None:
+        """The version of the mappings that messages are read again with; None: those in force."""
+        kind, _, number = self.target.partition(":")
+        return int(number) if kind == MAPPINGS else None
 
     @property
     def by_route(self) -> bool:

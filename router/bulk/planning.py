@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, select, update
 
-from router.bulk.jobs import BulkAction, Job, JobState, Left, Preview, load_job
+from router.bulk.jobs import MAPPINGS, BulkAction, Job, JobState, Left, Preview, load_job
 from router.journal import tables
 from router.journal.actions import CANCELLABLE, REOPENED, sendable
 from router.journal.operations import Change
@@ -92,6 +92,24 @@ def keep_preview(number: int, preview: Preview) -> Change[None]:
         unit.connection.execute(update(tables.bulk_job).where(column.id == number).values(preview=text))
 
     return Change(change, note="preview bulk job")
+
+
+def choose_mappings(number: int, mappings: int | None, *, actor: str) -> Change[bool]:
+    """Have a planned replay of messages read with a version of the mappings; False when it is no longer planned."""
+
+    def change(unit: Unit) -> bool:
+        column = tables.bulk_job.c
+        planned = (
+            column.id == number,
+            column.actor == actor[:120],
+            column.state == JobState.PLANNED.value,
+            column.action == BulkAction.REPLAY_MESSAGES.value,
+        )
+        target = f"{MAPPINGS}:{mappings}" if mappings is not None else ""
+        chosen = update(tables.bulk_job).where(*planned).values(target=target)
+        return unit.connection.execute(chosen).rowcount > 0
+
+    return Change(change, note="choose mappings")
 
 
 def preview_of(

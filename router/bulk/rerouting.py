@@ -52,6 +52,11 @@ class Rerouted:
     patient_seen: int | None = None
     problem: str = ""
 
+    @property
+    def untold(self) -> bool:
+        """Never: what its Item is for a dossier was kept when the Item was."""
+        return False
+
 
 def chosen_items(store: Store, job: int, person: str) -> tuple[list[ChosenItem], list[int]]:
     """Give the next Items of a job that may be written, and the numbers of those that are left as they are.

@@ -15,6 +15,7 @@ import click
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("router.cli.lab", "Play the whole story on this machine: hospital, laboratory, router, dossier."),
+    "cluster-demo": ("router.cli.lab", "Run three routers as one cluster on this machine, kill one, lose nothing."),
     "init": ("router.cli.setting_up", "Make a router's folder: configuration, key, administrator."),
     "presets": ("router.cli.presets", "Configurations to start from, for the coordination tools of French regions."),
     "check": ("router.cli.setting_up", "Check a configuration file."),
@@ -47,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("router.cli.held", "Set deliveries aside: they will not be sent."),
     "reroute": ("router.cli.bulk", "Send what messages said to another destination, or by another route."),
     "bulk": ("router.cli.bulk", "Actions on many rows: how far they are, stopping one, taking one back."),
+    "mappings": ("router.cli.mappings", "Versions of the mappings that messages were read with."),
     "alarms": ("router.cli.alarms", "List the alarms that go on, or that are over."),
     "audit": (
         "router.cli.auditing",

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from sqlalchemy import Select, func, select
 
-from router.cli.base import config_option
+from router.cli.base import Failed, config_option
 from router.cli.held import print_findings
 from router.cli.terminal import actor, apply, now, opened
 from router.engine.clock import moment
@@ -196,18 +196,26 @@ def command_dead_letters(config: Path) -> None:
 @click.option("--message", "messages", type=int, multiple=True, help="Read this message again (repeatable).")
 @click.option("--delivery", "deliveries", type=int, multiple=True, help="Send this delivery again (repeatable).")
 @click.option("--dead", metavar="DESTINATION", help="Send again all that is dead for this destination.")
+@click.option("--mappings", type=int, metavar="VERSION", help="Read messages with this version of the mappings.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command_replay(
-    config: Path, messages: tuple[int, ...], deliveries: tuple[int, ...], dead: str | None, yes: bool
+    config: Path,
+    messages: tuple[int, ...],
+    deliveries: tuple[int, ...],
+    dead: str | None,
+    mappings: int | None,
+    yes: bool,
 ) -> int:
     """Read messages again with today's configuration, or send deliveries again. The count is shown first.
 
     \b
     Examples:
       passerelle replay --message 1042
+      passerelle replay --message 1042 --mappings 12
       passerelle replay --dead coordination --yes
     """
     from router.journal.actions import replay_deliveries, replay_messages
+    from router.journal.mapping_versions import mapping_version
     from router.journal.operations import Change
 
     with opened(config) as store:
@@ -221,6 +229,12 @@ def command_replay(
         if not messages and not chosen:
             click.echo("Nothing to replay.")
             return 1
+        version = None
+        if mappings is not None:
+            with store.reading() as connection:
+                version = mapping_version(connection, mappings)
+            if version is None or not messages:
+                raise Failed(f"there is no version {mappings}" if messages else "--mappings goes with --message")
         sentence = f"{len(messages)} message(s) to read again, {len(chosen)} delivery(ies) to send again."
         if yes:
             click.echo(sentence)
@@ -229,7 +243,7 @@ def command_replay(
         at = now()
         changes: list[Change[int]] = []
         if messages:
-            changes.append(replay_messages(messages, actor=actor(), now=at))
+            changes.append(replay_messages(messages, actor=actor(), now=at, mappings=mappings))
         changes += [
             replay_deliveries(chosen[first : first + 500], actor=actor(), now=at)
             for first in range(0, len(chosen), 500)

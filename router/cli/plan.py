@@ -82,6 +82,12 @@ def command_plan(
 
 
 def _show(report: Report, number: int) -> None:
+    show_differences(report)
+    click.echo(f"{report.changed} of {report.compared} message(s) would come out otherwise. Kept as what-if {number}.")
+
+
+def show_differences(report: Report) -> None:
+    """Print differences as a table."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -95,4 +101,3 @@ def _show(report: Report, number: int) -> None:
         if not console.is_terminal:
             console.width = 200
         console.print(table)
-    click.echo(f"{report.changed} of {report.compared} message(s) would come out otherwise. Kept as what-if {number}.")

@@ -22,13 +22,22 @@ from router.cli.base import config_file, config_option
     envvar="PASSERELLE_LOG_FORMAT",
     help="How to log on standard error; unset: as `[observe] log_format` says.",
 )
-def command_serve(config: Path, ready_file: Path | None, log_format: str | None) -> None:
+@click.option(
+    "--role",
+    type=click.Choice(["all", "receive", "work", "web"]),
+    default="all",
+    show_default=True,
+    envvar="PASSERELLE_ROLE",
+    help="What this node of a cluster does (`[cluster]`): receive messages, work on them, show the dashboard, or all.",
+)
+def command_serve(config: Path, ready_file: Path | None, log_format: str | None, role: str) -> None:
     """Run the router until Ctrl-C or SIGTERM, which stop it gracefully.
 
     \b
     Examples:
       passerelle serve --config my-router
       passerelle serve --config my-router --ready-file /run/passerelle.ready
+      passerelle serve --config my-router --role work
     """
     from router.certificates import certificate_notes
     from router.config.load import load
@@ -47,4 +56,4 @@ def command_serve(config: Path, ready_file: Path | None, log_format: str | None)
             click.echo(f"Warning    {note.sentence}", err=True)
         click.echo("Ready. Ctrl-C stops gracefully.")
 
-    serve(loaded, ready=ready, ready_file=ready_file)
+    serve(loaded, ready=ready, ready_file=ready_file, role=role)

@@ -90,6 +90,8 @@ class CodeMaps:
         self._version: str | None = None
         self._decided: tuple[MapEntry, ...] = ()
         self._by_sender: dict[str, ConceptMap] = {}
+        self.turns = 0
+        """How often they were loaded anew: equal numbers, equal maps."""
 
     @property
     def is_due(self) -> bool:
@@ -113,10 +115,35 @@ class CodeMaps:
                 moved = True
             if moved:
                 self._by_sender = _by_sender((*self._files.entries(), *self._decided))
+                self.turns += 1
 
     def of(self, sender: str) -> ConceptMap:
         """Give the map of a sender; an empty one for a sender that has none."""
         return self._by_sender.get(sender, NO_MAP)
+
+    def in_force(self) -> tuple[MapEntry, ...]:
+        """Give every mapping that answers: where several speak of one term, the last one only."""
+        return tuple(
+            MapEntry(sender, term, target)
+            for sender, found in self._by_sender.items()
+            for term, target in found.targets.items()
+        )
+
+
+class KeptMaps(CodeMaps):
+    """Maps as they once were; no change is looked for."""
+
+    def __init__(self, entries: Iterable[MapEntry]) -> None:
+        super().__init__()
+        self._by_sender = _by_sender(entries)
+
+    @property
+    def is_due(self) -> bool:
+        """Never."""
+        return False
+
+    def refresh(self, connection: Connection) -> None:
+        """Change nothing."""
 
 
 def load_entries(connection: Connection) -> list[tuple[int, MapEntry]]:

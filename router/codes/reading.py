@@ -48,6 +48,11 @@ class CodeReader:
             with store.reading() as connection:
                 self._maps.refresh(connection)
 
+    @property
+    def maps(self) -> CodeMaps:
+        """The maps that it applies."""
+        return self._maps
+
     def read(self, reading: Reading, source: str) -> tuple[Reading, tuple[ItemCodes, ...]]:
         """Give the reading with mapped codes beside the senders' own, and the codes of each of its Items."""
         codes: list[ItemCodes] = []

@@ -5,6 +5,7 @@ ConfigurationFault       the file cannot be used; `problems` has one sentence fo
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
@@ -59,6 +60,8 @@ class Loaded:
     configuration: Configuration
     sources: tuple[ResolvedSource, ...]
     destinations: tuple[ResolvedDestination, ...]
+    digest: str = ""
+    """SHA-256 of its text, where it was read from one."""
 
     def logging_as(self, form: str) -> Loaded:
         """Give the same with another form of the log (`[observe] log_format`)."""
@@ -69,7 +72,8 @@ class Loaded:
     def place(self) -> JournalPlace:
         """Where the journal is."""
         section = self.configuration.journal
-        return JournalPlace.at((self.path.parent / section.data).resolve(), section.url)
+        data = (self.path.parent / section.data).resolve()
+        return JournalPlace.at(data, section.url, blobs_in_database=section.blobs == "database")
 
     @property
     def code_maps(self) -> tuple[Path, ...]:
@@ -157,9 +161,11 @@ def load_text(text: str, path: Path, environment: Mapping[str, str] | None = Non
     _check_watch(configuration, lines, problems)
     _check_providers(configuration, lines, problems)
     _check_recipients(configuration, lines, problems)
+    _check_cluster(configuration, lines, problems)
     if problems:
         raise ConfigurationFault(path, problems)
-    return Loaded(path.resolve(), configuration, tuple(sources), tuple(destinations))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return Loaded(path.resolve(), configuration, tuple(sources), tuple(destinations), digest)
 
 
 def _sources(configuration: Configuration, lines: _Lines, problems: list[str]) -> list[ResolvedSource]:
@@ -289,6 +295,21 @@ def _check_providers(configuration: Configuration, lines: _Lines, problems: list
             except OSError as problem:
                 at = lines.at(("web", "oidc", name, key))
                 problems.append(f"{at}the file {file} cannot be read ({type(problem).__name__})")
+
+
+def _check_cluster(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:
+    """Tell what nodes of a cluster must share and do not."""
+    journal, cluster = configuration.journal, configuration.cluster
+    on_postgres = journal.url.startswith("postgresql")
+    if journal.blobs == "database" and not on_postgres:
+        problems.append(f"{lines.at(('journal', 'blobs'))}contents are in the database only with a PostgreSQL url")
+    if cluster is None:
+        return
+    if not on_postgres:
+        problems.append(f"{lines.at(('cluster',))}nodes share a PostgreSQL journal: give [journal] url")
+    elif journal.blobs != "database":
+        problems.append(f'{lines.at(("cluster",))}nodes share no disk: write blobs = "database" in [journal]')
+    problems.extend(f"{lines.at(('cluster', key))}{said}" for key, said in cluster.problems(lines.folder))
 
 
 def _check_notice_rules(configuration: Configuration, lines: _Lines, problems: list[str]) -> None:

@@ -21,6 +21,7 @@ from pydantic import (
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.contracts import Settings
 from connectors.ins.settings import InsiSettings
+from router.config.cluster import ClusterSection
 from router.config.oidc import OidcSection, RoleName
 from router.config.section import Section as Section
 from router.config.watching import ObserveSection as ObserveSection, WatchSection as WatchSection
@@ -40,6 +41,11 @@ class JournalSection(Section):
     url: str = Field(
         "",
         description="Database URL. Empty: SQLite in the data folder. PostgreSQL: `postgresql+psycopg://user@host/base`.",
+    )
+    blobs: Literal["files", "database"] = Field(
+        "files",
+        description="Where large contents are: in `files` of the data folder, or in the `database`, which nodes of a "
+        "cluster share (PostgreSQL).",
     )
     retention_days: int = Field(
         365, ge=1, description="Days after which settled messages and what came of them are erased."
@@ -235,6 +241,25 @@ class WebSection(Section):
     session_hours: int = Field(
         12, ge=1, le=168, description="Hours after which a session ends, whatever its user does."
     )
+    max_connections: int = Field(
+        1000, ge=10, description="Connections held at the same time; one more is closed at once."
+    )
+    max_connections_per_peer: int | None = Field(
+        None, ge=1, description="Of these, connections from one address. Unset behind a proxy, whose address all share."
+    )
+    head_seconds: float = Field(10.0, gt=0, description="Seconds for a request's head to arrive.")
+    body_seconds: float = Field(
+        30.0, gt=0, description="Seconds for the next byte of a request's body; ten times that for all of it."
+    )
+    proofs_per_minute: int = Field(
+        30,
+        ge=0,
+        description="Passwords, codes, keys and tokens that one address may show in vain in a minute; then 429 is "
+        "answered. 0: any number, where a proxy hides the addresses.",
+    )
+    calls_per_minute: int = Field(
+        12_000, ge=0, description="Calls of one API key or tool in a minute; then 429 is answered. 0: any number."
+    )
     operators_configure: bool = Field(
         False, description="Whether operators may change the configuration, which is for administrators otherwise."
     )
@@ -390,6 +415,7 @@ class Configuration(Section):
     sources: dict[Name, SourceSection] = Field(default_factory=dict)
     destinations: dict[Name, DestinationSection] = Field(default_factory=dict)
     routes: tuple[RouteSection, ...] = ()
+    cluster: ClusterSection | None = None
 
 
 class ResolvedSource(Section):

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from connectors.registry import connectors
+from router.config.cluster import ClusterSection
 from router.config.model import (
     AlertsSection,
     AnnuaireSection,
@@ -50,6 +51,7 @@ _SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[observe]", ObserveSection),
     ("[web]", WebSection),
     ("[web.oidc.NAME]", OidcSection),
+    ("[cluster]", ClusterSection),
     ("[sources.NAME]", SourceSection),
     ("[destinations.NAME]", DestinationSection),
     ("[destinations.NAME.retry]", RetrySection),

@@ -45,6 +45,9 @@ class VersionOrigin(StrEnum):
 
 UNSETTLED = (VersionState.WANTED, VersionState.APPLYING)
 
+GIVEN_UP = 600_000_000
+"""Microseconds after which nobody can still be applying a version: longer than any exchange takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -154,6 +157,23 @@ def settle_at_start(text: str, *, now: int) -> Change[None]:
             _settle(unit, number, VersionState.APPLIED, now, "")
 
     return Change(change, note="configuration at the start")
+
+
+def first_version(text: str, *, now: int) -> Change[None]:
+    """Note with which text the first node of a cluster starts: later ones start with what the journal has.
+
+    What a node was asked to apply, and cannot be applying any more, was interrupted with it.
+    """
+
+    def change(unit: Unit) -> None:
+        for version in versions(unit.connection, states=[VersionState.APPLYING]):
+            if version.at < now - GIVEN_UP:
+                _settle(unit, version.id, VersionState.INTERRUPTED, now, "")
+        if running_version(unit.connection) is None:
+            number = _insert(unit, text, digest_of(text), VersionState.APPLYING, VersionOrigin.FILE, "", "", now)
+            _settle(unit, number, VersionState.APPLIED, now, "")
+
+    return Change(change, note="configuration of a cluster")
 
 
 def _settle(unit: Unit, number: int, state: VersionState, now: int, detail: str) -> None:

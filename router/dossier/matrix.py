@@ -72,7 +72,10 @@ def read_matrix(text: str) -> Matrix:
     """Read a matrix. Raises MatrixFault with all that is wrong: nothing that is left out is guessed."""
     if len(text) > LARGEST:
         raise MatrixFault([f"it is longer than {LARGEST} characters"])
-    rows = list(csv.reader(io.StringIO(text.lstrip("\ufeff"))))
+    try:
+        rows = list(csv.reader(io.StringIO(text.lstrip("\ufeff"), newline="")))
+    except csv.Error as problem:
+        raise MatrixFault([f"it is no CSV ({problem})"]) from None
     rows = [[cell.strip() for cell in row] for row in rows if any(cell.strip() for cell in row)]
     if not rows or rows[0][:1] != ["category"]:
         raise MatrixFault(["line 1: the header must be category, then the families"])

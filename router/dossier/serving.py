@@ -13,13 +13,13 @@ from router.dossier.leaving.mailing import ByMail
 from router.dossier.leaving.ordinary import Ordinary
 from router.dossier.leaving.senders import NoticeSenders
 from router.dossier.leaving.subscribed import ToTools
+from router.dossier.rounds import Writes
 from router.dossier.store.following import Follower, Projects, stop_following
 from router.dossier.subscriptions.addresses import AddressPolicy
 from router.dossier.subscriptions.notifying import Notifier
 from router.dossier.subscriptions.sending import HttpSender
 from router.journal.operations import Change, Queued
 from router.journal.store import Store
-from router.journal.writer import Writer
 
 
 class DossierRuntime:
@@ -29,7 +29,7 @@ class DossierRuntime:
         self,
         section: DossierSection,
         store: Store,
-        writer: Writer,
+        writer: Writes,
         pool: Projects,
         now: Callable[[], datetime],
         trouble: Callable[[str], None],

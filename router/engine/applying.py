@@ -20,6 +20,7 @@ from router.config.versions import (
     VersionState,
     begin_version,
     digest_of,
+    first_version,
     running_version,
     settle_at_start,
     settle_version,
@@ -55,7 +56,13 @@ class Applying:
         running: Callable[[], Loaded],
         now: Callable[[], datetime],
         trouble: Callable[[str], None],
+        *,
+        shared: bool = False,
     ) -> None:
+        """`shared`: other nodes apply versions too, and each brings in what another one applied."""
+        self._shared = shared
+        self._digest = ""
+        self.running: int | None = None
         self._path = path
         self._store = store
         self._submit: Callable[[Operation[object]], Awaitable[object]] = submit  # type: ignore[assignment]  # generic
@@ -76,6 +83,11 @@ class Applying:
             return
         await asyncio.to_thread(tidy, self._path)
         text = await asyncio.to_thread(read_text, self._path)
+        # What runs, not what this node's file says: where they differ, the page of the configuration tells.
+        self._digest = self._running().digest or digest_of(text)
+        if self._shared:
+            await self._submit(first_version(text, now=micros(self._now())))
+            return
         await self._submit(settle_at_start(text, now=micros(self._now())))
 
     def look(self) -> None:
@@ -110,6 +122,8 @@ class Applying:
                 wanted = await asyncio.to_thread(self._wanted)
                 for version in wanted:
                     await self._apply(version)
+                if self._shared:
+                    await self._follow()
                 await asyncio.to_thread(self._look_at_file)
             except JournalFault as fault:
                 self._trouble(str(fault))
@@ -135,6 +149,40 @@ class Applying:
                 settled = settle_version(version.id, VersionState.APPLIED, now=micros(self._now()), detail=detail)
             await self._submit(settled)
             self._seen = None
+
+    async def _follow(self) -> None:
+        """Bring in what another node applied: the journal's newest version is every node's."""
+        version = await asyncio.to_thread(self._newest)
+        if version is None or version.id == self.running:
+            return
+        async with self._at_rest:
+            former = self._digest
+            self.running = version.id  # whatever comes of it: what cannot be brought in is told once
+            if version.digest == former:
+                return
+            text = await asyncio.to_thread(self._text, version.id)
+            try:
+                loaded = await asyncio.to_thread(load_text, text, self._path)
+                changes = await self._reconfigure(loaded)
+            except (ConfigurationFault, CannotApply) as fault:
+                said = " ".join(str(fault).split())
+                self._trouble(f"configuration {version.id}, which another node applied, cannot run here: {said}")
+                return
+            self._digest, self.waits_for_start = version.digest, changes.at_start
+            await asyncio.to_thread(self._keep_file, text, former)
+            self._seen = None
+
+    def _keep_file(self, text: str, former: str) -> None:
+        """Write the file too, unless somebody changed it since or it is not to be written: the journal has the text."""
+        try:
+            if digest_of(read_text(self._path)) == former:
+                StagedFile(self._path, text).commit(former)
+        except (OSError, UnicodeDecodeError, FileChanged) as problem:
+            self._trouble(f"{self._path.name} could not be brought up to what runs ({type(problem).__name__})")
+
+    def _newest(self) -> Version | None:
+        with self._store.reading() as connection:
+            return running_version(connection)
 
     async def _bring_in(self, version: Version) -> str:
         text = await asyncio.to_thread(self._text, version.id)
@@ -168,6 +216,7 @@ class Applying:
                 said = str(problem) if isinstance(problem, FileChanged) else "the file cannot be written"
                 raise _Failed(said) from None
         self.waits_for_start = changes.at_start
+        self._digest, self.running = version.digest, version.id
         return RESTART + " ".join(changes.at_start) if changes.at_start else ""
 
     def _text(self, number: int) -> str:
@@ -188,3 +237,18 @@ class Applying:
             running = running_version(connection)
         self.file_differs = running is not None and running.digest != found
         self._seen = seen
+
+
+def shared_configuration(store: Store, loaded: Loaded) -> Loaded:
+    """Give the configuration that the nodes of a cluster run with: what was applied last, whatever this node's file is.
+
+    The first node of all has its file's. Raises ConfigurationFault, or JournalFault.
+    """
+    with store.reading() as connection:
+        version = running_version(connection)
+        if version is None:
+            return loaded
+        text = text_of(connection, store.sealer.clone(), version.id)
+    running = load_text(text, loaded.path)
+    form = loaded.configuration.observe.log_format
+    return running.logging_as(form)

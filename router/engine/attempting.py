@@ -91,8 +91,9 @@ class Attempted:
 class PassingBlobs(BlobStore):
     """Blobs that are kept in memory only, over those that the journal has."""
 
-    def __init__(self, root: Path, sealer: Sealer) -> None:
+    def __init__(self, root: Path, sealer: Sealer, beneath: BlobStore) -> None:
         super().__init__(root / "blobs", root / "spool", sealer)
+        self._beneath = beneath
         self._passing: dict[str, bytes] = {}
 
     def put(self, content: bytes) -> str:
@@ -106,7 +107,7 @@ class PassingBlobs(BlobStore):
         if name in self._passing:
             yield self._passing[name]
         else:
-            yield from super().stream(name)
+            yield from self._beneath.stream(name)
 
 
 def attempt(
@@ -117,7 +118,7 @@ def attempt(
     chosen = replace(source, format=format_name or source.format, charset=charset or source.charset)
     tried = replace(plan, sources={**plan.sources, raw.source: chosen})
     passing = Store(store.place, store.engine, store.sealer.clone())
-    passing.blobs = PassingBlobs(store.place.data, store.sealer.clone())
+    passing.blobs = PassingBlobs(store.place.data, store.sealer.clone(), store.blobs)
     prepared = Worker(tried, passing).process([raw], now)[0]
     return _Opening(passing, tried).message(prepared, raw)
 

@@ -22,6 +22,11 @@ _READ = select(
 ).where(tables.delivery_content.c.delivery_id.in_(bindparam("ids", expanding=True)))
 
 
+_READ_OPEN = _READ.join(tables.delivery, tables.delivery.c.id == tables.delivery_content.c.delivery_id).where(
+    tables.delivery.c.state.in_([state.value for state in tables.OPEN_DELIVERIES])
+)
+
+
 class Loaded(NamedTuple):
     """The bytes of a Delivery and the files that travel beside."""
 
@@ -30,19 +35,23 @@ class Loaded(NamedTuple):
 
 
 class Contents:
-    """Loads contents in groups."""
+    """Loads contents in groups. `open_only`: of Deliveries that wait no longer none is given.
 
-    def __init__(self, store: Store) -> None:
+    Where several nodes write, one may stop what another has in its memory: it is asked for with the bytes.
+    """
+
+    def __init__(self, store: Store, *, open_only: bool = False) -> None:
         self._store = store
+        self._open_only = open_only
         self._sealer = store.sealer.clone()
-        self._asked: list[tuple[Entry, asyncio.Future[Loaded]]] = []
+        self._asked: list[tuple[Entry, asyncio.Future[Loaded | None]]] = []
 
-    async def of(self, entry: Entry) -> Loaded:
-        """Give the content of one Delivery."""
+    async def of(self, entry: Entry) -> Loaded | None:
+        """Give the content of one Delivery; None when only open ones are wanted, and it is none any more."""
         if entry.sealed is not None:
             return Loaded(self._sealer.open(entry.sealed, PARCEL_PLACE), {})
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Loaded] = loop.create_future()
+        future: asyncio.Future[Loaded | None] = loop.create_future()
         self._asked.append((entry, future))
         if len(self._asked) == 1:
             loop.call_soon(self._start)
@@ -52,7 +61,7 @@ class Contents:
         asked, self._asked = self._asked, []
         reading = asyncio.get_running_loop().run_in_executor(None, self._read, [entry for entry, _ in asked])
 
-        def finish(done: asyncio.Future[list[Loaded]]) -> None:
+        def finish(done: asyncio.Future[list[Loaded | None]]) -> None:
             problem = asyncio.CancelledError() if done.cancelled() else done.exception()
             for rank, (_, future) in enumerate(asked):
                 if future.done():
@@ -64,12 +73,16 @@ class Contents:
 
         reading.add_done_callback(finish)
 
-    def _read(self, entries: list[Entry]) -> list[Loaded]:
+    def _read(self, entries: list[Entry]) -> list[Loaded | None]:
         sealer = self._store.sealer.clone()
         with self._store.reading() as connection:
-            rows = {row.delivery_id: row for row in connection.execute(_READ, {"ids": [one.id for one in entries]})}
-        loaded = []
+            reading = _READ_OPEN if self._open_only else _READ
+            rows = {row.delivery_id: row for row in connection.execute(reading, {"ids": [one.id for one in entries]})}
+        loaded: list[Loaded | None] = []
         for entry in entries:
+            if self._open_only and entry.id not in rows:
+                loaded.append(None)
+                continue
             row: Any = rows[entry.id]
             if entry.blob is not None:
                 content = self._store.blobs.get(entry.blob)

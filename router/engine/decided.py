@@ -19,6 +19,7 @@ from router.engine.pool import WorkerPool
 from router.engine.worker import HeldItem
 from router.journal import tables
 from router.journal.decisions import DeskAction
+from router.journal.fencing import Fence
 from router.journal.operations import BODY_PLACE, Queued, ReleaseItems
 from router.journal.store import Store
 from router.journal.tables import ItemState
@@ -82,13 +83,16 @@ class DecidedItems:
         self._again_at: int | None = None
         self._watched: dict[int, int] = {}
 
-    async def look(self, now: int) -> list[Sequence[Queued]]:
-        """Release what was attached since the last look; gives what may be sent, in order. Raises JournalFault."""
+    async def look(self, now: int, fence: Fence | None = None) -> list[Sequence[Queued]]:
+        """Release what was attached since the last look; gives what may be sent, in order. Raises JournalFault.
+
+        `fence` is under which taking of the jobs it is done in a cluster.
+        """
         last, undone = await asyncio.to_thread(self._news, now)
         self._watched |= dict.fromkeys(undone, now + int(WATCHED.total_seconds() * 1_000_000))
         released: list[Sequence[Queued]] = []
         if last != self._seen or (self._again_at is not None and now >= self._again_at):
-            released, whole = await self._release()
+            released, whole = await self._release(fence)
             self._again_at = None if whole else now + int(AGAIN.total_seconds() * 1_000_000)
             self._seen = last
         if self._watched:
@@ -105,7 +109,7 @@ class DecidedItems:
             found = connection.execute(_RECENTLY_UNDONE, {"after": self._seen or 0, "since": since})
             return last, list(found.scalars())
 
-    async def _release(self) -> tuple[list[Sequence[Queued]], bool]:
+    async def _release(self, fence: Fence | None) -> tuple[list[Sequence[Queued]], bool]:
         queued: list[Sequence[Queued]] = []
         after, whole = 0, True
         while True:
@@ -116,7 +120,7 @@ class DecidedItems:
             prepared = await self._pool.reconsider(held, self._now())
             whole = whole and len(prepared) == len(held)
             if prepared:
-                queued.append(await self._writer.submit(ReleaseItems(prepared, micros(self._now()))))
+                queued.append(await self._writer.submit(ReleaseItems(prepared, micros(self._now()), fence=fence)))
 
     def _attached(self, after: int) -> list[HeldItem]:
         sealer = self._store.sealer.clone()

@@ -14,6 +14,7 @@ from router.engine.dispatcher import Dispatcher
 from router.engine.gate import Gate
 from router.engine.learning import EVERY as LEARN_EVERY, Learning
 from router.engine.lending import Lender, Stop, take_back
+from router.engine.owning import SendLanes
 from router.engine.status import destination_status
 from router.journal.operations import Queued
 from router.journal.pauses import FlowSide, Pauses
@@ -46,7 +47,12 @@ class Destinations:
         spawn: Callable[[Awaitable[None], str], asyncio.Task[None]],
         stopping: asyncio.Event,
         seconds: float,
+        owned: SendLanes | None = None,
+        alone: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`owned` are the lanes that this node of a cluster sends, `alone` whether it does what runs once."""
+        self._owned = owned
+        self._alone = alone
         self._lender = lender
         self._gate_of = gate_of
         self._spawn = spawn
@@ -87,6 +93,7 @@ class Destinations:
             paused=self._is_paused(resolved),
             gate=self._gate_of(resolved),
             observed=self._lender.observer.tried if self._lender.observer is not None else None,
+            owned=self._owned,
         )
         dispatcher.trace_by(self._traced(resolved))
         dispatcher.hold_back(self._paused_routes())
@@ -99,7 +106,11 @@ class Destinations:
         """Let a destination that can be asked under which names it knows what was sent be asked from time to time."""
         if isinstance(made, Learner):
             lender = self._lender
-            learning = Learning(name, made, lender.store, lender.writer.submit, lender.now, dispatcher.resting)
+
+            def resting() -> bool:
+                return not self._alone() or dispatcher.resting()
+
+            learning = Learning(name, made, lender.store, lender.writer.submit, lender.now, resting)
             jobs.append(lender.schedule.every(LEARN_EVERY, learning.run))
 
     def rebind(self, resolved: ResolvedDestination) -> None:
@@ -169,6 +180,15 @@ class Destinations:
         """Let every destination read anew what waits: some of it was cancelled or reopened."""
         for running in self._running.values():
             running.dispatcher.reload()
+
+    def look(self) -> None:
+        """Let every destination look for what other nodes queued."""
+        for running in self._running.values():
+            running.dispatcher.look()
+
+    async def lose(self, number: int) -> None:
+        """Let every destination forget a send lane that goes to another node."""
+        await asyncio.gather(*(running.dispatcher.lose(number) for running in self._running.values()))
 
     async def send_apart(self, name: str, content: bytes) -> Outcome:
         """Send something of the router's own that is no Delivery."""

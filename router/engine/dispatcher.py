@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence, Set as AbstractSet
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import bindparam, exists, select, text
-
 from connectors.contracts import Delivered, Destination, Hold, Outcome, Parcel, Refused, Retry
 from router.config.model import RetrySection
+from router.engine.backing_off import delay, state_after
 from router.engine.clock import micros
 from router.engine.contents import Contents
 from router.engine.gate import Gate, Held, Judgement
 from router.engine.lanes import Entry, Lanes
-from router.journal import tables
+from router.engine.owning import SendLanes
+from router.engine.waiting import Waiting
 from router.journal.attempts import RecordAttempt, RecordAttempts
+from router.journal.fencing import Fence
 from router.journal.operations import Queued
 from router.journal.store import JournalFault, Store
 from router.journal.tables import DeliveryState
@@ -34,49 +35,19 @@ UNRECORDED = 512
 CONTENT_KEPT = 8 * 1024 * 1024
 """Bytes of sealed contents kept in memory, so that a first sending need not read them back."""
 
-_COLUMNS = (
-    tables.delivery.c.id,
-    tables.delivery.c.lane,
-    tables.delivery.c.identity,
-    tables.delivery.c.media_type,
-    tables.delivery.c.filename,
-    tables.delivery.c.blob,
-    tables.delivery.c.created_at,
-    tables.delivery.c.attempts,
-    tables.delivery.c.attempts_before,
-    tables.delivery.c.next_attempt_at,
-    tables.delivery.c.route,
-)
-# Written out, not bound: the partial indexes of the open states are chosen only for a literal condition.
-_OPEN_STATES = "state IN ('pending', 'retrying')"
-_OPEN = (
-    select(*_COLUMNS)
-    .where(
-        tables.delivery.c.destination == bindparam("destination"),
-        tables.delivery.c.id > bindparam("after"),
-        text(_OPEN_STATES),
-    )
-    .order_by(tables.delivery.c.id)
-    .limit(bindparam("count"))
-)
-_LANE = (
-    select(*_COLUMNS)
-    .where(
-        tables.delivery.c.destination == bindparam("destination"),
-        tables.delivery.c.lane == bindparam("lane"),
-        tables.delivery.c.id > bindparam("after"),
-        text(_OPEN_STATES),
-    )
-    .order_by(tables.delivery.c.id)
-    .limit(bindparam("count"))
-)
+UNSURE = 100_000
+"""Microseconds after which it is looked again whether a lane is owned that could not be confirmed."""
+
+GRACE = 0.5
+"""Seconds within which what is being sent in a lane that goes to another node may end; then it is cut off."""
 
 
 class Dispatcher:
     """Sends one destination's Deliveries. `trouble` is told of what an administrator must know.
 
     `observed` is told of attempts once they are committed; `traced` gives the header that hands a trace on, of a
-    Delivery and the number of its attempt. Both are None where nobody wants them.
+    Delivery and the number of its attempt. Both are None where nobody wants them. `owned` are the lanes that this node
+    sends, None when it sends all: in a cluster the journal alone says what waits, as any node may have queued it.
     """
 
     def __init__(
@@ -94,17 +65,21 @@ class Dispatcher:
         paused: bool = False,
         gate: Gate | None = None,
         observed: Callable[[Sequence[RecordAttempt]], None] | None = None,
+        owned: SendLanes | None = None,
     ) -> None:
         self.name = name
         self._destination = destination
         self._store = store
+        self._waiting = Waiting(store, name)
+        self._owned = owned
+        self._under: dict[int, tuple[Entry, Fence]] = {}
         self._writer = writer
         self._concurrency = concurrency
         self._retry = retry
         self._now = now
         self._trouble = trouble
         self._chance = chance or random.Random()
-        self._contents = Contents(store)
+        self._contents = Contents(store, open_only=owned is not None)
         self._gate = gate
         self._observed = observed
         self._traced: Callable[[int, int], str] | None = None
@@ -139,6 +114,9 @@ class Dispatcher:
 
     def enqueue(self, queued: Sequence[Queued]) -> None:
         """Take Deliveries just committed; those that do not fit are read from the journal in their turn."""
+        if self._owned is not None:
+            self.look()
+            return
         for one in queued:
             if self._more or self._reloading or len(self._lanes) >= WINDOW:
                 self._more = self._missed = True
@@ -160,6 +138,39 @@ class Dispatcher:
                 self._kept += len(sealed)
             self._lanes.add(entry)
             self._cursor = one.delivery_id
+        self._wake.set()
+
+    def look(self) -> None:
+        """Look in the journal for what was queued after all that is known: another node may have done so."""
+        self._more = self._missed = True
+        self._wake.set()
+
+    async def lose(self, number: int) -> None:
+        """Forget a lane that goes to another node, and end what is being sent in it: it sends it again, from the row.
+
+        What ends within `GRACE` is recorded, if the journal still takes it.
+        """
+        self.reload()
+        assert self._owned is not None  # noqa: S101 - only a node of a cluster loses lanes
+        count = self._owned.count
+        sending = [entry for entry, _ in self._under.values() if entry.lane % count == number]
+        tasks = [self._sending[entry.id] for entry in sending if entry.id in self._sending]
+        if tasks:
+            await asyncio.wait(tasks, timeout=GRACE)
+        for entry in sending:
+            if (task := self._sending.get(entry.id)) is not None and task in tasks:
+                task.cancel()
+                self._let_go(entry)
+        await asyncio.sleep(0)  # what was just settled is handed to the writer at the end of the loop's turn
+        if self._recording:
+            await asyncio.wait(list(self._recording), timeout=GRACE)
+
+    def _let_go(self, entry: Entry) -> None:
+        """Send this Delivery no more, and leave its row as it is."""
+        self._sending.pop(entry.id, None)
+        self._under.pop(entry.id, None)
+        if self._lanes.done(entry):
+            self._refilling(entry)
         self._wake.set()
 
     def reload(self) -> None:
@@ -269,14 +280,26 @@ class Dispatcher:
             entry = self._lanes.take()
             if entry is None:
                 return
+            if self._owned is not None:
+                fence = self._owned.fence_of(entry.lane)
+                if fence is None:
+                    self._let_go(entry)
+                    continue
+                if not self._owned.still_owned(fence):
+                    self._lanes.retry(entry, now + UNSURE)
+                    continue
+                self._under[entry.id] = (entry, fence)
             self._sending[entry.id] = asyncio.create_task(self._send(entry))
 
     async def _load(self) -> None:
         self._missed = False
-        parameters = {"destination": self.name, "after": self._cursor, "count": WINDOW // 2}
         # What is being sent while the journal is read puts itself back: read as well, it would be there twice.
         busy = set(self._sending)
-        entries = await self._rows(_OPEN, parameters)
+        if self._owned is None:
+            entries = await self._rows(self._waiting.after, self._cursor, WINDOW // 2)
+        else:
+            ours = self._owned.numbers()
+            entries = await self._rows(self._waiting.of_lanes, self._owned.count, ours, self._cursor, WINDOW // 2)
         if entries is None:
             return
         for entry in entries:
@@ -287,19 +310,14 @@ class Dispatcher:
             self._more = False
 
     async def _refill(self, lane: int, after: int) -> None:
-        parameters = {"destination": self.name, "lane": lane, "after": after, "count": WINDOW // 20}
-        for entry in await self._rows(_LANE, parameters) or ():
+        for entry in await self._rows(self._waiting.of_lane, lane, after, WINDOW // 20) or ():
             if entry.id <= self._cursor and entry.id not in self._sending:
                 self._lanes.add(entry)
         self._wake.set()
 
-    async def _rows(self, statement: Any, parameters: dict[str, Any]) -> list[Entry] | None:
-        def read() -> list[Entry]:
-            with self._store.reading() as connection:
-                return [Entry(**dict(row._mapping)) for row in connection.execute(statement, parameters)]
-
+    async def _rows(self, read: Callable[..., list[Entry]], *what: Any) -> list[Entry] | None:
         try:
-            return await asyncio.to_thread(read)
+            return await asyncio.to_thread(read, *what)
         except JournalFault as fault:
             self._trouble(str(fault))
             await asyncio.sleep(1.0)
@@ -317,6 +335,9 @@ class Dispatcher:
             self._trouble(f"a delivery's content cannot be read ({type(problem).__name__})")
             outcome = Retry("its content cannot be read from the journal")
         else:
+            if loaded is None:
+                self._let_go(entry)  # it was stopped by another node since it was read
+                return
             parcel = Parcel(
                 delivery_id=entry.id,
                 identity=entry.identity,
@@ -325,7 +346,7 @@ class Dispatcher:
                 filename=entry.filename,
                 attempt=entry.attempts - entry.attempts_before + 1,
                 attachments=loaded.attachments,
-                insisted=entry.attempts > 0 and await asyncio.to_thread(self._was_held, entry.id),
+                insisted=entry.attempts > 0 and await asyncio.to_thread(self._waiting.was_held, entry.id),
                 traceparent=await asyncio.to_thread(self._traced, entry.id, entry.attempts + 1) if self._traced else "",
             )
             judgement = await self._gate.judge(entry, parcel) if self._gate is not None else Judgement()
@@ -333,14 +354,9 @@ class Dispatcher:
             outcome = judgement.held or await self._sent(parcel)
             if isinstance(outcome, Hold):
                 findings = (*findings, *outcome.findings)
+        if self._owned is not None and self._under.get(entry.id, (None,))[0] is not entry:
+            return  # it was let go, and the connector did not heed that
         self._settle(entry, outcome, started, findings)
-
-    def _was_held(self, number: int) -> bool:
-        """Say whether a person let a Delivery go that was held."""
-        column = tables.attempt.c
-        held = exists().where(column.delivery_id == number, column.outcome == "held")
-        with self._store.reading() as connection:
-            return bool(connection.execute(select(held)).scalar())
 
     async def send_apart(self, content: bytes) -> Outcome:
         """Send something of the router's own that is no Delivery (an alarm), once."""
@@ -370,14 +386,14 @@ class Dispatcher:
             word = "retry" if outcome.reached else "unreachable"
             if not outcome.reached:
                 entry.attempts_before += 1  # a closed door is not an attempt of this Delivery
-            state = self._after_retry(entry, outcome, ended)
+            state = state_after(entry, outcome, self._retry, now=ended, resumed_at=self._resumed_at)
         if isinstance(outcome, Delivered | Refused) or (isinstance(outcome, Retry) and outcome.reached):
             self._reached()
         if not isinstance(outcome, Delivered | Held | Hold):
             self.last_failure, self.last_failure_at = outcome.detail, ended
         again: int | None = None
         if state is DeliveryState.RETRYING and isinstance(outcome, Retry):
-            again = ended + self._delay(entry, outcome)
+            again = ended + delay(entry, outcome, self._retry, closed=self._failures, chance=self._chance)
             entry.next_attempt_at = again
         learn_at: int | None = None
         if isinstance(outcome, Delivered) and outcome.learn_after is not None:
@@ -420,21 +436,6 @@ class Dispatcher:
         self._recording.add(task)
         task.add_done_callback(self._recorded)
 
-    def _after_retry(self, entry: Entry, outcome: Retry, now: int) -> DeliveryState:
-        if not outcome.reached:
-            age = timedelta(microseconds=now - max(entry.created_at, self._resumed_at))
-            return DeliveryState.DEAD if age > timedelta(hours=self._retry.give_up_hours) else DeliveryState.RETRYING
-        spent = entry.attempts - entry.attempts_before
-        return DeliveryState.DEAD if spent >= self._retry.max_attempts else DeliveryState.RETRYING
-
-    def _delay(self, entry: Entry, outcome: Retry) -> int:
-        """Exponential back-off with jitter: between half of the step and the whole, in microseconds."""
-        if outcome.after is not None:
-            return int(min(outcome.after, self._retry.max_delay) * 1_000_000)
-        failures = self._failures if not outcome.reached else entry.attempts - entry.attempts_before - 1
-        step = min(self._retry.max_delay, self._retry.first_delay * 2.0 ** min(failures, 40))
-        return int(step * (0.5 + 0.5 * self._chance.random()) * 1_000_000)
-
     def _closed(self, detail: str, until: int) -> None:
         self._failures += 1
         self.down_detail = detail
@@ -446,7 +447,10 @@ class Dispatcher:
         self._down_until = None
 
     def _record_soon(self) -> None:
-        operation, self._unrecorded = RecordAttempts(self._unrecorded), []
+        under = (
+            {one.delivery_id: self._under.pop(one.delivery_id)[1] for one in self._unrecorded} if self._owned else {}
+        )
+        operation, self._unrecorded = RecordAttempts(self._unrecorded, under), []
         task = asyncio.create_task(self._record(operation))
         self._recording.add(task)
         task.add_done_callback(self._recorded)
@@ -460,6 +464,9 @@ class Dispatcher:
                 await asyncio.sleep(1.0)
                 continue
             self._unrecorded_count -= len(operation.attempts)
+            if operation.refused and self._owned is not None:
+                self._owned.refused(operation.refused)
+                self.reload()
             if self._observed is not None:
                 self._observed(operation.attempts)
             if gone:

@@ -7,19 +7,15 @@ import contextlib
 import importlib.metadata
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
-
-from connectors.contracts import Delivered
 from connectors.registry import connectors
 from router.bulk.rerouting import REROUTED
 from router.bulk.running import BulkRunner
-from router.bulk.undoing import UNDO_ACTION
 from router.certificates import CertificateEnd, CertificateNote, certificate_ends, certificate_notes
+from router.cluster.contracts import Cluster
 from router.codes.maps import MapFiles
 from router.config.changes import Changes
 from router.config.load import Loaded
@@ -29,14 +25,16 @@ from router.dossier.api.deposits import deposits_of
 from router.dossier.leaving.mailing import ByMail
 from router.dossier.serving import DossierRuntime
 from router.engine.applying import Applying
+from router.engine.asked import newest_request, pauses_of
 from router.engine.attempting import Attempted
 from router.engine.clock import micros, utc_now
 from router.engine.destinations import Destinations
 from router.engine.gate import Gate
-from router.engine.housekeeping import Housekeeping
-from router.engine.inbox import HandOver, SourceInbox
-from router.engine.lending import Lender, Schedule, Stop
+from router.engine.inbox import NOTHING, HandOver, SourceInbox
+from router.engine.jobs import Jobs, JobsWriter
+from router.engine.lending import Lender, Schedule
 from router.engine.memory import JournalRecords
+from router.engine.node import Node, Parts
 from router.engine.noticing import Notices
 from router.engine.outcomes import Outcomes
 from router.engine.pipeline import Pipeline
@@ -44,15 +42,12 @@ from router.engine.plan import plan_of
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.engine.reconfiguring import CannotApply, Reconfiguring
-from router.engine.reverification import Reverification
 from router.engine.sources import Sources
+from router.engine.status import route_statuses
 from router.engine.worker import RawMessage
-from router.identity.flows_published import ACTION as WITHDRAW_INS
 from router.identity.insi import Insi
-from router.identity.reindexing import bring_index_up
-from router.journal import tables
-from router.journal.operations import Operation
-from router.journal.pauses import FlowSide, Pauses, load_pauses
+from router.journal.operations import Operation, Queued
+from router.journal.pauses import Pauses
 from router.journal.prepared import PreparedMessage
 from router.journal.readers import ReaderChoice
 from router.journal.routing import keep_routing
@@ -60,8 +55,7 @@ from router.journal.store import JournalFault, Store
 from router.journal.writer import Writer
 from router.observe.observer import observer_of
 from router.validation.server import ValidationServer
-from router.watch.telling import Teller
-from router.watch.watching import EVERY, Watching
+from router.watch.watching import Watching
 from router.web.context import FlowStatus, RouteStatus
 from router.whatif.replaying import load_raws
 from schemas.finding import Finding, Severity
@@ -71,35 +65,44 @@ R = TypeVar("R")
 SWEEP_SECONDS = 1.0
 """How often the journal is looked at for what other processes asked."""
 
-COUNT_SECONDS = 60.0
-"""How often it is looked whether an hour is over and to be counted."""
-
 MAP_PROBLEMS = 20
 """Lines of a file of concept maps that are told when it changes; `passerelle check` tells all."""
-
-DAY_SECONDS = 86_400.0
 
 
 class Engine:
     """Receives, reads, identifies, routes and delivers. `start`, then `stop`; `address_of` gives the listening ones."""
 
-    def __init__(self, loaded: Loaded, store: Store, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        store: Store,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        cluster: Cluster | None = None,
+    ) -> None:
+        """`cluster` is what a node of a cluster is given; None on a single machine."""
         self._loaded = loaded
+        self.stopping = asyncio.Event()
         self.store = store
         self._now = now
         self.writer = Writer(store)
         self.notices = Notices(self.writer, now)
         section = loaded.configuration.engine
         self._pressure = Pressure(section.max_waiting)
-        self._handed = HandOver()
+        self.node: Node | None = None
+        if cluster is not None:
+            trouble = partial(self.notices.trouble, "cluster")
+            self.node = Node(cluster, store, self.writer, lambda: self._loaded, now, trouble, self.stopping)
+        # What a node that reads nothing receives is read from the journal by another one.
+        self._handed = HandOver() if self.node is None or self.node.works else HandOver(NOTHING)
         self._outcomes = Outcomes(store)
         self.plan = plan_of(loaded, store.sealer.master)
-        self.pool = WorkerPool(self.plan, section.worker_count, section.batch_seconds)
+        self.pool = WorkerPool(self.plan, self._processes(section.worker_count), section.batch_seconds)
         self._schedule = Schedule(self.notices)
         self._pauses: Pauses = {}
         self._changing, self._sweeping = asyncio.Lock(), asyncio.Lock()
-        self._stop_watching: Stop = lambda: None
         self._tasks: list[asyncio.Task[None]] = []
+        self._owning: asyncio.Task[None] | None = None
         self._last_action = 0
         self._validation = ValidationServer(
             loaded.validation_package,
@@ -119,7 +122,6 @@ class Engine:
             apart=section.worker_count > 0,
         )
         self._nudged = asyncio.Event()
-        self.stopping = asyncio.Event()
         self._observer = observer_of(
             loaded.configuration.observe,
             store,
@@ -137,21 +139,32 @@ class Engine:
             loaded.place.data,
             self._observer,
         )
-        self._sources = Sources(self._lender, self._inbox_of, section.stop_seconds)
-        self._destinations = Destinations(self._lender, self._gate, self._spawn, self.stopping, section.stop_seconds)
+        node = self.node
+        self._sources = Sources(
+            self._lender, self._inbox_of, section.stop_seconds, *((node.is_opened,) if node is not None else ())
+        )
+        self._destinations = Destinations(
+            self._lender,
+            self._gate,
+            self._spawn,
+            self.stopping,
+            section.stop_seconds,
+            node.send if node is not None else None,
+            (lambda: node.has_jobs) if node is not None else (lambda: True),
+        )
+        self._jobs_writer = JobsWriter(self.writer)
         self.dossier = DossierRuntime(
             loaded.configuration.dossier,
             store,
-            self.writer,
+            self._jobs_writer,
             self.pool,
             now,
             partial(self.notices.trouble, "dossier"),
             base=f"http://{loaded.configuration.web.listen}/fhir",
             deposits=deposits_of(loaded, self.plan),
             mail=self._notice_mail(),
-            queued=self._destinations.enqueue,
+            queued=self._queued,
         )
-        self.watching = self._watching()
         self.pipeline = Pipeline(
             store,
             self.writer,
@@ -163,9 +176,10 @@ class Engine:
             now=now,
             queued=self._destinations.enqueue,
             stopped=self._destinations.read_anew,
-            committed=self.dossier.committed,
+            committed=self._committed,
             observed=self._observer.read if self._observer is not None else None,
             trouble=partial(self.notices.trouble, "pipeline"),
+            lanes=node.read if node is not None else None,
         )
         self._reconfiguring = Reconfiguring(
             self._sources, self._destinations, self.pipeline, self.pool, self._sweeping, store.sealer.master
@@ -178,19 +192,52 @@ class Engine:
             lambda: self._loaded,
             now,
             partial(self.notices.trouble, "configuration"),
+            shared=node is not None,
         )
 
         self.bulk = BulkRunner(
             store,
-            self.submit,
+            self._jobs_writer.submit,
             now=now,
             write=self.pool.reroute,
             destinations=frozenset(one.name for one in loaded.destinations),
             routes={route.name: route.to for route in loaded.configuration.routes},
-            queued=self._destinations.enqueue,
-            changed=self._nudged.set,
+            queued=self._queued,
+            changed=self._changed,
             trouble=partial(self.notices.trouble, "bulk actions"),
         )
+        self.jobs = Jobs(
+            lambda: self._loaded,
+            store,
+            self._jobs_writer,
+            self._schedule,
+            self.notices,
+            now,
+            flows=self.flows,
+            destinations=self._destinations,
+            dossier=self.dossier,
+            bulk=self.bulk,
+            insi=self.insi,
+            wake=self.wake,
+        )
+        if node is not None:
+            node.attach(
+                Parts(
+                    self.pipeline,
+                    self._destinations,
+                    self.jobs,
+                    self._pressure,
+                    self._outcomes,
+                    lambda: self._sources.heed(self._pauses),
+                    self._nudged.set,
+                    self._look_at_changes,
+                    self.dossier.committed,
+                    self._spawn,
+                    self.own_flows,
+                    lambda: self.applying.running,
+                    importlib.metadata.version("passerelle"),
+                )
+            )
 
     # --- life -----------------------------------------------------------------------------------------------------
 
@@ -200,87 +247,28 @@ class Engine:
         await self.submit(keep_routing(self.plan.routing, micros(self._now())))
         await self.pool.warm_up()
         await self.pipeline.start()
-        self._last_action = await asyncio.to_thread(self._action_number)
+        self._last_action = await asyncio.to_thread(newest_request, self.store)
         self._schedule.start()
-        self._pauses = await asyncio.to_thread(self._load_pauses)
+        self._pauses = await asyncio.to_thread(pauses_of, self.store)
         await self._sources.heed(self._pauses)
         self._destinations.heed(self._pauses)
         for resolved in self._loaded.destinations:
             self._destinations.add(resolved)
         self._spawn(self.pipeline.run(), "pipeline")
         self._spawn(self._sweep(), "sweep")
-        self._spawn(self.bulk.run(), "bulk actions")
         if self._observer is not None:
             self._spawn(self._observer.run(), "observer")
-        self._spawn(bring_index_up(self.store, self.submit), "patient index")
-        housekeeping = Housekeeping(
-            self.store, self.writer, self._loaded.configuration.journal.retention_days, self._now
-        )
-        self._schedule.every(3600.0, housekeeping.run)
-        self._schedule.every(COUNT_SECONDS, housekeeping.count)
-        self._stop_watching = self._schedule.every(EVERY, self.watching.run)
-        await self.dossier.start(self._spawn)
-        self._start_insi()
+        if self.node is None:
+            await self.jobs.start(self._spawn)
+        # Each node has an index of its own: it is a file beside its journal's key.
         if self.directory.configured:
             self._schedule.every(60.0, self.directory.begin_if_due)
             await self.directory.begin_if_due()
-        await self._look_at_certificates()
-        self._schedule.every(DAY_SECONDS, self._look_at_certificates)
         await self._sources.open(self._loaded.sources)
         await self.applying.begin()
         self._spawn(self.applying.run(), "configuration")
-
-    def _watching(self) -> Watching:
-        section, zone = self._loaded.configuration.watch, ZoneInfo(self._loaded.configuration.web.timezone)
-        by = next((one for one in self._loaded.destinations if one.name == section.mssante), None)
-        teller = Teller(
-            section,
-            zone=zone,
-            post=None if by is None else partial(self._post_alarm, by.name),
-            mssante_from="" if by is None else by.section.options.get("from", ""),
-        )
-        return Watching(
-            self.store,
-            self.submit,
-            section,
-            self.flows,
-            teller,
-            zone,
-            self._now,
-            partial(self.notices.trouble, "watch"),
-        )
-
-    async def _post_alarm(self, destination: str, mail: bytes) -> str:
-        outcome = await self._destinations.send_apart(destination, mail)
-        return "" if isinstance(outcome, Delivered) else outcome.detail
-
-    def _start_insi(self) -> None:
-        """Verify INS again from time to time, where INSi is configured and this is wanted."""
-        section = self._loaded.insi
-        if section is None or section.reverify_days == 0:
-            return
-        reverification = Reverification(
-            self.insi,
-            self.store,
-            self.submit,
-            period=timedelta(days=section.reverify_days),
-            batch=section.reverify_batch,
-            now=self._now,
-            wake=self.wake,
-        )
-
-        async def run() -> None:
-            await reverification.run()
-
-        self._schedule.every(60.0, run)
-
-    async def _look_at_certificates(self) -> None:
-        for note in await asyncio.to_thread(self.certificates):
-            severity = Severity.ERROR if note.stops else Severity.WARNING
-            code = f"certificate.{note.trouble.value}"
-            self.notices.report(
-                "certificates", Finding(severity=severity, code=code, where=note.owner, message=note.sentence)
-            )
+        if self.node is not None:
+            self._owning = self._spawn(self.node.run(), "cluster")
 
     def _gate(self, resolved: ResolvedDestination) -> Gate | None:
         """Give what checks a destination's documents, None when neither it nor a route to it asks for it."""
@@ -300,7 +288,26 @@ class Engine:
         )
 
     def _inbox_of(self, source: str) -> SourceInbox:
-        return SourceInbox(source, self.store, self.writer, self._handed, self._pressure, self._outcomes)
+        told = self.node.received if self.node is not None else None
+        return SourceInbox(source, self.store, self.writer, self._handed, self._pressure, self._outcomes, told)
+
+    def _processes(self, count: int) -> int:
+        return count if self.node is None else self.node.processes(count)
+
+    def _queued(self, queued: Sequence[Queued]) -> None:
+        self._destinations.enqueue(queued)
+        if self.node is not None:
+            self.node.committed()
+
+    def _committed(self) -> None:
+        self.dossier.committed()
+        if self.node is not None:
+            self.node.committed()
+
+    def _changed(self) -> None:
+        self._nudged.set()
+        if self.node is not None:
+            self.node.woke()
 
     async def stop(self) -> None:
         """Stop gracefully: sources first, then what is under way, then the journal's last commits."""
@@ -310,10 +317,16 @@ class Engine:
         async with self._changing:
             await self._sources.stop()
         self._schedule.stop()
-        for task in self._tasks:
+        ending = [task for task in self._tasks if task is not self._owning]
+        for task in ending:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*ending, return_exceptions=True)
         await self._destinations.drain()
+        if self.node is not None and self._owning is not None:
+            # Owned until everything has let go of it: another node has it at once then.
+            await self.node.cluster.lanes.release()
+            self._owning.cancel()
+            await asyncio.gather(self._owning, return_exceptions=True)
         if self._observer is not None:
             await self._observer.close()
         await self._validation.close()
@@ -330,21 +343,27 @@ class Engine:
         """Apply an operation; used by the dashboard and the API."""
         return await self.writer.submit(operation)
 
-    async def read_again(self, number: int, reader: ReaderChoice) -> PreparedMessage | None:
-        """Read a message as it would be read now, by a reader of one's choice; nothing is kept or sent."""
+    async def read_again(
+        self, numbers: Sequence[int], reader: ReaderChoice | None, mappings: int | None
+    ) -> list[PreparedMessage]:
+        """Read messages as they would be read now, in their order; nothing is kept or sent.
+
+        `reader` stands in the place of each one's own, `mappings` is a version that is not the one in force.
+        """
 
         def load() -> list[RawMessage]:
-            return load_raws(self.store, self.store.sealer.clone(), [number])
+            return load_raws(self.store, self.store.sealer.clone(), list(numbers))
 
         raws = await asyncio.to_thread(load)
-        if not raws:
-            return None
-        prepared = await self.pool.process([replace(raws[0], reader=reader)], self._now())
-        return prepared[0]
+        chosen = [replace(raw, reader=reader or raw.reader, mappings=mappings) for raw in raws]
+        return await self.pool.process(chosen, self._now())
 
     def wake(self) -> None:
         """Look at the journal now: rows were changed by a person, or by a tool."""
-        self._nudged.set()
+        self._changed()
+        self._look_at_changes()
+
+    def _look_at_changes(self) -> None:
         self.bulk.nudge()
         self.dossier.changed()
 
@@ -359,22 +378,20 @@ class Engine:
 
     def flows(self) -> Sequence[FlowStatus]:
         """Say how every source and destination is doing right now."""
+        return self.own_flows() if self.node is None else self.node.flows()
+
+    def own_flows(self) -> Sequence[FlowStatus]:
+        """Say how every source and destination is doing on this node."""
         return [*self._sources.statuses(), *self._destinations.statuses()]
+
+    @property
+    def watching(self) -> Watching:
+        """What looks after the flows of the whole router, and tells of alarms."""
+        return self.jobs.watching
 
     def routes(self) -> Sequence[RouteStatus]:
         """Give the routes, with what is paused of them."""
-        return [
-            RouteStatus(
-                route.name,
-                route.when,
-                route.to,
-                route.sources,
-                route.unattached,
-                route.validation,
-                self._pauses.get((FlowSide.ROUTE, route.name)),
-            )
-            for route in self._loaded.configuration.routes
-        ]
+        return route_statuses(self._loaded.configuration, self._pauses)
 
     async def attempt(self, raw: RawMessage, format_name: str | None, charset: str | None) -> Attempted:
         """Say what would be made of a message, and keep nothing. Raises AttemptFailed."""
@@ -395,9 +412,7 @@ class Engine:
             await self.submit(keep_routing(self.plan.routing, micros(self._now())))
             await self._sources.heed(self._pauses)
             if changes.watch or changes.destinations:  # alarms may leave by one of them
-                self._stop_watching()
-                self.watching = self._watching()
-                self._stop_watching = self._schedule.every(EVERY, self.watching.run)
+                self.jobs.watch_anew()
         return changes
 
     def _settle(self, loaded: Loaded) -> None:
@@ -434,9 +449,11 @@ class Engine:
             try:
                 async with self._sweeping:
                     await self.pipeline.sweep()
+                if self.node is not None:
+                    await self.node.sweep()
                 await self._look_at_pauses()
                 self.applying.look()
-                number = await asyncio.to_thread(self._action_number)
+                number = await asyncio.to_thread(newest_request, self.store)
                 await self._look_at_maps()
             except JournalFault as fault:
                 self.notices.trouble("journal", str(fault))
@@ -447,7 +464,7 @@ class Engine:
 
     async def _look_at_pauses(self) -> None:
         """Heed what a person paused or resumed, on the dashboard or from the command line."""
-        pauses = await asyncio.to_thread(self._load_pauses)
+        pauses = await asyncio.to_thread(pauses_of, self.store)
         if pauses == self._pauses:
             return
         async with self._changing:
@@ -455,23 +472,12 @@ class Engine:
             self._destinations.heed(pauses)
             await self._sources.heed(pauses)
 
-    def _load_pauses(self) -> Pauses:
-        with self.store.reading() as connection:
-            return load_pauses(connection)
-
     async def _look_at_maps(self) -> None:
         """Tell what cannot be used in the files of concept maps, once a change; workers read them themselves."""
         if not self._map_files or not await asyncio.to_thread(self._map_files.look):
             return
         for problem in self._map_files.problems[:MAP_PROBLEMS]:
             self.notices.report("codes", Finding(severity=Severity.ERROR, code="codes.file", where="", message=problem))
-
-    def _action_number(self) -> int:
-        column = tables.audit.c
-        actions = ("replay delivery", "cancel delivery", "replay message", "identity undo", UNDO_ACTION, WITHDRAW_INS)
-        with self.store.reading() as connection:
-            newest = select(func.max(column.id)).where(column.action.in_(actions))
-            return connection.execute(newest).scalar() or 0
 
     def _spawn(self, work: Awaitable[None], name: str) -> asyncio.Task[None]:
         async def supervised() -> None:

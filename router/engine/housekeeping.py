@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, exists, select
 
+from router.dossier.rounds import Writes
 from router.engine.clock import micros
 from router.journal import tables
 from router.journal.flow_hours import Counted, count_hours, forget_hours, hours_to_count, keep_hours, remember_erased
@@ -17,7 +18,6 @@ from router.journal.store import Store
 from router.journal.tables import OPEN_DELIVERIES, DeliveryState, MessageState
 from router.journal.unit import Unit
 from router.journal.view import viewing
-from router.journal.writer import Writer
 
 PURGE_GROUP = 200
 """Messages erased in one transaction: few enough not to delay an acknowledgement."""
@@ -26,7 +26,7 @@ PURGE_GROUP = 200
 class Housekeeping:
     """Erases and sweeps, and counts hours; never both at once, so that what is counted is what is there."""
 
-    def __init__(self, store: Store, writer: Writer, retention_days: int, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, writer: Writes, retention_days: int, now: Callable[[], datetime]) -> None:
         self._store = store
         self._writer = writer
         self._retention = timedelta(days=retention_days)

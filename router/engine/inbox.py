@@ -27,6 +27,9 @@ from schemas.finding import Finding
 HAND_OVER_BYTES = 8 * 1024 * 1024
 """Messages just committed, kept in memory so that the pipeline need not read them back."""
 
+NOTHING = -1
+"""Limit of a HandOver that keeps nothing: another node reads what is received here."""
+
 
 class HandOver:
     """Messages just committed, by id, up to a number of bytes; what does not fit is read from the journal instead."""
@@ -57,8 +60,17 @@ class SourceInbox:
     """The inbox of one source (implements `connectors.contracts.Inbox`)."""
 
     def __init__(
-        self, source: str, store: Store, writer: Writer, handed: HandOver, pressure: Pressure, outcomes: Outcomes
+        self,
+        source: str,
+        store: Store,
+        writer: Writer,
+        handed: HandOver,
+        pressure: Pressure,
+        outcomes: Outcomes,
+        told: Callable[[str, int], None] | None = None,
     ) -> None:
+        """`told` is told of each message that is committed, where another node may have to read it."""
+        self._told = told
         self._source = source
         self._store = store
         self._writer = writer
@@ -127,6 +139,8 @@ class SourceInbox:
             raw = None if inbound.refusal is not None else self._raw(appended.message_id, inbound, content, blob)
             self._handed.put(appended.message_id, raw)
             self._pressure.committed(appended.message_id)
+            if self._told is not None:
+                self._told(self._source, appended.message_id)
         return Receipt(appended.message_id, appended.duplicate)
 
     async def _content(self, inbound: Inbound) -> tuple[bytes | None, str | None, bytes, int]:

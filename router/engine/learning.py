@@ -68,7 +68,8 @@ class Learning:
             return
         numbers = [entry.id for entry in due]
         await self._submit(begin_asking(numbers, micros(self._now())))
-        loaded = await asyncio.gather(*(self._contents.of(entry) for entry in due))
+        found = await asyncio.gather(*(self._contents.of(entry) for entry in due))
+        loaded = [one for one in found if one is not None]  # all of them: nothing here asks for open ones only
         parcels = [
             Parcel(
                 delivery_id=entry.id,

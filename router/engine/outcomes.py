@@ -69,6 +69,14 @@ class Outcomes:
                     rejected = message.state is MessageState.REJECTED
                     future.set_result((message.rejection or WITHOUT_REASON) if rejected else None)
 
+    async def look_again(self) -> None:
+        """Look at what is waited for: another node may have read it. Raises JournalFault."""
+        for number in list(self._waiting):
+            settled, finding = await asyncio.to_thread(self._look, number)
+            for future in self._waiting.get(number, ()) if settled else ():
+                if not future.done():
+                    future.set_result(finding)
+
     def _look(self, message_id: int) -> tuple[bool, Finding | None]:
         with self._store.reading() as connection:
             row = connection.execute(_STATE, {"number": message_id}).one_or_none()

@@ -21,12 +21,14 @@ from router.engine.clock import micros, moment
 from router.engine.decided import DecidedItems
 from router.engine.inbox import HandOver
 from router.engine.outcomes import Outcomes
+from router.engine.owning import ReadLanes, ours
 from router.engine.pace import Pace
 from router.engine.pool import WorkerPool
 from router.engine.pressure import Pressure
 from router.engine.worker import HeldItem, RawMessage
 from router.identity.matching import ONLY_A_PERSON
 from router.journal import tables
+from router.journal.fencing import Fence
 from router.journal.operations import (
     BODY_PLACE,
     CONTENT_PLACE,
@@ -56,6 +58,7 @@ _MESSAGES = (
         tables.message.c.message_type,
         tables.message.c.received_at,
         tables.message.c.replays,
+        tables.message.c.mappings,
         tables.message_content.c.sealed_content,
         tables.message_content.c.sealed_detail,
     )
@@ -64,6 +67,8 @@ _MESSAGES = (
     .order_by(tables.message.c.id)
 )
 _AFTER = _MESSAGES.where(tables.message.c.id > bindparam("after")).limit(bindparam("count"))
+_OF_SOURCE = _AFTER.where(tables.message.c.source == bindparam("source"), tables.message.c.id <= bindparam("upto"))
+_OF_SOURCES = _AFTER.where(tables.message.c.source.in_(bindparam("sources", expanding=True)))
 _THESE = _MESSAGES.where(tables.message.c.id.in_(bindparam("ids", expanding=True)))
 _OPEN = (
     select(tables.message.c.id)
@@ -71,6 +76,7 @@ _OPEN = (
     .order_by(tables.message.c.id)
     .limit(2000)
 )
+_OPEN_OF_SOURCES = _OPEN.where(tables.message.c.source.in_(bindparam("sources", expanding=True)))
 _HELD = (
     select(
         tables.item.c.id,
@@ -93,8 +99,17 @@ _HELD = (
 )
 
 
+_Batch = tuple[list[RawMessage], dict[int, Fence]]
+"""Messages to read, and under which taking of its source's lane each is read."""
+
+
 class Pipeline:
-    """Drives messages from `received` to their Items and Deliveries; `queued` is called with what may be sent."""
+    """Drives messages from `received` to their Items and Deliveries; `queued` is called with what may be sent.
+
+    `lanes` are the sources that this node reads, None when it reads all of them. Held Items, and what persons decided
+    of them, are the business of whoever owns the jobs (`decide_under`), in the order of the Items whatever their
+    sources: one patient's may have come from several.
+    """
 
     def __init__(
         self,
@@ -112,6 +127,7 @@ class Pipeline:
         committed: Callable[[], None] = lambda: None,
         observed: Callable[[Sequence[PreparedMessage]], None] | None = None,
         trouble: Callable[[str], None],
+        lanes: ReadLanes | None = None,
     ) -> None:
         self._store = store
         self._writer = writer
@@ -137,11 +153,15 @@ class Pipeline:
         self._going_on = asyncio.Event()
         self._going_on.set()
         self._still = asyncio.Event()
+        self._lanes = lanes
+        self._catching_up = False
+        self._jobs: Fence | None = None
 
     async def start(self) -> None:
         """Find what a previous run left unprocessed: the cursor stands before it."""
         first, count, last = await asyncio.to_thread(self._left)
-        self._cursor = (first - 1) if first is not None else last
+        # In a cluster each source's share of what is left comes with its lane.
+        self._cursor = (first - 1) if first is not None and self._lanes is None else last
         self._pressure.started_with(count, last)
 
     def _left(self) -> tuple[int | None, int, int]:
@@ -156,31 +176,31 @@ class Pipeline:
     async def run(self) -> None:
         """Process for ever; ends when cancelled, between two commits."""
         depth = AHEAD * max(1, self._pool.workers)
-        under_way: deque[tuple[asyncio.Task[list[PreparedMessage]], list[RawMessage]]] = deque()
+        under_way: deque[tuple[asyncio.Task[list[PreparedMessage]], _Batch]] = deque()
         try:
             while True:
                 while len(under_way) < depth and self._going_on.is_set():
-                    raws = await self._next_batch()
+                    raws, fences = await self._next_batch()
                     if not raws:
                         break
                     self._in_flight.update(raw.message_id for raw in raws)
                     task = asyncio.create_task(self._pool.process(raws, self._now()))
-                    under_way.append((task, raws))
+                    under_way.append((task, (raws, fences)))
                 if not under_way and not self._going_on.is_set():
                     self._still.set()
                     await self._going_on.wait()
                     continue
                 if not under_way:
                     self._pressure.arrived.clear()
-                    if self._cursor < self._pressure.last_committed or self._again:
+                    if self._cursor < self._pressure.last_committed or self._again or self._is_behind:
                         continue
                     await self._pressure.arrived.wait()
                     continue
-                task, raws = under_way[0]
+                task, (raws, fences) = under_way[0]
                 count = len(raws)
                 prepared = await asyncio.shield(task)
                 under_way.popleft()
-                await self._commit(prepared, raws)
+                await self._commit(prepared, raws, fences)
                 self._in_flight.difference_update(raw.message_id for raw in raws)
                 self.processed += count
                 self._pressure.processed(count)
@@ -211,10 +231,12 @@ class Pipeline:
             await asyncio.sleep(rest)
             self._pace.rested()
 
-    async def _commit(self, prepared: list[PreparedMessage], raws: Sequence[RawMessage]) -> None:
+    async def _commit(
+        self, prepared: list[PreparedMessage], raws: Sequence[RawMessage], fences: dict[int, Fence]
+    ) -> None:
         """Commit a batch, whole: what was prepared from a patient that has changed since is prepared again first."""
         while True:
-            operation = CommitReadings(prepared, micros(self._now()))
+            operation = CommitReadings(prepared, micros(self._now()), fences=fences)
             try:
                 queued = await self._writer.submit(operation)
             except JournalFault as fault:
@@ -228,6 +250,9 @@ class Pipeline:
                 self._stopped()
             stale = set(operation.stale)
             done = [one for one in prepared if one.message_id not in stale]
+            if operation.refused and self._lanes is not None:
+                self._lanes.refused(operation.refused)
+                done = [one for one in done if fences.get(one.message_id) not in operation.refused]
             self._outcomes.settled(done)
             if self._observed is not None:
                 self._observed(done)
@@ -236,22 +261,65 @@ class Pipeline:
             raws = [raw for raw in raws if raw.message_id in stale]
             prepared = await self._pool.process(raws, self._now())
 
-    async def _next_batch(self) -> list[RawMessage]:
+    @property
+    def _is_behind(self) -> bool:
+        return self._lanes is not None and self._lanes.is_behind
+
+    async def _next_batch(self) -> _Batch:
+        """Give what is to be read next; only here does the cursor move, and are sources that were gained joined."""
+        if self._lanes is None:
+            return await self._next_of_all(), {}
+        # Taken before the journal is read: what is lost, and gained anew, while it is read is refused at the commit.
+        level = self._lanes.level()
         if self._again:
-            ids = [self._again.popleft() for _ in range(min(self._batch, len(self._again)))]
-            return await asyncio.to_thread(self._load, _THESE, {"ids": ids})
+            return ours(await self._next_again(), level)
+        self._catching_up = not self._catching_up
+        if self._catching_up and (batch := await self._next_behind(self._lanes))[0]:
+            return batch
+        batch = ours(await self._next_of_all(level), level)
+        return batch if batch[0] else await self._next_behind(self._lanes)
+
+    async def _next_behind(self, lanes: ReadLanes) -> _Batch:
+        """Give what a source that was just gained has at or before the cursor, in order.
+
+        Nothing else moves the cursor: once there is no more, the source goes on with all the others.
+        """
+        while (turn := lanes.next_behind()) is not None:
+            source, fence, after = turn
+            parameters = {"source": source, "after": after, "upto": self._cursor, "count": self._batch}
+            raws = await asyncio.to_thread(self._load, _OF_SOURCE, parameters)
+            upto = raws[-1].message_id if raws else after
+            if lanes.caught_up(fence, upto, whole=len(raws) < self._batch) and raws:
+                return ours(raws, {source: fence})
+        return [], {}
+
+    async def _next_again(self) -> list[RawMessage]:
+        ids = [self._again.popleft() for _ in range(min(self._batch, len(self._again)))]
+        return await asyncio.to_thread(self._load, _THESE, {"ids": ids})
+
+    async def _next_of_all(self, level: dict[str, Fence] | None = None) -> list[RawMessage]:
+        """Give what comes after the cursor, of some sources or of all; the cursor moves behind it."""
+        if self._again:
+            return await self._next_again()
         raws: list[RawMessage] = []
         while len(raws) < self._batch and self._cursor < self._pressure.last_committed:
             kept, raw = self._handed.take(self._cursor + 1)
             if not kept:
                 break
             self._cursor += 1
-            if raw is not None:
+            if raw is not None and (level is None or raw.source in level):
                 raws.append(raw)
-        if raws or self._cursor >= self._pressure.last_committed:
+        last = self._pressure.last_committed
+        if raws or self._cursor >= last:
             return raws
-        loaded = await asyncio.to_thread(self._load, _AFTER, {"after": self._cursor, "count": self._batch})
-        upto = loaded[-1].message_id if len(loaded) == self._batch else self._pressure.last_committed
+        parameters: dict[str, Any] = {"after": self._cursor, "count": self._batch}
+        loaded: list[RawMessage] = []
+        if level is None:
+            loaded = await asyncio.to_thread(self._load, _AFTER, parameters)
+        elif level:
+            loaded = await asyncio.to_thread(self._load, _OF_SOURCES, parameters | {"sources": list(level)})
+        # What was committed while the journal was read comes with the next batch: only what was asked for is behind us.
+        upto = loaded[-1].message_id if len(loaded) == self._batch else last
         for number in range(self._cursor + 1, upto + 1):
             self._handed.take(number)
         loaded = [raw for raw in loaded if raw.message_id <= upto]
@@ -281,6 +349,7 @@ class Pipeline:
                         filename=detail.get("filename"),
                         siblings=siblings,
                         reader=ReaderChoice.of(detail),
+                        mappings=row.mappings,
                     )
                 )
         return raws
@@ -292,23 +361,53 @@ class Pipeline:
         fresh = [number for number in again if number not in known]
         self._again.extend(fresh)
         self._pressure.waiting += len(fresh)
-        if last > self._pressure.last_committed:
-            self._pressure.last_committed = last
-        if again or self._cursor < last:
+        self.arrived(last)
+        if again:
             self._pressure.arrived.set()
+        if self._lanes is not None and self._jobs is None:
+            return
         patients = await asyncio.to_thread(self._patients_state)
         if patients != self._patients_seen:
             await self._reconsider()
             self._patients_seen = patients
-        for queued in await self._decided.look(micros(self._now())):
+        for queued in await self._decided.look(micros(self._now()), self._jobs):
             self._queued(queued)
+
+    def arrived(self, last: int) -> None:
+        """Read up to this message: it is committed, and so is whatever came before it."""
+        self._pressure.last_committed = max(self._pressure.last_committed, last)
+        if self._cursor < self._pressure.last_committed or self._is_behind:
+            self._pressure.arrived.set()
+
+    def gain(self, fence: Fence) -> None:
+        """Read a source from now on, beginning with what the journal has of it."""
+        assert self._lanes is not None  # noqa: S101 - only a node of a cluster gains lanes
+        self._lanes.gain(fence)
+        self._pressure.arrived.set()
+
+    def lose(self, lane: str) -> None:
+        """Read a source no longer; what is under way is refused by its fence."""
+        assert self._lanes is not None  # noqa: S101 - only a node of a cluster loses lanes
+        self._lanes.lose(lane)
+
+    def decide_under(self, jobs: Fence | None) -> None:
+        """See to held Items from now on, as the owner of the jobs; None: another node does."""
+        if jobs is not None:
+            self._patients_seen = None
+            self._decided = DecidedItems(self._store, self._writer, self._pool, self._now)
+        self._jobs = jobs
 
     def _look(self) -> tuple[int, list[int]]:
         with self._store.reading() as connection:
             last = connection.execute(select(func.max(tables.message.c.id))).scalar() or 0
             # Behind the cursor, what is `received` and not under way was asked to be replayed.
-            again = list(connection.execute(_OPEN, {"upto": self._cursor}).scalars())
-        return last, again
+            if self._lanes is None:
+                again = connection.execute(_OPEN, {"upto": self._cursor})
+            elif level := list(self._lanes.level()):
+                again = connection.execute(_OPEN_OF_SOURCES, {"upto": self._cursor, "sources": level})
+            else:
+                return last, []
+            return last, list(again.scalars())
 
     def _patients_state(self) -> tuple[int, int]:
         column = tables.patient.c
@@ -317,7 +416,7 @@ class Pipeline:
         return row[0] or 0, row[1] or 0
 
     async def _reconsider(self) -> None:
-        after = 0
+        after, jobs = 0, self._jobs
         while True:
             held = await asyncio.to_thread(self._held, after)
             if not held:
@@ -325,12 +424,14 @@ class Pipeline:
             after = held[-1].item_id
             released = await self._pool.reconsider(held, self._now())
             if released:
-                operation = ReleaseItems(released, micros(self._now()))
+                operation = ReleaseItems(released, micros(self._now()), fence=jobs)
                 queued = await self._writer.submit(operation)
                 if queued:
                     self._queued(queued)
                 if operation.stopped:
                     self._stopped()
+                if operation.refused:
+                    return
 
     def _held(self, after: int) -> list[HeldItem]:
         sealer = self._store.sealer.clone()

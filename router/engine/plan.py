@@ -27,6 +27,7 @@ class SourcePlan:
     charset: str | None
     options: Mapping[str, str]
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    connector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class DestinationPlan:
     keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     recipients: RecipientsPlan | None = None
     """How it is decided whom to write to; None: the destination is one."""
+    connector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,25 @@ class Plan:
         """The routes as they are kept in the journal."""
         return tuple(RouteKept(route.name, route.when, route.to) for route in self.routes)
 
-    def reads(self, name: str) -> ReadContext:
-        """Give what a reader knows of a source's messages, before it knows the message; an unknown one has no say."""
+    def reads(
+        self,
+        name: str,
+        received_at: datetime | None = None,
+        *,
+        charset: str | None = None,
+        filename: str | None = None,
+        siblings: Mapping[str, bytes] | None = None,
+    ) -> ReadContext:
+        """Give what a reader knows of a source's message; an unknown source has no say. `charset` goes before its."""
         source = self.sources.get(name)
         return ReadContext(
             source=name,
+            received_at=received_at,
             timezone=self.timezone,
-            charset=source.charset if source else None,
+            charset=charset or (source.charset if source else None),
             environment=self.environment,
+            filename=filename,
+            siblings=siblings or {},
             options=source.options if source else {},
             keys=source.keys if source else {},
         )
@@ -109,7 +122,11 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
         master=master,
         sources={
             one.name: SourcePlan(
-                one.format, one.section.charset, dict(one.section.options), loaded.key_files(one.section.keys)
+                one.format,
+                one.section.charset,
+                dict(one.section.options),
+                loaded.key_files(one.section.keys),
+                one.section.connector,
             )
             for one in loaded.sources
         },
@@ -120,6 +137,7 @@ def plan_of(loaded: Loaded, master: bytes) -> Plan:
                 dict(resolved.section.options),
                 loaded.key_files(resolved.section.keys),
                 _recipients(loaded, resolved.section.recipients),
+                resolved.section.connector,
             )
             for resolved in loaded.destinations
         },

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 from router.bulk.rerouting import ChosenItem, Rerouted
 from router.dossier.store.jobs import ItemJob, PatientJob, Projected
 from router.engine.attempting import Attempted, AttemptFailed, attempt
+from router.engine.bereavement import Bereavement, processes_of, put_down
 from router.engine.plan import Plan
 from router.engine.worker import HeldItem, RawMessage, Worker
 from router.following import follow
@@ -40,19 +42,19 @@ START_SECONDS = 60.0
 WORKER_NICE = 10
 """How much less urgent workers are than the process that acknowledges (POSIX nice)."""
 
-_worker: Worker | None = None
+_here = threading.local()
+"""The Worker of this thread: of a worker process's only one, or of the one in the router's own process."""
 
 
 def _start_worker(plan: Plan, parent: int) -> None:
     """Set a worker process up; it ignores Ctrl-C, which the router handles for all."""
-    global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     follow(parent)
     keep_memory_low()
     # When there are not enough processors, acknowledging goes first: reading can catch up, a sender cannot wait.
     os.nice(WORKER_NICE)
-    _worker = Worker(plan)
+    _here.worker = Worker(plan)
     # What is loaded by now stays: without it, the collector looks through it for nothing at every turn.
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -65,29 +67,29 @@ def keep_memory_low() -> None:
         libc.mallopt(arena_max, 2)
 
 
+def _mine() -> Worker:
+    worker: Worker = _here.worker  # the initializer ran before any task
+    return worker
+
+
 def _process(raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
-    assert _worker is not None  # noqa: S101 - the initializer ran before any task
-    return _worker.process(raws, now)
+    return _mine().process(raws, now)
 
 
 def _reconsider(held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
-    assert _worker is not None  # noqa: S101 - the same
-    return _worker.reconsider(held, now)
+    return _mine().reconsider(held, now)
 
 
 def _reroute(chosen: Sequence[ChosenItem], routes: Mapping[str, str], mark: str, now: datetime) -> list[Rerouted]:
-    assert _worker is not None  # noqa: S101 - the same
-    return _worker.reroute(chosen, routes, mark, now)
+    return _mine().reroute(chosen, routes, mark, now)
 
 
 def _project(jobs: Sequence[ItemJob | PatientJob], now: datetime) -> list[Projected]:
-    assert _worker is not None  # noqa: S101 - the same
-    return _worker.project(jobs, now)
+    return _mine().project(jobs, now)
 
 
 def _attempt(raw: RawMessage, format_name: str | None, charset: str | None, now: datetime) -> Attempted:
-    assert _worker is not None  # noqa: S101 - the same
-    return attempt(_worker.plan, _worker.store, raw, format_name, charset, now)
+    return attempt(_mine().plan, _mine().store, raw, format_name, charset, now)
 
 
 def _processes(plan: Plan, workers: int) -> ProcessPoolExecutor:
@@ -118,6 +120,7 @@ class WorkerPool:
         self._sealer = Sealer(plan.master)
         self._executor = self._make()
         self._generation = 0
+        self._bereavement: Bereavement | None = None
         self.restarts = 0
 
     def _make(self) -> Executor:
@@ -168,8 +171,7 @@ class WorkerPool:
     @property
     def pids(self) -> list[int]:
         """Process numbers of the workers that run."""
-        processes = getattr(self._executor, "_processes", None) or {}
-        return list(processes)
+        return [process.pid for process in processes_of(self._executor) if process.pid is not None]
 
     async def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
         """Prepare a batch; never raises for what a message did.
@@ -224,12 +226,35 @@ class WorkerPool:
     async def _run(self, function: Callable[..., R], *arguments: Any) -> R:
         generation = self._generation
         loop = asyncio.get_running_loop()
+        if self.workers == 0:
+            return await loop.run_in_executor(self._executor, function, *arguments)
         try:
-            async with asyncio.timeout(self._seconds if self.workers else None):
-                return await loop.run_in_executor(self._executor, function, *arguments)
+            call = loop.run_in_executor(self._executor, function, *arguments)
+            return await self._answer(call)
         except (BrokenProcessPool, TimeoutError):
             self._replace(generation)
             raise
+
+    async def _answer(self, call: asyncio.Future[R]) -> R:
+        """Wait for a worker's answer, for its end, or until it took too long."""
+        if self._bereavement is None or self._bereavement.executor is not self._executor:
+            self._bereavement = Bereavement(self._executor)
+        self._bereavement.watch()
+        told = self._bereavement.told
+        waited: set[asyncio.Future[Any]] = {call, told}
+        try:
+            await asyncio.wait(waited, timeout=self._seconds, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        if call.done() and not call.cancelled():
+            return call.result()
+        if call.cancelled():  # it waited in an executor that another batch has put down
+            raise BrokenProcessPool("the workers were replaced")
+        call.cancel()
+        if told.done():
+            raise BrokenProcessPool("a worker process ended in the middle of its answer")
+        raise TimeoutError
 
     def _replace(self, generation: int) -> None:
         if generation != self._generation:
@@ -237,10 +262,7 @@ class WorkerPool:
         self._generation += 1
         self.restarts += 1
         broken, self._executor = self._executor, self._make()
-        processes: dict[int, Any] = getattr(broken, "_processes", None) or {}
-        for process in list(processes.values()):
-            process.kill()
-        broken.shutdown(wait=False, cancel_futures=True)
+        put_down(broken)
 
     def _reject(self, raw: RawMessage, *, hung: bool) -> PreparedMessage:
         what = "took too long" if hung else "stopped its worker process"
@@ -263,17 +285,17 @@ class WorkerPool:
 
 
 def _exchange_in_process(worker: Worker) -> None:
-    global _worker
-    former, _worker = _worker, worker
+    former: Worker | None = getattr(_here, "worker", None)
+    _here.worker = worker
     if former is not None:
         former.close()
 
 
 def _end_in_process() -> None:
-    if _worker is not None:
-        _worker.close()
+    worker: Worker | None = getattr(_here, "worker", None)
+    if worker is not None:
+        worker.close()
 
 
 def _start_in_process(plan: Plan) -> None:
-    global _worker
-    _worker = Worker(plan)
+    _here.worker = Worker(plan)

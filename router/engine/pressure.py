@@ -47,6 +47,14 @@ class Pressure:
         if waiting:
             self.arrived.set()
 
+    def recount(self, waiting: int) -> None:
+        """Note how many messages wait, as the journal says: other nodes receive, and read."""
+        self.waiting = waiting
+        if waiting < self._limit:
+            self._room.set()
+        else:
+            self._room.clear()
+
     def processed(self, count: int) -> None:
         """Note that messages went through the pipeline."""
         self.waiting = max(0, self.waiting - count)

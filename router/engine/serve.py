@@ -21,19 +21,24 @@ import uvicorn
 
 from connectors.address import parse_address
 from router.certificates import known_ends
+from router.cluster.contracts import Cluster
+from router.config.cluster import ROLES
 from router.config.load import Loaded
+from router.engine.applying import shared_configuration
 from router.engine.clock import utc_now
 from router.engine.engine import Engine
 from router.engine.pool import keep_memory_low
 from router.faults import Fault
+from router.journal.blobs_database import DatabaseBlobs
 from router.journal.locking import router_lock
-from router.journal.store import open_store
+from router.journal.store import Store, open_store
 from router.observe.logs import log_as_json
+from router.quotas import WebLimits
 from router.watch.telling import alarm_ways
-from router.web.app import create_app
+from router.web.app import create_app, create_watched
 from router.web.context import AppliedFile, DossierOffer, WebContext
 from router.web.rights import Role
-from router.web.tls import CertifiedProtocol
+from router.web.tls import Held, holding
 
 
 class CannotServe(Fault):
@@ -48,14 +53,37 @@ class Ready:
     sources: dict[str, str]
 
 
-def serve(loaded: Loaded, *, ready: Callable[[Ready], None], ready_file: Path | None = None) -> None:
-    """Run until SIGINT or SIGTERM. `ready` is called once everything listens; `ready_file` then gets it as JSON."""
+ALL = "all"
+"""The role of a node that does everything."""
+
+Join = Callable[[Loaded, frozenset[str]], contextlib.AbstractAsyncContextManager[Cluster]]
+"""Joins a cluster, with the roles of this node; leaving it is its end. Raises Fault."""
+
+
+def serve(
+    loaded: Loaded,
+    *,
+    ready: Callable[[Ready], None],
+    ready_file: Path | None = None,
+    role: str = ALL,
+    join: Join | None = None,
+) -> None:
+    """Run until SIGINT or SIGTERM. `ready` is called once everything listens; `ready_file` then gets it as JSON.
+
+    With a section `[cluster]` this is one of its nodes, which does what `role` says (`receive`, `work`, `web`, `all`).
+    """
+    clustered = loaded.configuration.cluster is not None
+    if role != ALL and not clustered:
+        raise CannotServe(f"a router that is alone does everything: --role {role} needs a section [cluster]")
     if loaded.configuration.observe.log_format == "json":
         log_as_json()
     store = open_store(loaded.place)
     try:
-        with router_lock(store.engine, loaded.place.data):
-            run = _serve(loaded, Engine(loaded, store), ready, ready_file)
+        with router_lock(store.engine, loaded.place.data, shared=clustered):
+            if clustered:
+                loaded = shared_configuration(store, loaded)
+            roles = ROLES if role == ALL else frozenset({role})
+            run = _serve(loaded, store, ready, ready_file, roles, join if clustered else None)
             try:
                 import uvloop
             except ImportError:  # pragma: no cover - where uvloop does not exist, the standard loop does
@@ -70,8 +98,24 @@ SWITCH_SECONDS = 0.001
 """How long a thread may hold the interpreter while another waits: the writer answers in milliseconds or not at all."""
 
 
-async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None], ready_file: Path | None) -> None:
+async def _serve(
+    loaded: Loaded,
+    store: Store,
+    ready: Callable[[Ready], None],
+    ready_file: Path | None,
+    roles: frozenset[str],
+    join: Join | None,
+) -> None:
     keep_memory_low()
+    if isinstance(store.blobs, DatabaseBlobs):
+        await asyncio.to_thread(store.blobs.bring_in)
+    async with contextlib.nullcontext() if join is None else join(loaded, roles) as cluster:
+        await _run(loaded, Engine(loaded, store, cluster=cluster), ready, ready_file, has_pages="web" in roles)
+
+
+async def _run(
+    loaded: Loaded, engine: Engine, ready: Callable[[Ready], None], ready_file: Path | None, *, has_pages: bool
+) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -82,11 +126,14 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, engine.applying.read_file_again)
-    app = create_app(
+    node = engine.node
+    app = (create_app if has_pages else create_watched)(
         WebContext(
             store=engine.store,
             submit=engine.submit,
             flows=engine.flows,
+            own_flows=engine.own_flows,
+            nodes=None if node is None else node.cluster.presence.nodes,
             routes=engine.routes,
             loaded=lambda: engine.loaded,
             applied=lambda: AppliedFile(engine.applying.waits_for_start, engine.applying.file_differs),
@@ -111,6 +158,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             configuration=loaded.path,
             identity_alert_hours=loaded.configuration.identity.alert_hours,
             receipt_hours=web.receipt_hours,
+            limits=WebLimits(web.proofs_per_minute, web.calls_per_minute, web.body_seconds),
             idle_minutes=web.idle_minutes,
             session_hours=web.session_hours,
             operators_configure=web.operators_configure,
@@ -131,7 +179,7 @@ async def _serve(loaded: Loaded, engine: Engine, ready: Callable[[Ready], None],
             ssl_keyfile=_beside(loaded, web.private_key),
             ssl_ca_certs=_beside(loaded, authorities or None),
             ssl_cert_reqs=ssl.CERT_OPTIONAL if authorities else ssl.CERT_NONE,
-            http=CertifiedProtocol if authorities else "auto",
+            http=holding(Held(web.max_connections, web.max_connections_per_peer, web.head_seconds)),
             timeout_graceful_shutdown=3,
             server_header=False,
         )

@@ -11,6 +11,7 @@ from router.config.changes import FileDigests, file_digests
 from router.config.model import ResolvedSource
 from router.engine.inbox import SourceInbox
 from router.engine.lending import Lender, take_back
+from router.engine.seen import ELSEWHERE
 from router.engine.status import RunningSource, source_statuses
 from router.journal.pauses import FlowSide, Pauses
 from router.web.context import FlowStatus
@@ -29,7 +30,16 @@ OPEN_SECONDS = 30.0
 class Sources:
     """The sources of one router, by name. `inbox_of` gives where a source submits."""
 
-    def __init__(self, lender: Lender, inbox_of: Callable[[str], SourceInbox], seconds: float) -> None:
+    def __init__(
+        self,
+        lender: Lender,
+        inbox_of: Callable[[str], SourceInbox],
+        seconds: float,
+        is_ours: Callable[[ResolvedSource], bool] = lambda _: True,
+    ) -> None:
+        """`is_ours` says whether a source is opened on this node."""
+        self._is_ours = is_ours
+        self._turning = asyncio.Lock()
         self._lender = lender
         self._inbox_of = inbox_of
         self._seconds = seconds
@@ -71,25 +81,37 @@ class Sources:
     async def heed(self, pauses: Pauses) -> None:
         """Close what is paused now, and open what goes on."""
         self._pauses = pauses
-        turned = [running for running in self._running.values() if self._is_paused(running) is not running.paused]
-        await asyncio.gather(*(self._turn(running) for running in turned))
+        async with self._turning:
+            turned = [running for running in self._running.values() if self._is_closed(running) is not running.closed]
+            await asyncio.gather(*(self._turn(running) for running in turned))
+            for running in self._running.values():
+                self._settle(running)
 
     async def _turn(self, running: RunningSource) -> None:
-        if self._is_paused(running):
+        if self._is_closed(running):
             await self._close(running)
-            running.paused, running.address = True, ""
-            running.health = Health("paused")
+            running.closed, running.address = True, ""
+            running.health = Health()
         else:
             await self._open(running)
+
+    def _settle(self, running: RunningSource) -> None:
+        """Say of a source that is closed why it is: a person, or another node that has it."""
+        running.paused = self._is_paused(running)
+        if running.closed:
+            running.health.state = "paused" if running.paused else ELSEWHERE
+
+    def _is_closed(self, running: RunningSource) -> bool:
+        return self._is_paused(running) or not self._is_ours(running.resolved)
 
     def _is_paused(self, running: RunningSource) -> bool:
         return running.resolved.section.paused or (FlowSide.SOURCE, running.name) in self._pauses
 
     async def _open(self, running: RunningSource) -> None:
-        running.paused = self._is_paused(running)
+        running.closed = self._is_closed(running)
         running.health = Health()
-        if running.paused:
-            running.health.state = "paused"
+        self._settle(running)
+        if running.closed:
             return
         connector = self._lender.connector(running.connector)
         assert connector.make_source is not None  # noqa: S101 - the configuration was checked for it

@@ -8,21 +8,25 @@ from dataclasses import dataclass, field
 
 from connectors.contracts import Health
 from router.config.changes import FileDigests
-from router.config.model import ResolvedDestination, ResolvedSource
+from router.config.model import Configuration, ResolvedDestination, ResolvedSource
 from router.engine.dispatcher import Dispatcher
 from router.engine.inbox import SourceInbox
 from router.journal.pauses import FlowSide, Pauses
-from router.web.context import FlowStatus
+from router.web.context import FlowStatus, RouteStatus
 
 
 @dataclass(slots=True)
 class RunningSource:
-    """A source and what is known of it. `files` is what the files of its settings held when it was opened."""
+    """A source and what is known of it. `files` is what the files of its settings held when it was opened.
+
+    It is `closed` when it is paused, or another node has it.
+    """
 
     resolved: ResolvedSource
     inbox: SourceInbox
     health: Health = field(default_factory=Health)
     paused: bool = False
+    closed: bool = False
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     address: str = ""
@@ -90,6 +94,22 @@ def destination_status(
         last_failure_at=dispatcher.last_failure_at,
         figures={**health.figures, "parked": dispatcher.parked},
     )
+
+
+def route_statuses(configuration: Configuration, pauses: Pauses) -> list[RouteStatus]:
+    """Give the routes, with what is paused of them."""
+    return [
+        RouteStatus(
+            route.name,
+            route.when,
+            route.to,
+            route.sources,
+            route.unattached,
+            route.validation,
+            pauses.get((FlowSide.ROUTE, route.name)),
+        )
+        for route in configuration.routes
+    ]
 
 
 def _target(settings: object) -> str:

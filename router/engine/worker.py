@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from mappings.contracts import FormatError, Reading
 from mappings.registry import detect, format_named
 from router.bulk.rerouting import ChosenItem, Rerouted
-from router.codes.maps import CodeMaps
+from router.codes.maps import CodeMaps, KeptMaps
 from router.codes.reading import NO_CODES, CodeReader, ItemCodes
 from router.conversion import read_content
 from router.desk.leaving import BY_PERSON, attached_by_person
@@ -32,11 +32,13 @@ from router.engine.plan import Plan, RoutePlan
 from router.engine.routing import item_view, looks_into_content, patient_view, routes_of
 from router.engine.searchable import identity_tokens, searchable, sender_tokens
 from router.engine.summary import summarise
+from router.engine.versioned import as_kept, mappings_in_force
 from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
 from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
 from router.identity.patients import Patient, load_patients
 from router.journal.correspondence import PreparedMail, prepared_mail
+from router.journal.mapping_versions import MappingsInForce, MappingsKept, mappings_of
 from router.journal.operations import (
     BODY_PLACE,
     REPORT_PLACE,
@@ -50,9 +52,13 @@ from router.journal.routing import SEEN, RoutingSeen, routing_digest
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
 from router.journal.tables import WORST, ItemState, MessageState
+from router.journal.unit import ANY_DOSSIER
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, NoteItem, ReceiptItem, dump_item
+
+FORMER = 4
+"""Former versions of the mappings that a worker holds ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class RawMessage:
     siblings: dict[str, bytes] = field(default_factory=dict)
     undone: int = 0
     reader: ReaderChoice = AS_CONFIGURED
+    mappings: int | None = None
+    """The version of the mappings that it is to be read with; None: those in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +113,13 @@ class _Draft:
 
 
 class Worker:
-    """Prepares messages according to one Plan. Not shared between threads."""
+    """Prepares messages according to one Plan, with its mappings or, `kept`, those of then. Not for several threads."""
 
-    def __init__(self, plan: Plan, store: Store | None = None) -> None:
-        self._plan = plan
+    def __init__(self, plan: Plan, store: Store | None = None, *, kept: MappingsKept | None = None) -> None:
+        self._plan = plan if kept is None else as_kept(plan, kept)
+        self._kept = kept
+        self._former: dict[int, Worker] = {}
+        self._in_force: tuple[int, MappingsInForce] | None = None
         self._store = store or open_store(plan.place, master=plan.master, migrate=False)
         self._sealer = self._store.sealer.clone()
         self._patients: dict[tuple[int, int], Patient] = {}
@@ -118,10 +129,12 @@ class Worker:
             environment=None if plan.environment is None else InsEnvironment(plan.environment.value),
             remembered=self._patients,
         )
-        self._codes = CodeReader(CodeMaps(plan.code_maps), self._sealer)
-        self._parcels = Parcels(plan, self._store, self._sealer)
+        maps = CodeMaps(plan.code_maps) if kept is None else KeptMaps(kept.maps)
+        self._codes = CodeReader(maps, self._sealer)
+        self._parcels = Parcels(self._plan, self._store, self._sealer)
         self._routing = routing_digest(plan.routing)
         self._needs_content = looks_into_content(plan.routes)
+        self._dossiers = False
 
     @property
     def plan(self) -> Plan:
@@ -138,12 +151,44 @@ class Worker:
         self._store.close()
 
     def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
-        """Prepare messages, in their order."""
+        """Prepare messages, in their order; each with the version of the mappings that it asks for."""
+        if any(raw.mappings is not None for raw in raws):
+            return self._with_former(raws, now)
         self._codes.begin(self._store, surely=any(raw.replays for raw in raws))
         drafts = [self._read(raw) for raw in raws]
-        decisions = self._identify(draft for draft in drafts if draft.reading.items)
+        decisions = self._identify((draft for draft in drafts if draft.reading.items), look_for_dossiers=True)
         decisions |= self._answers(drafts, decisions, now)
         return [self._prepare(draft, decisions, now) for draft in drafts]
+
+    def _with_former(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
+        found: dict[int, PreparedMessage] = {}
+        for number in dict.fromkeys(raw.mappings for raw in raws):
+            same = [replace(raw, mappings=None) for raw in raws if raw.mappings == number]
+            found |= {one.message_id: one for one in self._as_of(number).process(same, now)}
+        return [found[raw.message_id] for raw in raws]
+
+    def _as_of(self, number: int | None) -> Worker:
+        """Give who reads with a version; one that the journal does not have (any more) is read with those in force.
+
+        The message then says that it was read with another one than was asked for.
+        """
+        if number is None:
+            return self
+        if number not in self._former:
+            with self._store.reading() as connection:
+                kept = mappings_of(connection, self._sealer, number)
+            if kept is None:
+                return self
+            while len(self._former) >= FORMER:
+                del self._former[next(iter(self._former))]
+            self._former[number] = Worker(self._plan, self._store, kept=kept)
+        return self._former[number]
+
+    def _mappings(self) -> MappingsInForce:
+        maps = self._codes.maps
+        if self._in_force is None or self._in_force[0] != maps.turns:
+            self._in_force = (maps.turns, mappings_in_force(self._plan, maps.in_force(), self._kept))
+        return self._in_force[1]
 
     def reconsider(self, held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
         """Look at held Items again; gives those whose patient is now known for certain, or decided by a person."""
@@ -165,10 +210,14 @@ class Worker:
         decisions = self._identify(drafts) | self._decided(held, drafts)
         released = []
         for one, draft in zip(held, drafts, strict=True):
-            decision = decisions[id(draft.reading.items[0])]
+            item = draft.reading.items[0]
+            decision = decisions[id(item)]
             if decision.patient is None:
                 continue
-            prepared = self._prepare_item(draft, draft.reading.items[0], one.ordinal, decision, now)
+            prepared = self._prepare_item(draft, item, one.ordinal, decision, now)
+            if prepared.untold:
+                # Nobody prepares it again when a dossier is opened meanwhile: what it is for one goes along.
+                prepared = replace(prepared, tell=self._tell(item), untold=False)
             released.append(replace(prepared, item_id=one.item_id, decision_id=one.decision_id))
         return released
 
@@ -219,12 +268,10 @@ class Worker:
     def _read(self, raw: RawMessage) -> _Draft:
         source = self._plan.sources.get(raw.source)
         content = raw.content if raw.content is not None else self._store.blobs.get(raw.blob or "")
-        context = replace(
-            self._plan.reads(raw.source), received_at=raw.received_at, filename=raw.filename, siblings=raw.siblings
+        context = self._plan.reads(
+            raw.source, raw.received_at, charset=raw.reader.charset, filename=raw.filename, siblings=raw.siblings
         )
         chosen = raw.reader.format or (source.format if source else None)
-        if raw.reader.charset:
-            context = replace(context, charset=raw.reader.charset)
         name: str | None = None
         codes: tuple[ItemCodes, ...] = ()
         try:
@@ -243,11 +290,13 @@ class Worker:
 
     # --- identify -----------------------------------------------------------------------------------------------
 
-    def _identify(self, drafts: Iterable[_Draft]) -> dict[int, Decision]:
+    def _identify(self, drafts: Iterable[_Draft], *, look_for_dossiers: bool = False) -> dict[int, Decision]:
         items = [item for draft in drafts for item in draft.reading.items]
         if not items:
             return {}
         with self._store.reading() as connection:
+            if look_for_dossiers and not self._dossiers:
+                self._dossiers = connection.exec_driver_sql(ANY_DOSSIER).first() is not None
             decisions = self._matcher.decide(connection, [(asked(item), authority_of(item)) for item in items])
         return {id(item): decision for item, decision in zip(items, decisions, strict=True)}
 
@@ -301,6 +350,7 @@ class Worker:
             unmapped=self._codes.unmapped(draft.codes),
             mail=self._mail(draft),
             received_at=micros(draft.raw.received_at) if reading.correspondence is not None else 0,
+            mappings=self._mappings(),
         )
 
     def _mail(self, draft: _Draft) -> PreparedMail | None:
@@ -347,7 +397,8 @@ class Worker:
             patient_seen=decision.patient.updated_at if decision.patient is not None else None,
             follow=None if stopped else flow_of(item, decision.patient, decision.by, authority_of(item)),
             receipt=None if stopped else receipt_of(item, self._sealer),
-            tell=None if decision.patient is None else self._tell(item),
+            tell=self._tell(item) if decision.patient is not None and self._dossiers else None,
+            untold=decision.patient is not None and not self._dossiers,
         )
 
     def _told_routes(self, verdicts: dict[str, bool | str], decision: Decision, draft: _Draft) -> str:

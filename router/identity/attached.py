@@ -6,12 +6,17 @@ number alone, the receiver would make three patients of one; so the register com
 
 from __future__ import annotations
 
+from mappings.recollection import Recollection
 from router.identity.standing import UNSURE, may_leave
 from schemas.identity import IdentityStatus, PatientIdentity
 from schemas.item import IdentityItem, Item
 
 _STRICT = ("birth_name", "birth_given_names", "first_given_name", "birth_date", "sex", "birth_place")
 """The traits that an INS consists of, beside its number; they are taken together, never one by one."""
+
+
+_COMPLETED: Recollection[PatientIdentity] = Recollection(2000)
+"""Identities as they were completed: readers and the register give the same objects for the same person again."""
 
 
 def attached(item: Item, known: PatientIdentity) -> Item:
@@ -21,7 +26,10 @@ def attached(item: Item, known: PatientIdentity) -> Item:
     numbers themselves, and completing it could restore one that its sender withdraws. An INS that the register bars, or
     another one than its own, leaves with neither, whatever the sender asserts.
     """
-    patient = item.patient if isinstance(item, IdentityItem) else completed(item.patient, known)
+    sent = item.patient
+    patient = sent if isinstance(item, IdentityItem) else _COMPLETED.of(sent, known)
+    if patient is None:
+        patient = _COMPLETED.keep(completed(sent, known), sent, known)
     if patient.ins is not None and not may_leave(known, patient.ins):
         patient = _stripped(patient, known)
     return item if patient is item.patient else item.model_copy(update={"patient": patient})

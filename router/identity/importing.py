@@ -88,9 +88,16 @@ def _from_csv(content: bytes) -> PatientsRead:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="strict")
+        text = content.decode("cp1252", errors="replace")
     delimiter = ";" if text.split("\n", 1)[0].count(";") > text.split("\n", 1)[0].count(",") else ","
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return _from_rows(reader)
+    except csv.Error as problem:
+        raise FormatError("patients.csv", f"line {reader.line_num + 1}", f"this is no CSV ({problem})") from None
+
+
+def _from_rows(reader: csv.DictReader[str]) -> PatientsRead:
     names = [name.strip() for name in reader.fieldnames or ()]
     unknown = [name for name in names if name not in COLUMNS]
     if not names or unknown:

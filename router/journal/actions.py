@@ -12,6 +12,7 @@ from router.identity.standing import allows
 from router.journal import tables
 from router.journal.auditing import append_audit
 from router.journal.correspondence import mail_again
+from router.journal.mapping_versions import MappingVersion, mapping_version
 from router.journal.operations import Change
 from router.journal.readers import ReaderChoice, choose_reader
 from router.journal.sealing import Sealer
@@ -26,31 +27,44 @@ REOPENED = (DeliveryState.DEAD, DeliveryState.CANCELLED, DeliveryState.HELD, Del
 CANCELLABLE = (DeliveryState.PENDING, DeliveryState.RETRYING, DeliveryState.HELD, DeliveryState.DEAD)
 
 
-def replay_messages(ids: Sequence[int], *, actor: str, now: int, reader: ReaderChoice | None = None) -> Change[int]:
-    """Read these messages again with today's mappings and routes; their former Items are marked as replaced.
+def replay_messages(
+    ids: Sequence[int], *, actor: str, now: int, reader: ReaderChoice | None = None, mappings: int | None = None
+) -> Change[int]:
+    """Read these messages again with today's routes; their former Items are marked as replaced.
 
-    With `reader`, by the format and charset that it names from now on; without, as before. Gives how many will be read
-    again: those still being processed are left alone.
+    With `reader`, by the format and charset that it names from now on; without, as before. With `mappings`, this once
+    with the mappings of that version; without, with today's. Gives how many will be read again: those still being
+    processed are left alone, and all where there is no such version.
     """
 
     def change(unit: Unit) -> int:
+        version = mapping_version(unit.connection, mappings) if mappings is not None else None
+        if mappings is not None and version is None:
+            return 0
         column = tables.message.c
         result = unit.connection.execute(
             update(tables.message)
             .where(column.id.in_(ids), column.state.in_([state.value for state in REPLAYABLE]))
             .values(state=MessageState.RECEIVED.value, replays=column.replays + 1, processed_at=None, worst=0, unread=0)
+            .values(mappings=mappings)
         )
         if reader is not None:
             for number in ids:
                 choose_reader(unit, number, reader)
         if len(ids) == 1:
-            detail = reader.words if reader is not None else ""
+            detail = replay_words(reader, version)
             append_audit(unit, actor=actor, action="replay message", target=f"message {ids[0]}", detail=detail, now=now)
         else:
             _audit(unit, actor, "replay message", ids, now)
         return result.rowcount
 
     return Change(change, note="replay messages")
+
+
+def replay_words(reader: ReaderChoice | None, mappings: MappingVersion | None) -> str:
+    """Say for the audit how a message is read again: `hl7v2, cp1252, mappings 12`."""
+    said = (reader.words if reader is not None else "", f"mappings {mappings.id}" if mappings is not None else "")
+    return ", ".join(part for part in said if part)
 
 
 def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int]:

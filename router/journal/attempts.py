@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 from sqlalchemy import select, update
 
 from connectors.contracts import Reference
 from router.journal import tables
+from router.journal.fencing import Fence, Fences, fenced
 from router.journal.naming import ask_later
 from router.journal.operations import ANSWER_PLACE, PARCEL_DETAIL_PLACE
 from router.journal.receipts import keep_references
@@ -127,22 +128,34 @@ def keep_findings(unit: Unit, delivery_id: int, findings: Sequence[Finding]) -> 
 
 @dataclass(slots=True)
 class RecordAttempts:
-    """Keep what several sendings came to, in their order."""
+    """Keep what several sendings came to, in their order.
+
+    After the commit, `refused` are the takings of lanes (`fences`, by Delivery) that no longer hold: what was sent
+    under them is not recorded here, and is sent again, under the same identity, by the node that has the lane now.
+    """
 
     attempts: Sequence[RecordAttempt]
+    fences: Fences = field(default_factory=dict)
+    refused: frozenset[Fence] = frozenset()
 
     def apply(self, unit: Unit) -> bool:
         """Record them all; True when one that would be tried again must not be: it was cancelled, or it arrived."""
+        attempts = self.attempts
+        if self.fences:
+            self.refused = fenced(unit, set(self.fences.values()))
+            attempts = [one for one in attempts if self.fences.get(one.delivery_id) not in self.refused]
+            if not attempts:
+                return False
         unit.flush()  # what was cancelled within this transaction counts as well
-        settled = unit.settled([one.delivery_id for one in self.attempts])
-        for one in self.attempts:
+        settled = unit.settled([one.delivery_id for one in attempts])
+        for one in attempts:
             one.record(unit, settled=settled.get(one.delivery_id))
         cancelled = {number for number, state in settled.items() if state == DeliveryState.CANCELLED.value}
         if cancelled:
             # Only here do attempts need to know of patients, and patients need attempts.
             from router.identity.flows_published import arrived_all_the_same
 
-            arrived = [one for one in self.attempts if one.delivery_id in cancelled and one.state in _ARRIVED]
-            arrived_all_the_same(unit, [one.delivery_id for one in arrived], now=self.attempts[-1].ended_at)
-        again = any(one.delivery_id in settled and one.state in tables.OPEN_DELIVERIES for one in self.attempts)
-        return again or any(one.stopped for one in self.attempts)
+            arrived = [one for one in attempts if one.delivery_id in cancelled and one.state in _ARRIVED]
+            arrived_all_the_same(unit, [one.delivery_id for one in arrived], now=attempts[-1].ended_at)
+        again = any(one.delivery_id in settled and one.state in tables.OPEN_DELIVERIES for one in attempts)
+        return again or any(one.stopped for one in attempts)

@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,7 +101,7 @@ class BlobStore:
                 if len(head) < 5:
                     raise KeyFault("a stored content is cut short: restore it from a backup")
                 last = head[4:] == b"\x01"
-                yield sealer.open(handle.read(int.from_bytes(head[:4], "big")), _place(salt, rank, last=last))
+                yield sealer.open(handle.read(int.from_bytes(head[:4], "big")), place_of(salt, rank, last=last))
                 if last:
                     return
                 rank += 1
@@ -113,15 +113,13 @@ class BlobStore:
     def sweep(self, used: set[str], *, now: float | None = None) -> int:
         """Remove blobs that no row names, and spool or temporary files left by a crash; returns how many went."""
         limit = (time.time() if now is None else now) - SWEEP_AGE
-        gone = 0
-        for path in (*self._root.glob("*/*"), *self._root.glob(".*.tmp"), *self._spool.glob("*.spool")):
-            if path.name in used:
-                continue
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < limit:
-                    path.unlink()
-                    gone += 1
-        return gone
+        files = (path for path in self._root.glob("*/*") if path.name not in used)
+        return _remove((*files, *self._root.glob(".*.tmp")), limit) + self.sweep_spool(now=now)
+
+    def sweep_spool(self, *, now: float | None = None) -> int:
+        """Remove spool files left by a crash; returns how many went."""
+        limit = (time.time() if now is None else now) - SWEEP_AGE
+        return _remove(self._spool.glob("*.spool"), limit)
 
     def _path(self, name: str) -> Path:
         if len(name) != 32 or not set(name) <= set("0123456789abcdef"):
@@ -130,12 +128,23 @@ class BlobStore:
 
 
 def _append(out: BinaryIO, sealer: Sealer, chunk: bytes | memoryview, salt: bytes, rank: int, *, last: bool) -> None:
-    sealed = sealer.seal(bytes(chunk), _place(salt, rank, last=last))
+    sealed = sealer.seal(bytes(chunk), place_of(salt, rank, last=last))
     out.write(len(sealed).to_bytes(4, "big") + (b"\x01" if last else b"\x00") + sealed)
 
 
-def _place(salt: bytes, rank: int, *, last: bool) -> bytes:
+def place_of(salt: bytes, rank: int, *, last: bool) -> bytes:
+    """Give what a chunk's seal is bound to."""
     return b"blob" + salt + rank.to_bytes(8, "big") + (b"\x01" if last else b"\x00")
+
+
+def _remove(paths: Iterable[Path], limit: float) -> int:
+    gone = 0
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < limit:
+                path.unlink()
+                gone += 1
+    return gone
 
 
 def _sync(folder: Path) -> None:

@@ -48,7 +48,7 @@ class Tell(Protocol):
 def tell_all(unit: Unit, told: Sequence[tuple[Tell, int, int]], now: int) -> None:
     """Apply what Items (numbers) that belong to patients (numbers) are for dossiers; nothing where nobody has one."""
     connection, column = unit.connection, tables.dossier.c
-    if not told or connection.execute(select(column.id).limit(1)).first() is None:
+    if not told or not unit.has_dossiers():
         return
     unit.flush()  # what is written about an Item comes after it
     patients = sorted({patient_id for _, _, patient_id in told})
@@ -68,13 +68,23 @@ class FromPatient(Protocol):
     def patient_seen(self) -> int | None:
         """When the patient had last changed; None when it does not matter."""
 
+    @property
+    def untold(self) -> bool:
+        """Whether it was prepared for a journal in which nobody has a dossier."""
+
 
 class Patients:
     """Says whether what was prepared from patients is still right, within one transaction."""
 
     def __init__(self, unit: Unit, prepared: Iterable[FromPatient]) -> None:
-        numbers = {one.patient_id for one in prepared if one.patient_seen is not None and one.patient_id}
+        numbers: set[int] = set()
+        untold = False
+        for one in prepared:
+            if one.patient_seen is not None and one.patient_id:
+                numbers.add(one.patient_id)
+            untold = untold or one.untold
         self._changed_at = unit.patients_changed(sorted(numbers)) if numbers else {}
+        self._told_now = untold and unit.has_dossiers()
 
     def changed(self, numbers: Iterable[int]) -> None:
         """Say that these patients have just changed."""
@@ -82,10 +92,11 @@ class Patients:
             self._changed_at.pop(number, None)
 
     def stale(self, prepared: Iterable[FromPatient]) -> bool:
-        """Say whether one of these was prepared from a patient who is no longer the same."""
-        return any(
-            one.patient_id is not None
-            and one.patient_seen is not None
-            and self._changed_at.get(one.patient_id) != one.patient_seen
-            for one in prepared
-        )
+        """Say whether one of these was prepared from a patient who is no longer the same, or before any dossier."""
+        for one in prepared:
+            number, seen = one.patient_id, one.patient_seen
+            if number is not None and seen is not None and self._changed_at.get(number) != seen:
+                return True
+            if self._told_now and one.untold:
+                return True
+        return False

@@ -39,8 +39,11 @@ def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def router_lock(engine: Engine, data: Path) -> Iterator[None]:
-    """Hold the right to be this journal's one router, by data folder and, on PostgreSQL, by database."""
+def router_lock(engine: Engine, data: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold the right to be this journal's one router, by data folder and, on PostgreSQL, by database.
+
+    Nodes of a cluster (`shared`) hold the database's together, and nobody else can meanwhile. Raises AlreadyRunning.
+    """
     data.mkdir(parents=True, exist_ok=True)
     with file_lock(data / "router.lock", wait=False):
         if engine.dialect.name != "postgresql":
@@ -48,10 +51,12 @@ def router_lock(engine: Engine, data: Path) -> Iterator[None]:
             return
         connection: Connection = engine.connect()
         try:
-            taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ROUTER_LOCK}).scalar()
+            lock = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
+            taken = connection.execute(text(f"SELECT {lock}(:key)"), {"key": ROUTER_LOCK}).scalar()
             connection.commit()
             if not taken:
-                raise AlreadyRunning("another router already works on this PostgreSQL journal; stop it first")
+                other = "a router that is no node of the cluster" if shared else "another router"
+                raise AlreadyRunning(f"{other} already works on this PostgreSQL journal; stop it first")
             yield
         finally:
             connection.invalidate()

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, select, update
 
 from router.journal import tables
 from router.journal.correspondence import keep_mail
 from router.journal.decisions import BLOCKING, newest_decisions
+from router.journal.fencing import Fence, Fences, fenced
 from router.journal.following import Follow, Followed, Patients, Tell, tell_all
+from router.journal.mapping_versions import keep_mappings
 from router.journal.prepared import (
     PreparedDelivery as PreparedDelivery,
     PreparedItem as PreparedItem,
@@ -23,6 +25,7 @@ from router.journal.prepared import (
     Queued as Queued,
 )
 from router.journal.receipts import keep_receipt
+from router.journal.retiring import NOTICES as NOTICES, followed_before, retire
 from router.journal.store import Store
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import PROCESS_MESSAGE, Unit
@@ -84,10 +87,6 @@ _COUNT_DUPLICATE = (
     .where(tables.message.c.id == bindparam("b_id"))
     .values(duplicates=tables.message.c.duplicates + 1)
 )
-
-
-NOTICES = "(notice to a member of the circle)"
-"""The route of Deliveries that carry a notice: no route of the configuration made them."""
 
 
 def append_messages(unit: Unit, operations: Sequence[AppendMessage], *, look_first: bool) -> list[Appended]:
@@ -158,33 +157,44 @@ class CommitReadings:
 
     After the commit, `stale` are the messages that were left alone because a patient changed since they were prepared:
     they are to be prepared again, before anything that came after them. `stopped` is true when Deliveries that waited
-    were stopped.
+    were stopped. `refused` are the takings of lanes (`fences`, by message) that no longer hold: what was read under
+    them was left alone, and is another node's.
     """
 
     messages: Sequence[PreparedMessage]
     now: int
     stale: list[int] = field(default_factory=list)
     stopped: bool = False
+    fences: Fences = field(default_factory=dict)
+    refused: frozenset[Fence] = frozenset()
 
     def apply(self, unit: Unit) -> list[Queued]:
         """Insert Items and Deliveries in the messages' order."""
         self.stale, self.stopped = [], False
-        numbers = [prepared.message_id for prepared in self.messages]
+        messages = self.messages
+        if self.fences:
+            self.refused = fenced(unit, set(self.fences.values()))
+            messages = [one for one in messages if self.fences.get(one.message_id) not in self.refused]
+            if not messages:
+                return []
+        numbers = [prepared.message_id for prepared in messages]
         waiting = unit.waiting(numbers)
-        patients = Patients(unit, (item for prepared in self.messages for item in prepared.items))
+        patients = Patients(unit, (item for prepared in messages for item in prepared.items))
         replayed = [number for number, replays in waiting.items() if replays]
-        followed = _followed_before(unit, replayed) if replayed else frozenset()
+        followed = followed_before(unit, replayed) if replayed else frozenset()
+        read_with = (prepared.mappings for prepared in messages if prepared.mappings is not None)
+        versions = keep_mappings(unit, read_with, self.now)
         queued: list[Queued] = []
         seen: list[Seen] = []
         told: list[tuple[Tell, int, int]] = []
-        for prepared in self.messages:
+        for prepared in messages:
             if prepared.message_id not in waiting:
                 continue
             if patients.stale(prepared.items):
                 self.stale.append(prepared.message_id)
                 continue
             if waiting[prepared.message_id]:
-                _retire(unit, [prepared.message_id], self.now)
+                retire(unit, [prepared.message_id], self.now)
             if prepared.unmapped:
                 seen.append(Seen(prepared.message_id, waiting[prepared.message_id] > 0, prepared.unmapped))
             state = prepared.state
@@ -212,6 +222,7 @@ class CommitReadings:
                     "format": prepared.format,
                     "worst": prepared.worst,
                     "unread": prepared.unread,
+                    "mappings": versions[prepared.mappings.digest] if prepared.mappings is not None else None,
                 },
             )
             if prepared.mail is not None:
@@ -240,30 +251,6 @@ class CommitReadings:
             patient_id=None,
             deliveries=(),
         )
-
-
-def _followed_before(unit: Unit, numbers: list[int]) -> frozenset[int]:
-    """Give the replayed messages whose events were applied by an earlier reading: they would undo what came later."""
-    column = tables.item.c
-    found = select(column.message_id).where(column.message_id.in_(numbers), column.patient_id.is_not(None))
-    return frozenset(unit.connection.execute(found).scalars())
-
-
-def _retire(unit: Unit, numbers: list[int], now: int) -> None:
-    """Set aside what earlier readings of replayed messages made: Items are replaced, open Deliveries cancelled."""
-    connection = unit.connection
-    connection.execute(delete(tables.reading).where(tables.reading.c.message_id.in_(numbers)))
-    connection.execute(
-        update(tables.item).where(tables.item.c.message_id.in_(numbers)).values(state=ItemState.REPLACED.value)
-    )
-    open_states = [state.value for state in (*tables.OPEN_DELIVERIES, DeliveryState.HELD)]
-    connection.execute(
-        update(tables.delivery)
-        .where(tables.delivery.c.message_id.in_(numbers), tables.delivery.c.state.in_(open_states))
-        # A notice to a member is told once, and is not made anew by a replay.
-        .where(tables.delivery.c.route != NOTICES)
-        .values(state=DeliveryState.CANCELLED.value, ended_at=now, detail="replaced by a replay of its message")
-    )
 
 
 def _item_row(number: int, message_id: int, item: PreparedItem, now: int) -> dict[str, Any]:
@@ -338,16 +325,23 @@ def add_delivery(unit: Unit, item_id: int, message_id: int, lane: int, prepared:
 class ReleaseItems:
     """Let held Items go on: they are attached, and their Deliveries kept.
 
-    Left alone are Items no longer held, and those about which a person decided otherwise while this was prepared.
+    Left alone are Items no longer held, and those about which a person decided otherwise while this was prepared; all
+    of them when the taking of the lane under which it was prepared (`fence`) no longer holds: `refused` then.
     """
 
     items: Sequence[PreparedItem]
     now: int
     stopped: bool = False
+    fence: Fence | None = None
+    refused: bool = False
 
     def apply(self, unit: Unit) -> list[Queued]:
         """Update the Items, insert their Deliveries, and settle the messages that wait no more."""
         self.stopped = False
+        if self.fence is not None:
+            self.refused = bool(fenced(unit, [self.fence]))
+            if self.refused:
+                return []
         column = tables.item.c
         numbers = [item.item_id for item in self.items]
         found = select(column.id, column.message_id, column.patient_id).where(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from router.journal.correspondence import PreparedMail
 from router.journal.following import Follow, Tell
+from router.journal.mapping_versions import MappingsInForce
 from router.journal.receipts import PreparedReceipt
 from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unmapped import UnmappedCode
@@ -69,6 +70,8 @@ class PreparedItem:
     follow: Follow | None = None
     receipt: PreparedReceipt | None = None
     tell: Tell | None = None
+    untold: bool = False
+    """What it is for a dossier was not worked out, as nobody had one: as soon as somebody has, this is stale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class PreparedMessage:
     """The head of the mail that it is, None for reports about mails and for any other format."""
     received_at: int = 0
     """When that mail came, in microseconds."""
+    mappings: MappingsInForce | None = None
+    """What it was read with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,8 @@ class MessageLine:
     replays: int
     items: tuple[ItemLine, ...] = ()
     deliveries: dict[DeliveryState, int] = field(default_factory=dict)
+    mappings: int | None = None
+    """The version of the mappings that it was read with; of one that waits, the one that it is to be read with."""
 
 
 def message_lines(view: View, rows: Sequence[Row[Any]]) -> Iterator[MessageLine]:
@@ -120,6 +122,7 @@ def message_line(row: Row[Any], items: tuple[ItemLine, ...], deliveries: dict[De
         row.replays,
         items,
         deliveries,
+        row.mappings,
     )
 
 

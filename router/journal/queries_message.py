@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import Row, select
 
 from router.journal import tables
+from router.journal.mapping_versions import MappingVersion, mapping_version
 from router.journal.operations import (
     ANSWER_PLACE,
     BODY_PLACE,
@@ -110,6 +111,8 @@ class MessageDetail:
     findings: tuple[Finding, ...]
     unread: tuple[Unread, ...]
     charset: str
+    mappings: MappingVersion | None = None
+    """What it was, or is to be, read with; None for a message from before that was noted."""
 
     @property
     def current(self) -> tuple[ItemDetail, ...]:
@@ -165,6 +168,7 @@ def load_message(view: View, number: int) -> MessageDetail | None:
         findings_of(report.get("findings")),
         tuple(_unread(report.get("unread"))),
         _text(report.get("charset")),
+        mapping_version(view.connection, row.mappings) if row.mappings is not None else None,
     )
 
 

@@ -32,6 +32,10 @@ MAX_PLAIN = 256 * 1024 * 1024
 """No sealed value is larger than this once opened, whatever its header says."""
 
 
+REMEMBERED_TOKENS = 8192
+"""Tokens that one Sealer keeps at hand."""
+
+
 class KeyFault(Fault):
     """The key is missing, malformed, or not the one that this journal was sealed with."""
 
@@ -47,6 +51,7 @@ class Sealer:
         self._keyed = hashlib.blake2b(key=_derive(master, b"passerelle token"), digest_size=16)
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._decompressor = zstandard.ZstdDecompressor()
+        self._tokens: dict[tuple[str, ...], int] = {}
 
     def clone(self) -> Sealer:
         """Give another Sealer of the same key, for another thread."""
@@ -87,9 +92,18 @@ class Sealer:
         return state.digest()
 
     def token(self, kind: str, *values: str) -> int:
-        """Make a blind index entry: a signed 64-bit integer that reveals nothing without the key."""
-        raw = self.digest(kind.encode(), *(value.encode() for value in values))
-        return int.from_bytes(raw[:8], "little", signed=True)
+        """Make a blind index entry: a signed 64-bit integer that reveals nothing without the key.
+
+        Those of patients and senders are asked for with each of their messages: the latest are remembered.
+        """
+        asked = (kind, *values)
+        token = self._tokens.get(asked)
+        if token is None:
+            raw = self.digest(kind.encode(), *(value.encode() for value in values))
+            if len(self._tokens) >= REMEMBERED_TOKENS:
+                self._tokens.clear()
+            token = self._tokens[asked] = int.from_bytes(raw[:8], "little", signed=True)
+        return token
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

@@ -22,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from router.faults import Fault
 from router.journal import tables
 from router.journal.blobs import BlobStore
+from router.journal.blobs_database import DatabaseBlobs
 from router.journal.sealing import KeyFault, Sealer, read_key_file
 
 WRITE_LOCK = 0x7061_7373
@@ -29,6 +30,21 @@ WRITE_LOCK = 0x7061_7373
 
 BUSY_SECONDS = 15
 """How long a transaction waits for another process's before it is JournalBusy."""
+
+IDLE_MILLISECONDS = 5_000
+"""How long PostgreSQL waits for the next statement of a write transaction, before it undoes it and ends its session.
+
+Write transactions are serial: one whose process is stopped, or cut off, in the middle would hold all nodes up.
+"""
+
+_LIVELINESS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""What libpq is told, unless the journal's URL says otherwise, so that a peer that vanished is noticed in seconds."""
 
 WRITER_CACHE_KIB = 32 * 1024
 """Page cache of the one connection that writes; those that read are many, and have a small one each."""
@@ -58,11 +74,12 @@ class JournalPlace:
 
     url: str
     data: Path
+    blobs_in_database: bool = False
 
     @classmethod
-    def at(cls, data: Path, url: str = "") -> JournalPlace:
+    def at(cls, data: Path, url: str = "", *, blobs_in_database: bool = False) -> JournalPlace:
         """Give the place for a data folder: SQLite in it unless a URL says otherwise."""
-        return cls(url or f"sqlite:///{data / 'journal.db'}", data)
+        return cls(url or f"sqlite:///{data / 'journal.db'}", data, blobs_in_database)
 
     @property
     def key_file(self) -> Path:
@@ -83,7 +100,10 @@ class Store:
         self.engine = engine
         self.sealer = sealer
         self._closed = False
-        self.blobs = BlobStore(place.data / "blobs", place.data / "spool", sealer.clone())
+        folders = place.data / "blobs", place.data / "spool"
+        self.blobs = BlobStore(*folders, sealer.clone())
+        if place.blobs_in_database:
+            self.blobs = DatabaseBlobs(engine, *folders, sealer.clone(), translated)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -121,6 +141,9 @@ class Store:
         self.engine.dispose()
 
 
+_LOCK_TO_WRITE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true), pg_advisory_xact_lock(%s)"
+
+
 @contextlib.contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """Hold a write transaction on a connection; it is begun and ended at the driver, whoever speaks in between."""
@@ -128,7 +151,7 @@ def transaction(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
         driver.execute("BEGIN IMMEDIATE").close()
     else:
-        driver.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
+        driver.execute(_LOCK_TO_WRITE, (str(IDLE_MILLISECONDS), WRITE_LOCK))
     try:
         yield
     except BaseException:
@@ -261,7 +284,9 @@ def connect(place: JournalPlace, *, pool_size: int = 8) -> Engine:
                 connection.execute(f"PRAGMA {pragma}").close()
 
         return engine
-    return create_engine(place.url, pool_size=pool_size, max_overflow=8, pool_pre_ping=True)
+    said = make_url(place.url).query
+    lively = {name: value for name, value in _LIVELINESS.items() if name not in said}
+    return create_engine(place.url, pool_size=pool_size, max_overflow=8, pool_pre_ping=True, connect_args=lively)
 
 
 def open_store(place: JournalPlace, *, master: bytes | None = None, migrate: bool = True) -> Store:

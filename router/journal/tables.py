@@ -29,6 +29,11 @@ from sqlalchemy import (
 
 from router.journal.tables_base import Id, metadata as metadata
 from router.journal.tables_bulk import bulk_job as bulk_job, bulk_row as bulk_row, saved_search as saved_search
+from router.journal.tables_cluster import (
+    lane_fence as lane_fence,
+    stored_blob as stored_blob,
+    stored_chunk as stored_chunk,
+)
 from router.journal.tables_dossier import (
     alert as alert,
     alert_notice as alert_notice,
@@ -48,6 +53,7 @@ from router.journal.tables_dossier import (
 from router.journal.tables_flows import (
     configuration_version as configuration_version,
     flow_pause as flow_pause,
+    mapping_version as mapping_version,
 )
 from router.journal.tables_identity import (
     identity_decision as identity_decision,
@@ -157,6 +163,7 @@ message = Table(
     Column("unread", Integer, nullable=False, server_default="0"),
     Column("duplicates", Integer, nullable=False, server_default="0"),
     Column("replays", Integer, nullable=False, server_default="0"),
+    Column("mappings", Integer),
     Index("ux_message_control_id", "control_id", "identity", unique=True),
     Index("ix_message_received", "received_at", "source"),
     Index(
@@ -171,7 +178,8 @@ message = Table(
 id: those come in sequence, digests fall anywhere, and each would cost a page of its own to write. `worst` is 0 none,
 1 info, 2 warning, 3 error: the gravest Finding. `blob` names the content in the blob store when it is not in
 `message_content`. `duplicates` counts how often the same message came again, `replays` how
-often it was processed anew on demand."""
+often it was processed anew on demand. `mappings` is the `mapping_version` that it was read with; while it waits to be
+read, the one that it is to be read with, none for those in force."""
 
 message_content = Table(
     "message_content",

@@ -1,8 +1,8 @@
-"""The journal's tables of what persons decided about flows: pauses, and the versions of the configuration."""
+"""The journal's tables of what persons decided about flows: pauses, versions of the configuration and of mappings."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Text, UniqueConstraint
 
 from router.journal.tables_base import Id, metadata
 
@@ -35,3 +35,16 @@ configuration_version = Table(
 )
 """Texts of the configuration file: drafts, and what was applied or was tried to be (`router.config.versions`). `digest`
 is the SHA-256 of the text, `base` that of the file which the draft began from."""
+
+mapping_version = Table(
+    "mapping_version",
+    metadata,
+    Column("id", Id, primary_key=True, autoincrement=True),
+    Column("digest", String(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("software", String(40), nullable=False),
+    Column("sealed_content", LargeBinary, nullable=False),
+    UniqueConstraint("digest", name="uq_mapping_version_digest"),
+)
+"""Each distinct set of mappings that a message was read with (`router.journal.mapping_versions`); `message.mappings`
+names it. They are small, few, and never swept."""

@@ -44,6 +44,7 @@ PROCESS_MESSAGE = (
         format=bindparam("format"),
         worst=bindparam("worst"),
         unread=bindparam("unread"),
+        mappings=bindparam("mappings"),
     )
 )
 END_DELIVERY = (
@@ -98,6 +99,10 @@ class Unit:
     def settled(self, numbers: Sequence[int]) -> dict[int, str]:
         """Give those of these Deliveries that wait for no sending, with their state."""
         return {row[0]: row[1] for row in self.query(f"{_SETTLED}({_marks(numbers)})", numbers)}
+
+    def has_dossiers(self) -> bool:
+        """Say whether anybody has, or had, a dossier."""
+        return bool(self.query(ANY_DOSSIER))
 
     def known_identities(self, messages: Sequence[tuple[str, bytes]]) -> dict[bytes, int]:
         """Give the messages that have one of these control ids with its identity, by identity."""
@@ -193,6 +198,7 @@ _BY_IDENTITY = (
     "FROM given CROSS JOIN message "
     "WHERE message.control_id = given.control_id AND message.identity = given.identity"
 )
+ANY_DOSSIER = "SELECT id FROM dossier LIMIT 1"
 _WAITING = "SELECT id, replays FROM message WHERE state = 'received' AND id IN "
 _CHANGED = "SELECT id, updated_at FROM patient WHERE id IN "
 _SETTLED = "SELECT id, state FROM delivery WHERE state NOT IN ('pending', 'retrying') AND id IN "

@@ -48,10 +48,15 @@ class Ledger:
         """Note one attempt."""
         self.attempts[mark] = self.attempts.get(mark, 0) + 1
 
-    def arrived(self, key: str, body: bytes) -> None:
-        """Note a Bundle; one that came before must come with the same identity."""
+    def acknowledge(self, mark: Mark) -> None:
+        """Note a positive answer."""
+        self.acknowledged.add(mark)
+
+    def arrived(self, key: str, body: bytes) -> set[Mark]:
+        """Note a Bundle, and give the messages in it; one that came before must come with the same identity."""
         identity = Identity(key, hashlib.blake2b(body, digest_size=16).digest())
-        for patient, place in {(int(patient), int(place)) for patient, place in REPORT_ID.findall(body)}:
+        marks = {(int(patient), int(place)) for patient, place in REPORT_ID.findall(body)}
+        for patient, place in marks:
             first = self.arrivals.setdefault((patient, place), identity)
             if first is identity:
                 self.order.setdefault(patient, []).append(place)
@@ -59,6 +64,7 @@ class Ledger:
             self.duplicates += 1
             if first != identity or not key:
                 self.unrecognisable += 1
+        return marks
 
     @property
     def resent(self) -> int:

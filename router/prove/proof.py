@@ -11,12 +11,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import func, select
-
 from connectors.sandbox.people import population
-from router.journal import tables
-from router.journal.store import JournalPlace, connect
-from router.prove.ledger import Ledger, report_id
+from router.journal.store import JournalPlace
+from router.prove.accounting import account, states, wait_for_answers
+from router.prove.ledger import Ledger
 from router.prove.receiver import UnreliableReceiver
 from router.prove.senders import Sender, Target
 from router.prove.verdict import Kill, Verdict, judge
@@ -25,8 +23,6 @@ from router.trial.patience import Patience
 from router.trial.process import RouterProcess, TrialFault
 
 _POLL = 0.01
-_LAST_ANSWERS = 20.0
-"""Seconds that the journal has to note the answers of what has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +112,22 @@ class _Proof:
             self._say("settling")
             await self._settle(router)
             stopped = await asyncio.to_thread(router.stop)
-        verdict = await asyncio.to_thread(self._account, stopped, time.monotonic() - began)
+        verdict = await asyncio.to_thread(
+            account,
+            self._ledger,
+            self._receiver,
+            self._place,
+            seed=self._options.seed,
+            kills=self._kills,
+            stopped=stopped,
+            seconds=time.monotonic() - began,
+        )
         return replace(verdict, reasons=judge(verdict))
 
     def _prepare(self, url: str) -> None:
         make_folder(self._folder, configuration(self._options, url), url=self._options.url)
         register(self._folder, population(self._options.patients, self._options.seed))
-        if sum(self._states("message").values()):
+        if sum(states(self._place, "message").values()):
             raise TrialFault("the journal already holds messages: give an empty database")
 
     async def _load_and_kill(self, router: RouterProcess) -> None:
@@ -180,62 +185,8 @@ class _Proof:
                 patience.renew()
             await asyncio.sleep(5 * _POLL)
         # The last answers are on their way back: their deliveries are settled once the journal says so.
-        await asyncio.to_thread(self._wait_for_answers)
-
-    def _wait_for_answers(self) -> None:
-        patience = Patience(_LAST_ANSWERS)
-        while not patience.ended:
-            states = self._states("delivery")
-            if not any(states.get(state.value) for state in tables.OPEN_DELIVERIES):
-                return
-            time.sleep(10 * _POLL)
-
-    def _states(self, table_name: str) -> dict[str, int]:
-        table = tables.metadata.tables[table_name]
-        engine = connect(self._place)
-        try:
-            with engine.connect() as connection:
-                rows = connection.execute(select(table.c.state, func.count()).group_by(table.c.state)).all()
-        finally:
-            engine.dispose()
-        return {str(state): int(count) for state, count in rows}
-
-    def _recognised(self) -> int:
-        engine = connect(self._place)
-        try:
-            with engine.connect() as connection:
-                return int(
-                    connection.execute(select(func.coalesce(func.sum(tables.message.c.duplicates), 0))).scalar_one()
-                )
-        finally:
-            engine.dispose()
+        await asyncio.to_thread(wait_for_answers, self._place)
 
     @property
     def _place(self) -> JournalPlace:
         return JournalPlace.at(self._folder / "data", self._options.url)
-
-    def _account(self, stopped: int | None, seconds: float) -> Verdict:
-        ledger = self._ledger
-        return Verdict(
-            seed=self._options.seed,
-            store="SQLite" if self._place.is_sqlite else "PostgreSQL",
-            kills=self._kills,
-            sent=len(ledger.attempts),
-            resent=ledger.resent,
-            acknowledged=len(ledger.acknowledged),
-            refused=len(ledger.refused),
-            delivered=len(ledger.arrivals),
-            lost=[report_id(mark) for mark in ledger.lost],
-            never_sent=[report_id(mark) for mark in ledger.never_sent],
-            patients=len(ledger.order),
-            out_of_order=ledger.out_of_order,
-            duplicates=ledger.duplicates,
-            unrecognisable=ledger.unrecognisable,
-            answers_cut=self._receiver.cuts,
-            answers_503=self._receiver.refusals,
-            recognised=self._recognised(),
-            messages=self._states("message"),
-            deliveries=self._states("delivery"),
-            stopped_with=stopped,
-            seconds=round(seconds, 1),
-        )

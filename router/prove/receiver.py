@@ -44,8 +44,8 @@ class UnreliableReceiver:
         return transaction_response(body)
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
+    async def serving(self, host: str = "127.0.0.1") -> AsyncIterator[str]:
         """Listen while the block runs; gives the FHIR base."""
-        server = await serve_sink(self.take)
+        server = await serve_sink(self.take, host)
         async with server:
-            yield f"http://127.0.0.1:{port_of(server)}/fhir"
+            yield f"http://{host}:{port_of(server)}/fhir"

@@ -31,16 +31,26 @@ class Sender:
     """One connection. Messages of one patient are sent one after the other, each until it is acknowledged.
 
     A message is the same bytes at each attempt, under the same MSH-10. The next one of a patient is only made once the
-    one before was acknowledged: the order of reception is therefore the order of the sequence.
+    one before was acknowledged: the order of reception is therefore the order of the sequence. `pause` is the mean
+    rest between two messages, `answer` how long an acknowledgement is waited for, in seconds.
     """
 
     def __init__(
-        self, target: Target, ledger: Ledger, patients: Sequence[tuple[int, Person]], draw: random.Random
+        self,
+        target: Target,
+        ledger: Ledger,
+        patients: Sequence[tuple[int, Person]],
+        draw: random.Random,
+        *,
+        pause: float = 0.0,
+        answer: float = _ANSWER_SECONDS,
     ) -> None:
         self._target = target
         self._ledger = ledger
         self._patients = patients
         self._draw = draw
+        self._pause = pause
+        self._answer = answer
         self._places: dict[int, int] = {}
         self._link: tuple[str, MllpSender] | None = None
 
@@ -52,6 +62,8 @@ class Sender:
                 self._places[number] = self._places.get(number, 0) + 1
                 mark = (number, self._places[number])
                 await self._deliver(mark, self._message(mark, person))
+                if self._pause:
+                    await asyncio.sleep(self._draw.uniform(0.0, 2 * self._pause))
         finally:
             await self._hang_up()
 
@@ -69,7 +81,7 @@ class Sender:
                 await self._hang_up()
             else:
                 if ack.accepted:
-                    self._ledger.acknowledged.add(mark)
+                    self._ledger.acknowledge(mark)
                     return
                 if not ack.worth_resending:
                     self._ledger.refused[mark] = ack.code
@@ -81,7 +93,7 @@ class Sender:
         if self._link is None or self._link[0] != self._target.address:
             await self._hang_up()
             address = self._target.address
-            self._link = (address, MllpSender.to(address, timeout=_ANSWER_SECONDS))
+            self._link = (address, MllpSender.to(address, timeout=self._answer))
         return self._link[1]
 
     async def _hang_up(self) -> None:

@@ -89,9 +89,23 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     """Print the report that people read."""
     together = sum(kill.whole_group for kill in verdict.kills)
     starting = sum(kill.while_starting for kill in verdict.kills)
-    table = Table(title=f"No loss on {verdict.store}, seed {verdict.seed}", title_justify="left", show_header=False)
+    print_accounts(
+        verdict,
+        console,
+        title=f"No loss on {verdict.store}, seed {verdict.seed}",
+        under=("killed", f"{len(verdict.kills)} times: {together} with its workers, {starting} while starting"),
+    )
+    if verdict.holds:
+        console.print("It holds: nothing acknowledged was lost.", style="bold green")
+    for reason in verdict.reasons:
+        console.print(f"It does not hold: {reason}.", style="bold red")
+
+
+def print_accounts(verdict: Verdict, console: Console, *, title: str, under: tuple[str, str]) -> None:
+    """Print the counts alone; `under` is the row that says what the router was put under."""
+    table = Table(title=title, title_justify="left", show_header=False)
     rows = (
-        ("killed", f"{len(verdict.kills)} times: {together} with its workers, {starting} while starting"),
+        under,
         ("sent · resent", f"{verdict.sent:,} · {verdict.resent:,}"),
         ("acknowledged", f"{verdict.acknowledged:,}"),
         ("delivered", f"{verdict.delivered:,}"),
@@ -112,10 +126,6 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     for label, value in rows:
         table.add_row(label, value)
     console.print(table)
-    if verdict.holds:
-        console.print("It holds: nothing acknowledged was lost.", style="bold green")
-    for reason in verdict.reasons:
-        console.print(f"It does not hold: {reason}.", style="bold red")
 
 
 def _states(counts: dict[str, int]) -> str:

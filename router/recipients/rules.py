@@ -147,7 +147,13 @@ def read_wishes(text: str) -> tuple[WishRow, ...]:
 
 
 def _rows(text: str, columns: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(text.removeprefix("\ufeff").splitlines())
+    try:
+        return _checked_rows(csv.DictReader(text.removeprefix("\ufeff").splitlines()), columns)
+    except csv.Error as problem:
+        raise RulesFault(f"it is no CSV ({problem})") from None
+
+
+def _checked_rows(reader: csv.DictReader[str], columns: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
         raise RulesFault(f"line 1: there is no column {', '.join(missing)}")

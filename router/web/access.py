@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 
 from router.journal.view import View
 from router.web.desk import Desk, desk_of
+from router.web.entering import peer_of
 from router.web.faults import NotAllowed, NotEnrolled, NotEntitled, NotSignedIn
 from router.web.keys import find_api_key, touch_api_key
 from router.web.rights import Right
@@ -157,7 +158,7 @@ async def caller(request: Request, desk: Office) -> Caller:
     """Let pass an API key (`Authorization: Bearer`), or a session whose changes carry its CSRF token."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key:
-        return await _keyed(desk, key.strip())
+        return await _keyed(request, desk, key.strip())
     session = await _session(request, desk)
     if session is None:
         raise NotSignedIn
@@ -168,11 +169,14 @@ async def caller(request: Request, desk: Office) -> Caller:
     return Caller(session.account, session.rights)
 
 
-async def _keyed(desk: Desk, key: str) -> Caller:
-    now = desk.now()
+async def _keyed(request: Request, desk: Desk, key: str) -> Caller:
+    peer, now = peer_of(request), desk.now()
+    desk.proofs.check(peer)
     found = await desk.look(lambda view: find_api_key(view.connection, key, now=now))
     if found is None:
+        desk.proofs.spend(peer)
         raise NotSignedIn
+    desk.calls.take(f"key:{found.name}")
     if found.is_stale(now):
         await desk.submit(touch_api_key(found.name, now=now))
     return Caller(f"key:{found.name}", desk.rules.rights.of(found.role))

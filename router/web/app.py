@@ -15,11 +15,12 @@ from router.dossier.api.oauth import TokenEndpoint
 from router.dossier.api.service import Service
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
+from router.quotas import TooMany
 from router.web import assets, metrics
 from router.web.access import Looking, Office
 from router.web.answers import go, plain
 from router.web.apart import Apart
-from router.web.api import mount_api
+from router.web.api import health, mount_api
 from router.web.api.problems import Refused, problem
 from router.web.context import WebContext
 from router.web.desk import Desk, desk_of
@@ -47,8 +48,10 @@ from router.web.pages import (
     login_oidc,
     mail,
     mailboxes,
+    mappings,
     message,
     messages,
+    nodes,
     overview,
     people,
     profiles,
@@ -96,6 +99,7 @@ def create_app(context: WebContext) -> FastAPI:
         indicators,
         bulk,
         codes,
+        mappings,
         directory,
         mailboxes,
         mail,
@@ -106,6 +110,7 @@ def create_app(context: WebContext) -> FastAPI:
         configuration,
         trying,
         whatif,
+        nodes,
         records,
         account,
         people,
@@ -123,14 +128,35 @@ def create_app(context: WebContext) -> FastAPI:
         (NotThere, _not_there),
         (OverflowError, _not_there),  # SQLite's driver: a number that no row can have
         (Refused, _refused),
+        (TooMany, _too_many),
         (HTTPException, _http),
         (RequestValidationError, _invalid),
         (JournalFault, _journal),
         (KeyFault, _journal),
     ):
         app.add_exception_handler(kind, handler)
+    app.add_middleware(Guard, report=desk.report, body_seconds=context.limits.body_seconds)
+    return app
+
+
+def create_watched(context: WebContext) -> FastAPI:
+    """Make the application of a node of a cluster without pages: whether it lives and is ready, and its figures."""
+    app = FastAPI(title="Passerelle", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    desk = Desk(context)
+    app.state.desk = desk
+    for module in (metrics, health):
+        app.include_router(module.router, include_in_schema=False)
+    for kind in (NotSignedIn, NotAllowed, NotEnrolled):
+        app.add_exception_handler(kind, _not_here)
+    app.add_exception_handler(JournalFault, _journal)
     app.add_middleware(Guard, report=desk.report)
     return app
+
+
+async def _not_here(_request: Request, _fault: Exception) -> Response:
+    answer = problem(401, "Send a valid API key as `Authorization: Bearer …`.")
+    answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def dossier_apart(desk: Desk) -> dict[str, ASGIApp]:
@@ -138,7 +164,8 @@ def dossier_apart(desk: Desk) -> dict[str, ASGIApp]:
     offer = desk.context.dossier
     if offer is None:
         return {}
-    service = Service(desk, offer.door, desk.context.store.blobs, offer.settings, offer.changed)
+    blobs = desk.context.store.blobs
+    service = Service(desk, offer.door, blobs, offer.settings, offer.changed, desk.proofs, desk.calls)
     return {"/fhir": FhirApp(service, desk.context.version), "/oauth": TokenEndpoint(service)}
 
 
@@ -191,6 +218,12 @@ async def _not_there(request: Request, _fault: Exception) -> Response:
 
 async def _refused(_request: Request, fault: Exception) -> Response:
     return problem(fault.status, fault.sentence) if isinstance(fault, Refused) else problem(500, "Refused.")
+
+
+async def _too_many(_request: Request, fault: Exception) -> Response:
+    answer = problem(429, "Too much was asked; wait as long as Retry-After says.")
+    answer.headers["Retry-After"] = str(fault.seconds if isinstance(fault, TooMany) else 60)
+    return answer
 
 
 async def _http(request: Request, fault: Exception) -> Response:

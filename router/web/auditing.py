@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from router.journal.queries_audit import AuditFilters
 from router.journal.queries_overview import AuditLine
 from router.web.filters import Query, row_number
 from router.web.formatting import Formats
+from router.web.peer_words import family_words
 from router.web.texts import Texts
 
 VERIFIED = "verify audit"
@@ -42,6 +44,12 @@ LOOKS = (
     "export accesses",
 )
 """What is a look at health data, and no action."""
+
+_ROWS = re.compile(
+    r"(?P<what>replay_messages|replay_deliveries|cancel_deliveries|reroute|undo), "
+    r"(?:(?P<changed>\d+) of )?(?P<total>\d+) rows(?:, to (?P<target>.+))?"
+)
+"""What the audit keeps of an action on many rows."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -115,6 +123,8 @@ def target_words(target: str, texts: Texts) -> str:
         return f"{texts.word('audit.target', first)} {second}"
     if first.isdigit():
         return f"{first} {texts.word('audit.target', second)}"
+    if said := family_words("audit_target", target, texts):
+        return said
     return str(texts.word("audit.target", target))
 
 
@@ -126,7 +136,12 @@ def detail_words(detail: str, texts: Texts) -> str:
     for family in ("reveal.why", "tab"):
         if texts.has(f"{family}.{detail}"):
             return texts.say(f"{family}.{detail}").unescape()
-    return detail
+    if rows := _ROWS.fullmatch(detail):
+        places: dict[str, object] = {name: found for name, found in rows.groupdict().items() if found is not None}
+        places["what"] = texts.say(f"bulk_short.{rows['what']}")
+        shown = "done" if rows["changed"] else "begun_to" if rows["target"] else "begun"
+        return texts.say(f"audit_rows.{shown}", None, **places).unescape()
+    return family_words("audit_detail", detail, texts) or detail
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from router.bulk.jobs import BulkAction, Job, load_job
+from router.bulk.jobs import MAPPINGS, BulkAction, Job, load_job
 from router.bulk.planning import keep_preview, plan_job, preview_of
+from router.journal.mapping_versions import mapping_version
 from router.journal.view import View
 from router.web.desk import Desk
 from router.web.texts import LANGUAGES, Texts
@@ -23,6 +24,12 @@ def known_target(desk: Desk, wanted: str) -> str:
     kind, _, name = wanted.partition(":")
     known = {"destination": destinations, "route": routes}.get(kind, [])
     return wanted if name in known else ""
+
+
+async def known_mappings(desk: Desk, number: int) -> str:
+    """Give the target that reads messages again with a version of the mappings, empty when there is no such one."""
+    found = await desk.look(lambda view: mapping_version(view.connection, number))
+    return f"{MAPPINGS}:{number}" if found is not None else ""
 
 
 async def plan(

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from mappings.contracts import PARIS, ReadContext, WriteContext
 from router.certificates import CertificateEnd, CertificateNote, KnownEnd
+from router.cluster.contracts import NodeStatus
 from router.config.load import Loaded
 from router.config.oidc import OidcSection
 from router.directory.service import DirectoryService
@@ -29,6 +30,7 @@ from router.journal.pauses import Pause
 from router.journal.prepared import PreparedMessage
 from router.journal.readers import ReaderChoice
 from router.journal.store import Store
+from router.quotas import WebLimits
 from router.web.oidc.provider import Http
 from router.web.rights import Role
 from schemas.identity import PatientIdentity
@@ -108,6 +110,15 @@ class Attempt(Protocol):
         """Do it, by a named format and charset or the source's own. Raises AttemptFailed when no worker survives it."""
 
 
+class ReadAgain(Protocol):
+    """Reads messages of the journal as they would be read now, keeping nothing: those that there are, in order."""
+
+    def __call__(
+        self, numbers: Sequence[int], reader: ReaderChoice | None, mappings: int | None, /
+    ) -> Awaitable[list[PreparedMessage]]:
+        """Do it, by another reader and with another version of the mappings than their own, where one is named."""
+
+
 ReadPatients = Callable[[bytes, str], Sequence[PatientIdentity]]
 """Reads an upload (its bytes and media type: FHIR Bundle, CSV) into identities. Raises PatientsRefused. CPU work only:
 it is called in a worker thread."""
@@ -139,6 +150,12 @@ class WebContext:
     store: Store
     submit: Submit
     flows: Callable[[], Sequence[FlowStatus]] = tuple
+    own_flows: Callable[[], Sequence[FlowStatus]] | None = None
+    """How they are on this node, where `flows` gives how they are on all nodes of a cluster; None where that is one."""
+
+    nodes: Callable[[], Sequence[NodeStatus]] | None = None
+    """The nodes of the cluster that were heard lately, None on a single machine; called from worker threads."""
+
     certificates: Callable[[], Sequence[CertificateNote]] = tuple
     """What is wrong with the configured certificates; called from worker threads, it reads files."""
 
@@ -175,8 +192,8 @@ class WebContext:
     writes: Callable[[str, datetime, str], WriteContext | None] = lambda _destination, _now, _identity: None
     """What a writer knows for a destination, at a moment, under an identity; None for one that is not configured."""
 
-    read_again: Callable[[int, ReaderChoice], Awaitable[PreparedMessage | None]] | None = None
-    """Reads a message of the journal as it would be read now, keeping nothing; None where a test cannot."""
+    read_again: ReadAgain | None = None
+    """Reads messages of the journal as they would be read now; None where a test cannot."""
 
     code_maps: tuple[Path, ...] = ()
     """Files of concept maps that the configuration names."""
@@ -202,6 +219,9 @@ class WebContext:
     timezone: ZoneInfo = PARIS
     """The zone of the times that are shown, unless the browser says its own."""
 
+    limits: WebLimits = field(default_factory=WebLimits)
+    """What is borne of one caller."""
+
     idle_minutes: int = 30
     """A session ends after this long without an action of its user; live refreshes are not actions."""
 
@@ -220,12 +240,17 @@ class WebContext:
     require_totp: frozenset[Role] = frozenset()
     """Roles whose local accounts must sign in with a one-time code."""
 
+    def flows_here(self) -> Sequence[FlowStatus]:
+        """Say how every source and destination is doing on this node."""
+        return self.flows() if self.own_flows is None else self.own_flows()
+
     def offers(self) -> frozenset[str]:
-        """Say which pages there is something to show on: `mail`, `dmp`, `directory`, `configuration`, `try`."""
+        """Say which pages have something to show: `mail`, `dmp`, `directory`, `configuration`, `nodes`, `try`."""
         flows = self.flows()
         found = {"mail"} if any(is_mail(flow) for flow in flows) else set()
         found |= {"dmp"} if any(flow.connector in SUBMITTING for flow in flows) else set()
         found |= {"configuration"} if self.configuration is not None and self.loaded is not None else set()
+        found |= {"nodes"} if self.nodes is not None else set()
         found |= {"try"} if self.attempt is not None else set()
         return frozenset(found | ({"directory"} if self.directory is not None else set()))
 

@@ -24,6 +24,7 @@ from router.journal.operations import Notice, Operation
 from router.journal.sealing import Sealer
 from router.journal.store import JournalFault
 from router.journal.view import View, viewing
+from router.quotas import Quota
 from router.web.auditing import Verification
 from router.web.boards import Boards
 from router.web.context import WebContext
@@ -73,6 +74,8 @@ class Desk:
         self.live = Live(context)
         self.codes = CodeMaps(context.code_maps)
         self.checks = asyncio.Semaphore(CHECKS)
+        self.proofs = Quota(context.limits.proofs_per_minute)
+        self.calls = Quota(context.limits.calls_per_minute)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="web")
         self._own = threading.local()
 

@@ -73,6 +73,11 @@ def _of(model: BaseModel, only: frozenset[str] | None = None, prefix: str = "") 
         yield Setting(key, shown, meaning, chosen, secret, _compared(value))
 
 
+def shown_option(name: str, value: str) -> str:
+    """Give the value of a format's option as anybody may read it."""
+    return HIDDEN if _is_secret(name, value) else value
+
+
 def _is_secret(name: str, value: object) -> bool:
     if isinstance(value, SecretStr) or (isinstance(value, tuple) and any(isinstance(one, SecretStr) for one in value)):
         return True

@@ -7,6 +7,7 @@ quote health data, and goes nowhere.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from router.faults import BodyFault
+from router.quotas import WebLimits
 from router.web.api.problems import problem
 
 log = logging.getLogger("passerelle.web")
@@ -51,17 +54,22 @@ LARGEST_TRIED = 20_000_000
 LARGEST_UPLOAD = 64_000_000
 """Bytes of a request's body: forms, messages to be tried, and uploads to the API."""
 
-
-class _TooLarge(Exception):
-    """The body goes past its limit."""
+WHOLE = 10
+"""How many times the patience for one piece of a body is that for all of it."""
 
 
 class Guard:
-    """Wraps the application. `report` is told of defects, in words that hold no data."""
+    """Wraps the application. `report` is told of defects, in words that hold no data.
 
-    def __init__(self, app: ASGIApp, report: Callable[[str], Awaitable[None]]) -> None:
+    `body_seconds` is the patience for the next piece of a request's body.
+    """
+
+    def __init__(
+        self, app: ASGIApp, report: Callable[[str], Awaitable[None]], body_seconds: float = WebLimits().body_seconds
+    ) -> None:
         self._app = app
         self._report = report
+        self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -69,9 +77,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began = False
+        body = _Body(scope, receive, self._body_seconds)
 
         async def answer(message: Message) -> None:
             nonlocal began
+            if body.fault is not None and not began:
+                return  # whatever was made of half a body is not what is answered
             if message["type"] == "http.response.start":
                 began = True
                 headers = MutableHeaders(scope=message)
@@ -83,35 +94,55 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, _limited(scope, receive), answer)
-        except _TooLarge:
-            if not began:
-                await _say(scope, answer, 413, "The request is too large.")
+            await self._app(scope, body.receive, answer)
+        except BodyFault:
+            pass  # said below, whether or not anything between took it for something else
         except Exception as defect:
             place = _place(defect)
             log.error("defect %s at %s", type(defect).__name__, place)
             await self._report(f"a page failed by a defect ({type(defect).__name__} at {place})")
-            if not began:
+            if not began and body.fault is None:
                 said = "This failed by a defect of Passerelle; it was noted. Nothing was lost."
                 await _say(scope, answer, 500, said)
+        if body.fault is not None and not began:
+            fault, body.fault = body.fault, None
+            await _say(scope, answer, fault.status, fault.sentence)
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    limit = LARGEST_UPLOAD if scope["path"].startswith(("/api/", "/fhir")) else LARGEST_FORM
-    if scope["path"] == "/try":
-        limit = LARGEST_TRIED
-    count = 0
+class _Body:
+    """The body of one request as it comes: within its size, and within its time. `fault` once it was neither."""
 
-    async def counted() -> Message:
-        nonlocal count
-        message = await receive()
+    def __init__(self, scope: Scope, receive: Receive, seconds: float) -> None:
+        self._receive = receive
+        self._limit = LARGEST_UPLOAD if scope["path"].startswith(("/api/", "/fhir")) else LARGEST_FORM
+        if scope["path"] == "/try":
+            self._limit = LARGEST_TRIED
+        self._count = 0
+        self._seconds = seconds
+        self._until = asyncio.get_running_loop().time() + WHOLE * seconds
+        self._whole = False
+        self.fault: BodyFault | None = None
+
+    async def receive(self) -> Message:
+        """Give the next piece. Raises BodyFault; what comes after the body (the client left) is waited for."""
+        if self._whole:
+            return await self._receive()
+        left = self._until - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(max(0.0, min(self._seconds, left))):
+                message = await self._receive()
+        except TimeoutError:
+            raise self._failed(408, "The request did not arrive in time.") from None
         if message["type"] == "http.request":
-            count += len(message.get("body", b""))
-            if count > limit:
-                raise _TooLarge
+            self._count += len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+            if self._count > self._limit:
+                raise self._failed(413, "The request is too large.")
         return message
 
-    return counted
+    def _failed(self, status: int, sentence: str) -> BodyFault:
+        self.fault = BodyFault(status, sentence)
+        return self.fault
 
 
 def _place(defect: Exception) -> str:

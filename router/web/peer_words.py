@@ -33,14 +33,21 @@ def in_words(text: str, texts: Texts) -> str:
         return texts.say("said.not_conforming", code=refused["code"], message=refused["message"]).unescape()
     if text in _OURS:
         return texts.say(_OURS[text]).unescape()
-    for name, pattern in _details():
-        if found := pattern.fullmatch(text):
-            places: dict[str, object] = {**found.groupdict()}
-            return texts.say(f"detail.{name}", None, **places).unescape()
+    if worded := family_words("detail", text, texts):
+        return worded
     for english, french in _sentences():
         if english in text:
             text = text.replace(english, french)
     return text
+
+
+def family_words(family: str, text: str, texts: Texts) -> str:
+    """Give a sentence of ours, kept in English, in the reader's language; empty for one that a family does not have."""
+    for name, pattern in _sentences_of(family):
+        if found := pattern.fullmatch(text):
+            places: dict[str, object] = {**found.groupdict()}
+            return texts.say(f"{family}.{name}", None, **places).unescape()
+    return ""
 
 
 def finding_text(finding: Finding, texts: Texts) -> Markup:
@@ -49,7 +56,10 @@ def finding_text(finding: Finding, texts: Texts) -> Markup:
         name = finding.code.removeprefix(PREFIX)
         if texts.has(f"dmp_guard.{name}"):
             return texts.word("dmp_guard", name)
-    return escape(in_words(finding.message, texts))
+    said = in_words(finding.message, texts)
+    if texts.language == "fr" and said == finding.message:
+        return Markup('<span lang="en">{}</span>').format(said)  # readers write English: a screen reader is told so
+    return escape(said)
 
 
 def refusal_words(detail: str, texts: Texts) -> tuple[tuple[str, Markup], ...]:
@@ -66,13 +76,13 @@ def _mail_key(code: str, texts: Texts) -> str:
 
 
 @cache
-def _details() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Give the sentences of our connectors as patterns: the English text of each is what is kept in the journal."""
+def _sentences_of(family: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Give the sentences of a family as patterns: the English text of each is what is kept in the journal."""
     english = catalogue("en")
     return tuple(
-        (key.removeprefix("detail."), re.compile(_places(text), re.DOTALL))
+        (key.removeprefix(f"{family}."), re.compile(_places(text), re.DOTALL))
         for key, text in english.items()
-        if key.startswith("detail.") and isinstance(text, str)
+        if key.startswith(f"{family}.") and isinstance(text, str)
     )
 
 

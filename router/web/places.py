@@ -55,6 +55,7 @@ PLACES: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             Place("alarms", "/alarms", "alarm", "l"),
             Place("notices", "/notices", "health", "n"),
+            Place("nodes", "/nodes", "nodes", "h", needs="nodes"),
             Place("audit", "/audit", "audit", "a", right="audit"),
             Place("people", "/people", "people", "u", right="people"),
         ),

@@ -14,6 +14,7 @@ from router.journal.queries_lines import PatientLine
 from router.web.assets import asset
 from router.web.charts import sparkline
 from router.web.context import WebContext
+from router.web.difference_words import place_words
 from router.web.documents import KINDS, viewing_of
 from router.web.formatting import Formats
 from router.web.masking import masked, unmasked
@@ -66,6 +67,7 @@ class Pages:
         everything["in_words"] = partial(in_words, texts=visit.texts)
         everything["refusal_words"] = partial(refusal_words, texts=visit.texts)
         everything["finding_text"] = partial(finding_text, texts=visit.texts)
+        everything["place_words"] = partial(place_words, texts=visit.texts)
         everything |= values
         if block is None:
             return found.render(everything)

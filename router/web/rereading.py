@@ -10,14 +10,18 @@ from pydantic import ValidationError
 from mappings.contracts import Reading
 from mappings.leaves import leaves_of
 from mappings.registry import formats
+from router.journal.mapping_versions import MappingVersion, mapping_version
 from router.journal.operations import BODY_PLACE
 from router.journal.prepared import PreparedMessage
-from router.journal.queries_message import MessageDetail, delivery_content, item_body
+from router.journal.queries_message import MessageDetail, delivery_content, item_body, load_message
 from router.journal.readers import ReaderChoice
 from router.journal.tables import DeliveryState
 from router.journal.view import View
+from router.web.desk import Desk
+from router.web.faults import NotThere
+from router.web.filters import row_number
 from router.web.previews import visible
-from router.whatif.differences import Difference, ItemSeen, Seen, Sent, differences
+from router.whatif.differences import Difference, ItemSeen, Report, Seen, Sent, differences
 from router.whatif.replaying import seen
 from schemas.item import ITEM, Item
 
@@ -63,6 +67,19 @@ def chosen_reader(name: str, charset: str) -> ReaderChoice:
     return ReaderChoice(name if name in readers() else "", charset if charset in CHARSETS else "")
 
 
+async def version_asked(desk: Desk, asked: str) -> MappingVersion | None:
+    """Give the version of the mappings that a form or an address names; None: those in force. Raises NotThere."""
+    if not asked:
+        return None
+    number = row_number(asked)
+    found = None
+    if number is not None:
+        found = await desk.look(lambda view: mapping_version(view.connection, number))
+    if found is None:
+        raise NotThere
+    return found
+
+
 def reread(view: View, detail: MessageDetail, prepared: PreparedMessage) -> Rereading:
     """Compare what is kept with what would be read now."""
     sources = {detail.line.id: detail.line.source}
@@ -72,6 +89,17 @@ def reread(view: View, detail: MessageDetail, prepared: PreparedMessage) -> Rere
     now = [view.sealer.open(one.sealed_body, BODY_PLACE) for one in prepared.items]
     changed = list(_changes(_items(bodies), _items(now)))
     return Rereading(found, tuple(changed[:MOST]), max(0, len(changed) - MOST))
+
+
+def reread_many(view: View, prepared: Sequence[PreparedMessage]) -> Report:
+    """Gather in what the present readings of messages differ from those that are kept."""
+    report = Report()
+    for one in prepared:
+        detail = load_message(view, one.message_id)
+        if detail is not None:
+            sources = {one.message_id: detail.line.source}
+            report.add(_kept(view, detail), seen(view.blobs, view.sealer, one, sources))
+    return report
 
 
 def _kept(view: View, detail: MessageDetail) -> Seen:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +90,11 @@ def load_raws(store: Store, sealer: Sealer, numbers: list[int]) -> list[RawMessa
     )
     with store.reading() as connection:
         return [_raw(sealer, row) for row in connection.execute(wanted)]
+
+
+def with_mappings(raws: list[RawMessage], number: int) -> list[RawMessage]:
+    """Have messages read with a version of the mappings."""
+    return [replace(raw, mappings=number) for raw in raws]
 
 
 def _raw(sealer: Sealer, row: Any) -> RawMessage:

@@ -9,6 +9,9 @@ import pytest
 from web_journal import fill, open_journal
 
 from router.cli.base import run
+from router.journal.mapping_versions import EndMappings, MappingsKept, keep_mappings, pack
+from router.journal.operations import Change, apply_at_once
+from router.journal.store import JournalPlace, open_store
 
 CONFIGURATION = """
 [sources.labo-sud]
@@ -85,3 +88,24 @@ def test_nothing_to_do_and_no_such_action(folder: Path, capsys: Any) -> None:
     assert status == 1
     assert "left alone, has_it: 1" in said
     assert told(capsys, folder, "bulk", "show", "99") == (2, "passerelle: there is no action 99\n")
+
+
+def test_messages_are_read_again_with_a_version_of_the_mappings(folder: Path, capsys: Any) -> None:
+    ends = {"labo-sud": EndMappings("directory", "hprim-sante", "cp1252", {"secret": "not for everybody"})}
+    store = open_store(JournalPlace.at(folder / "data"))
+    kept = pack(MappingsKept("0.0.1", "Europe/Paris", ends, {}, ()))
+    apply_at_once(store, Change(lambda unit: keep_mappings(unit, [kept], NOW)))
+    store.close()
+    assert "1 " in told(capsys, folder, "mappings", "list")[1]
+    assert told(capsys, folder, "mappings", "show", "1") == (
+        0,
+        "Passerelle 0.0.1, Europe/Paris\n  source labo-sud: directory, hprim-sante, cp1252, secret=•••\n",
+    )
+    status, said = told(capsys, folder, "mappings", "compare", "1", "--message", "1")
+    assert status == 1
+    assert "1 of 1 message(s) would come out otherwise." in said
+    assert "Version 1 was used with Passerelle 0.0.1" in said
+    status, said = told(capsys, folder, "replay", "--message", "1", "--mappings", "1", "--yes")
+    assert (status, "1 will go again" in said) == (0, True)
+    assert told(capsys, folder, "replay", "--message", "1", "--mappings", "4")[0] == 2
+    assert told(capsys, folder, "mappings", "compare", "4", "--message", "1")[0] == 2

@@ -31,6 +31,8 @@ from router.dossier.telling import telling_of
 from router.identity.tasks import TaskKind, open_tasks
 from router.journal import tables
 from router.journal.actions import replay_messages
+from router.journal.operations import CommitReadings, PreparedMessage
+from router.journal.tables import MessageState
 from router.journal.view import viewing
 from schemas.circle import Channel, Preferences
 from schemas.consent import ConsentKind
@@ -219,6 +221,22 @@ def test_a_router_without_dossiers_asks_nobody(scene: Scene) -> None:
     scene.receive(stay("1" * 32))
     with viewing(scene.journal.store) as view:
         assert open_tasks(view) == []
+
+
+def test_what_was_prepared_before_any_dossier_is_prepared_again_once_there_is_one(scene: Scene) -> None:
+    message = scene.journal.message(scene.now, control="RACE")
+    item = replace(scene.journal.item(stay("1" * 32), line="x", to=()), untold=True)
+    prepared = PreparedMessage(message, MessageState.PROCESSED, "hl7v2", 0, 0, None, (item,))
+    scene.open()
+    operation = CommitReadings([prepared], scene.now)
+    scene.journal.apply(operation)
+    assert operation.stale == [message]
+    assert scene.rows(tables.item) == []
+    told = replace(item, untold=False, tell=telling_of(stay("1" * 32), scene.journal.store.sealer))
+    again = CommitReadings([replace(prepared, items=(told,))], scene.now)
+    scene.journal.apply(again)
+    assert again.stale == []
+    assert len(scene.rows(tables.dossier_entry)) == 1
 
 
 @pytest.mark.usefixtures("circle")

@@ -150,3 +150,41 @@ async def test_a_tool_without_a_habilitation_reads_nothing(rig: Rig) -> None:
     secret, change = add_tool("nouveau", ["read"], now=rig.scene.now)
     rig.scene.journal.apply(change)
     assert await read(rig, f"nouveau:{secret}", On_Behalf_Of=DOCTOR) == 403
+
+
+@pytest.mark.parametrize("audience", [{"a": 1}, [{"a": 1}], [[]], 7, None])
+async def test_an_audience_that_is_no_text_is_refused(rig: Rig, audience: object) -> None:
+    keys = Keys()
+    _, change = add_tool("dui", ("read",), now=rig.scene.now, keys=keys.public.decode())
+    rig.scene.journal.apply(change)
+    assertion = keys.assertion(rig.scene.now // 1_000_000, aud=audience)
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    answer = await token(rig, client_assertion_type=kind, client_assertion=assertion)
+    assert (answer.status, answer.json()["error"]) == (401, "invalid_client")
+
+
+async def test_an_address_that_fails_too_often_waits(rig: Rig) -> None:
+    desk = rig.app.state.desk
+    desk.proofs._per_minute = 2
+    rig.tool()
+    good = {"client_id": "spico", "client_secret": rig.secrets["spico"]}
+    assert [(await token(rig, client_id="spico", client_secret="x")).status for _ in range(3)] == [401, 401, 429]
+    answer = await token(rig, **good)
+    assert (answer.status, int(answer.headers["retry-after"]) > 0) == (429, True)
+    assert await read(rig, "x") == 429
+    assert (await Browser(rig.app).get("/fhir/metadata")).status == 200
+
+
+async def test_a_tool_may_ask_so_much(rig: Rig) -> None:
+    await rig.follow()
+    rig.tool()
+    rig.app.state.desk.calls._per_minute = 2
+    bearer = (await token(rig, client_id="spico", client_secret=rig.secrets["spico"], on_behalf_of=DOCTOR)).json()
+    answers = [await read(rig, bearer["access_token"]) for _ in range(3)]
+    assert answers == [200, 200, 429]
+
+
+async def test_an_address_with_too_many_parameters_is_refused(rig: Rig) -> None:
+    client = rig.tool()
+    answer = await client.get("/Patient?" + "&".join(f"a{number}=b" for number in range(250)))
+    assert answer.status == 400

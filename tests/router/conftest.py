@@ -68,13 +68,22 @@ def journal_url(request: pytest.FixtureRequest) -> str:
     """An empty journal's URL: empty for SQLite in the data folder, or a fresh PostgreSQL database."""
     if request.param == "sqlite":
         return ""
-    server: str = request.getfixturevalue("postgres_url")
+    return _empty_database(request.getfixturevalue("postgres_url"))
+
+
+def _empty_database(server: str) -> str:
     name = f"journal{next(_numbers)}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return server.replace("/postgres?", f"/{name}?", 1)
+
+
+@pytest.fixture
+def postgres_place(tmp_path: Path, postgres_url: str) -> JournalPlace:
+    make_key_file(tmp_path / "journal.key")
+    return JournalPlace.at(tmp_path, _empty_database(postgres_url))
 
 
 @pytest.fixture
@@ -208,7 +217,8 @@ class Rig:
         return await self.inbox.submit(Inbound(content, datetime.now(UTC), control_id=control_id, message_type="T"))
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        # Workers are nice to others: on a busy machine, starting two of them anew may take most of a minute.
+        async with asyncio.timeout(90):
             while not condition():
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.02):
@@ -242,6 +252,16 @@ def rank(parcel: Parcel) -> tuple[str, int]:
     item = orjson.loads(parcel.content)["items"][0]
     observation = item["content"]["chapters"][0]["observations"][0]
     return item["patient"]["birth_name"].removeprefix("TEST"), int(observation["value"]["number"])
+
+
+@pytest.fixture
+def make_person() -> Callable[[str], PatientIdentity]:
+    return person
+
+
+@pytest.fixture
+def make_report() -> Callable[[int, str], LabReportItem]:
+    return report
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections import defaultdict
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -236,6 +237,30 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_lost(make_rig: Callabl
                 os.kill(pid, signal.SIGKILL)
     await rig.until(lambda: rig.states(tables.delivery) == {"acknowledged": 40})
     assert rig.engine.pool.restarts >= 1
+    await rig.stop()
+
+
+_DIE_WHILE_ANSWERING = (
+    "(lambda queue: (queue._wlock.acquire(), queue._writer._send(bytes(3)), __import__('os').kill("
+    "__import__('os').getpid(), 9)))(__import__('sys')._getframe(1).f_locals['result_queue'])"
+)
+"""What a worker does that is killed in the middle of writing its answer: a part of it stands in the pipe."""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_worker_killed_while_it_answers_holds_nothing_up(
+    make_rig: Callable[..., Any], workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(workers=workers)
+    await rig.start()
+    await rig.know("ROSE")
+    pool = rig.engine.pool
+    async with asyncio.timeout(55):  # without a look at the process, a batch would be waited for during its 60 s
+        with pytest.raises(BrokenProcessPool):
+            await pool._run(eval, _DIE_WHILE_ANSWERING)
+        await rig.submit(1, "ROSE")
+        await rig.until(lambda: rig.states(tables.delivery) == {"acknowledged": 1})
+    assert pool.restarts == 1
     await rig.stop()
 
 

@@ -12,11 +12,14 @@ from sqlalchemy import func, select
 
 from router.config.load import Loaded
 from router.config.model import IdentitySection
+from router.dossier.dossiers import open_dossier
+from router.dossier.keeping import By
 from router.identity.patients import Registration, register
 from router.identity.reindexing import VERSION
 from router.journal import tables
 from router.journal.store import Store, open_store
 from router.journal.unit import Unit
+from schemas.actors import Organization
 from schemas.coding import Identifier
 from schemas.identity import PatientIdentity, Sex
 from schemas.item import ItemSet, LabReportItem, Provenance
@@ -150,3 +153,17 @@ async def test_patients_of_an_earlier_version_are_found_by_their_traits_too(make
 def setting(store: Store, name: str) -> str | None:
     with store.reading() as connection:
         return connection.execute(select(tables.setting.c.value).where(tables.setting.c.name == name)).scalar()
+
+
+async def test_a_dossier_that_is_opened_while_the_router_runs_is_told_of_what_comes_next(rig: Any) -> None:
+    """Workers work nothing out for dossiers while nobody has one; opening one looks at what came before."""
+    known = await rig.engine.submit(register(rose("IPP-1"), in_coordination=True, now=1))
+    await send(rig, 1, rose("IPP-1"))
+    await rig.until(lambda: len(items(rig.engine.store)) == 1)
+    await rig.engine.submit(open_dossier(known.patient_id, Organization(name="DAC FICTIF"), by=By("claire", 2)))
+    await send(rig, 2, rose("IPP-1"))
+    await rig.until(lambda: len(items(rig.engine.store)) == 2)
+    with rig.engine.store.reading() as connection:
+        entries = list(connection.execute(select(tables.dossier_entry.c.item_id)).scalars())
+        numbers = list(connection.execute(select(tables.item.c.id)).scalars())
+    assert sorted(entries) == sorted(numbers)

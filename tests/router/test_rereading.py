@@ -17,8 +17,7 @@ from router.whatif.differences import Aspect
 
 
 async def compared(rig: Any, choice: ReaderChoice) -> Rereading:
-    prepared = await rig.engine.read_again(1, choice)
-    assert prepared is not None
+    (prepared,) = await rig.engine.read_again([1], choice, None)
     with viewing(rig.engine.store) as view:
         detail = load_message(view, 1)
         assert detail is not None
@@ -50,7 +49,7 @@ async def test_the_differences_are_seen_first_then_the_replay_reads_as_chosen(ma
     with rig.engine.store.reading() as connection:
         noted = connection.execute(select(column.target, column.detail).where(column.action == "replay message")).all()
     assert [tuple(row) for row in noted] == [("message 1", "hl7v2, cp1252"), ("message 1", "")]
-    assert await rig.engine.read_again(99, ReaderChoice()) is None
+    assert await rig.engine.read_again([99], None, None) == []
     await rig.stop()
 
 

@@ -115,7 +115,8 @@ async def test_replay_and_cancel(site: Any, api: Browser) -> None:
     for path in ("/messages/999/replay", "/deliveries/999/replay", "/deliveries/999/cancel"):
         assert (await api.send(API + path, b"")).status == 404
     assert {actor for actor, _, _ in site.audited("replay delivery")} == {"key:outil"}
-    assert (await api.get(API + "/messages/1/replay")).status == 405
+    assert (await api.get(API + "/messages/1/replay")).status == 503, "nothing reads messages here"
+    assert (await api.get(API + "/deliveries/3/replay")).status == 405
 
 
 async def test_deliveries_by_filter_and_page(api: Browser) -> None:
@@ -228,7 +229,7 @@ async def test_it_is_not_ready_when_messages_wait_for_too_long(site: Any) -> Non
 async def test_the_description_is_whole(site: Any) -> None:
     found = (await site.browser().get(API + "/openapi.json")).json()
     assert all(path.startswith(API) for path in found["paths"])
-    assert len(found["paths"]) == 62
+    assert len(found["paths"]) == 64
 
 
 async def test_errors_of_the_journal_are_problems(site: Any, api: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
 from web_person import CHROMIUM, NOW, Person, Served
 
 from router.certificates import CertificateEnd, CertificateUse
+from router.cluster.contracts import NodeStatus
 from router.identity.patients import register
 from router.journal.store import Store
 from router.web.context import FlowStatus
@@ -45,6 +46,10 @@ LONG = "TRESLONGNOM" * 27
 _NOT_PAGES = re.compile(
     r"^/(download|view|events|static|logout|metrics|health|api/v1|fhir)|[.](ics|csv|pdf|json|xml|zip)$|/export"
 )
+NODES = (
+    NodeStatus(HOSTILE, ("receive", "web"), "1.0", NOW - MINUTE, NOW, ("poll.labo-sud",)),
+    NodeStatus(LONG[:63], ("work",), "1.0", NOW - MINUTE, NOW, ("jobs", "read.labo-sud", "send.1"), trouble=RTL),
+)
 _EACH = 2
 """Pages of one kind that are looked at: `/messages/1` and `/messages/2` are of one kind."""
 
@@ -54,7 +59,7 @@ MUST_BE_REACHED = frozenset(
         "/dossiers/#", "/flows", "/flows/sources/labo-sud", "/identities", "/identities/decisions",
         "/identities/tasks", "/indicators", "/mail", "/mail/#", "/mailboxes", "/messages", "/messages/#",
         "/messages/#/findings", "/messages/#/original", "/messages/#/sent", "/messages/#/side",
-        "/messages/#/understood", "/messages/#/why", "/notices", "/people", "/whatif",
+        "/messages/#/understood", "/messages/#/why", "/nodes", "/notices", "/people", "/whatif",
     }
 )  # fmt: skip
 
@@ -102,7 +107,7 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         ),
         CertificateEnd("web", CertificateUse.WEB, HOSTILE, datetime.fromtimestamp(NOW / 1e6, UTC) - timedelta(days=1)),
     )
-    desk.context = replace(desk.context, certificate_ends=lambda: ends)
+    desk.context = replace(desk.context, certificate_ends=lambda: ends, nodes=lambda: NODES)
     desk.pages = Pages(desk.context)
     yield served
     served.stop()

@@ -14,6 +14,7 @@ import orjson
 
 from mappings.fhir import systems
 from mappings.fhir.writing.bundle import Resource
+from mappings.recollection import Recollection
 from schemas.lab import Observation, QuantityValue
 
 _NUMBER, _SUBJECT, _URL = "@passerelle-number@", "@passerelle-subject@", "@passerelle-url@"
@@ -44,7 +45,7 @@ class Outline(NamedTuple):
         ).encode()
 
 
-_KNOWN: dict[tuple[object, ...], Outline | None] = {}
+_KNOWN: Recollection[dict[tuple[object, ...], Outline | None]] = Recollection(REMEMBERED)
 
 
 def is_plain(given: Observation) -> bool:
@@ -77,24 +78,16 @@ def outline_of(
     None is for texts that hold our marks or leave an empty element behind, which only the ordinary way prunes.
     """
     comparator = given.value.comparator if isinstance(given.value, QuantityValue) else None
-    key = (
-        sender,
-        local_codes,
-        given.codes,
-        given.label,
-        given.unit,
-        given.reference,
-        given.flags,
-        given.status,
-        comparator,
-    )
+    # Results of one analysis share these objects, and each is of one analysis.
+    alike = given.codes, given.label, given.unit, given.reference, given.flags
+    way = sender, local_codes, given.status, comparator
+    outlines = _KNOWN.of(*alike)
+    if outlines is None:
+        outlines = _KNOWN.keep({}, *alike)
     try:
-        return _KNOWN[key]
+        return outlines[way]
     except KeyError:
-        outline = _made(write(given))
-    if len(_KNOWN) >= REMEMBERED:
-        _KNOWN.clear()
-    _KNOWN[key] = outline
+        outline = outlines[way] = _made(write(given))
     return outline
 
 

@@ -25,6 +25,7 @@ from mappings.fhir.writing.datatypes import (
     telecom,
     usable,
 )
+from mappings.recollection import Recollection
 from schemas.coding import Identifier
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment, ins_authority, ins_is_at_home, ins_of
@@ -86,8 +87,9 @@ def patient_key(builder: BundleBuilder, identity: PatientIdentity, ins: Ins | No
 def patient(builder: BundleBuilder, identity: PatientIdentity, item_id: str) -> Resource:
     """Write the patient of a report, stay or document: created if unknown, never overwritten; gives the reference."""
     context = builder.context
-    memory = (identity, builder.sender, context.environment, context.options.get("fr_core"), str(builder.zone))
-    known = _WRITTEN.get(memory)
+    way = _Way(builder.sender, context.environment, context.options.get("fr_core"), str(builder.zone))
+    written = _WRITTEN.of(identity)
+    known = None if written is None else written.get(way)
     if known is not None:
         builder.findings += known.findings
         return builder.put_written(known.url, known.entry)
@@ -95,10 +97,10 @@ def patient(builder: BundleBuilder, identity: PatientIdentity, item_id: str) -> 
     reference, key = _patient(builder, identity, item_id)
     # A practitioner is an entry of his own, and a patient without a key is nobody's but this Item's.
     if key is not None and identity.general_practitioner is None:
-        if len(_WRITTEN) >= REMEMBERED:
-            _WRITTEN.clear()
+        if written is None:
+            written = _WRITTEN.keep({}, identity)
         url, entry = str(reference["reference"]), builder.written_entry(-1)
-        _WRITTEN[memory] = _Written(url, entry, tuple(builder.findings[before:]))
+        written[way] = _Written(url, entry, tuple(builder.findings[before:]))
     return reference
 
 
@@ -114,6 +116,15 @@ def _patient(builder: BundleBuilder, identity: PatientIdentity, item_id: str) ->
     return builder.post_once(resource, f"patient|{key or item_id}", key), key
 
 
+class _Way(NamedTuple):
+    """What else the entry of an identity depends on."""
+
+    sender: str
+    environment: Environment | None
+    fr_core: str | None
+    zone: str
+
+
 class _Written(NamedTuple):
     """A patient's entry as it was written, and the Findings that came with it."""
 
@@ -125,7 +136,7 @@ class _Written(NamedTuple):
 REMEMBERED = 2000
 """Patients whose entry is remembered: they come back with each report. A pure function's memory, bounded."""
 
-_WRITTEN: dict[tuple[object, ...], _Written] = {}
+_WRITTEN: Recollection[dict[_Way, _Written]] = Recollection(REMEMBERED)
 
 
 def patient_resource(

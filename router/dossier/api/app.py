@@ -19,8 +19,10 @@ from router.dossier.api.outcomes import Refused, outcome
 from router.dossier.api.service import Service
 from router.dossier.api.steps import create_step, delete_step, patch_step, transaction_steps, update_step
 from router.dossier.store.parameters import TYPES
+from router.faults import BodyFault
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault
+from router.quotas import TooMany
 
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 
@@ -41,6 +43,11 @@ class FhirApp:
             answer = Answer(401, outcome("login", str(refused)), headers={"WWW-Authenticate": 'Bearer realm="fhir"'})
         except Refused as refused:
             answer = Answer(refused.status, outcome(refused.code, refused.sentence, refused.where))
+        except TooMany as much:
+            told = outcome("throttled", "Too much was asked; wait as long as Retry-After says.")
+            answer = Answer(429, told, headers={"Retry-After": str(much.seconds)})
+        except BodyFault:
+            raise
         except (JournalFault, KeyFault) as fault:
             answer = Answer(503, outcome("transient", f"{fault}."), headers={"Retry-After": "5"})
         except Exception as defect:

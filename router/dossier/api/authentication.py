@@ -22,7 +22,19 @@ class Unknown(Exception):
 
 
 async def authenticated(service: Service, request: Request, now: int) -> Pass:
-    """Let pass who proves who they are. Raises Unknown."""
+    """Let pass who proves who they are. Raises Unknown, TooMany."""
+    peer = request.client.host if request.client is not None else ""
+    service.proofs.check(peer)
+    try:
+        found = await _proven(service, request, now)
+    except Unknown:
+        service.proofs.spend(peer)
+        raise
+    service.calls.take(f"tool:{found.reader.name}")
+    return found
+
+
+async def _proven(service: Service, request: Request, now: int) -> Pass:
     scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
     shown = shown.strip() if scheme.lower() == "bearer" else request.headers.get("X-API-Key", "").strip()
     if not shown or len(shown) > 400:

@@ -53,7 +53,10 @@ class Call:
 def parameters_of(request: Request, body: bytes) -> tuple[tuple[str, str], ...]:
     """Give the parameters of a URL, and of the form where one was sent (POST _search). Raises Refused."""
     query = request.scope.get("query_string", b"").decode("ascii", "replace")
-    pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=200)
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=200)
+    except ValueError:
+        raise Refused(400, "An address has at most 200 parameters.") from None
     sent = media_type(request.headers.get("content-type", ""))
     if body and sent != _FORM and request.scope["path"].endswith("/_search"):
         raise Refused(415, f"Send the parameters of a search as {_FORM}.")

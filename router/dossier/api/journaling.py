@@ -85,7 +85,7 @@ def journaled(
         }
         report = unit.sealer.seal(orjson.dumps({"findings": [finding], "unread": [], "charset": "utf-8"}), REPORT_PLACE)
         row = {"b_id": number, "state": MessageState.PROCESSED.value, "processed_at": call.now, "format": "fhir"}
-        unit.change(PROCESS_MESSAGE, {**row, "worst": 1, "unread": 0})
+        unit.change(PROCESS_MESSAGE, {**row, "worst": 1, "unread": 0, "mappings": None})
         unit.add(tables.reading, {"message_id": number, "sealed_report": report})
     return number
 

@@ -25,6 +25,7 @@ from router.dossier.tools.tokens import MINUTES, WrongUser, issue, spend_asserti
 from router.journal.actions import record_audit
 from router.journal.store import JournalFault
 from router.journal.view import View
+from router.quotas import TooMany
 
 _JWT = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LARGEST_FORM = 20_000
@@ -57,13 +58,21 @@ class TokenEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         request = Request(scope, receive)
+        peer = request.client.host if request.client is not None else ""
+        headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
         try:
+            self._service.proofs.check(peer)
             status, content = 200, await self._token(request)
+        except TooMany as much:
+            told = "Too much failed; wait as long as Retry-After says."
+            status, content = 429, {"error": "temporarily_unavailable", "error_description": told}
+            headers["Retry-After"] = str(much.seconds)
         except NoToken as refused:
+            if refused.status == 401:
+                self._service.proofs.spend(peer)
             status, content = refused.status, {"error": refused.code, "error_description": str(refused)}
         except JournalFault as fault:
             status, content = 503, {"error": "temporarily_unavailable", "error_description": f"{fault}."}
-        headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
         if status == 401:
             headers["WWW-Authenticate"] = 'Basic realm="oauth"'
         response = Response(orjson.dumps(content), status, headers, media_type="application/json")

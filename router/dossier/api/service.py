@@ -20,6 +20,7 @@ from router.journal.blobs import BlobStore
 from router.journal.operations import Change, Operation
 from router.journal.unit import Unit
 from router.journal.view import View
+from router.quotas import Quota
 
 R = TypeVar("R")
 
@@ -72,6 +73,12 @@ class Service:
     blobs: BlobStore
     settings: DossierSettings = field(default_factory=DossierSettings)
     changed: Callable[[], None] = lambda: None
+    proofs: Quota = field(default_factory=lambda: Quota(0))
+    """What an address may try in vain."""
+
+    calls: Quota = field(default_factory=lambda: Quota(0))
+    """What a tool may ask."""
+
     new_id: Callable[[], str] = _new_id
     new_secret: Callable[[], str] = _new_secret
 

@@ -52,8 +52,8 @@ def check_assertion(assertion: str, tool: str, key_set: str, audiences: tuple[st
     if claims.get("iss") != tool or claims.get("sub") != tool:
         raise WrongAssertion
     audience = claims.get("aud")
-    named = set(audience) if isinstance(audience, list) else {audience}
-    if not named & set(audiences):
+    named = audience if isinstance(audience, list) else [audience]
+    if not any(one in audiences for one in named):
         raise WrongAssertion
     ends, begins, own = claims.get("exp"), claims.get("nbf", 0), claims.get("jti")
     if not isinstance(ends, int | float) or not isinstance(begins, int | float) or not isinstance(own, str) or not own:

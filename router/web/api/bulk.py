@@ -11,7 +11,7 @@ from router.bulk.undoing import plan_undo
 from router.web.access import Office, Operator, Watcher
 from router.web.api.models_bulk import BulkIn, BulkOut, StartIn, bulk_out
 from router.web.api.problems import Refused
-from router.web.bulk import known_target, plan
+from router.web.bulk import known_mappings, known_target, plan
 from router.web.desk import Desk
 from router.web.faults import NotThere
 
@@ -44,6 +44,12 @@ async def plan_bulk(wanted: BulkIn, desk: Office, caller: Operator) -> BulkOut:
         raise Refused(422, "This action takes `messages` or `deliveries`, as its name says.")
     if bool(wanted.messages) is of_deliveries:
         raise Refused(422, "Name either `messages` or `deliveries`.")
+    if wanted.mappings is not None:
+        if action is not BulkAction.REPLAY_MESSAGES:
+            raise Refused(422, "Only messages are read again with a version of the `mappings`.")
+        target = await known_mappings(desk, wanted.mappings)
+        if not target:
+            raise Refused(422, "There is no such version of the mappings.")
     ids = sorted(set(wanted.deliveries if of_deliveries else wanted.messages))
     job = await plan(
         desk,

@@ -39,7 +39,7 @@ async def ready(desk: Office) -> JSONResponse:
         unread = await desk.look(lambda view: desk.boards.situation(view, now).unread)
     except JournalFault as fault:
         return problem(503, f"The journal does not take writes: {fault}.")
-    sources = [flow for flow in desk.context.flows() if flow.side == "source" and not flow.paused]
+    sources = [flow for flow in desk.context.flows_here() if flow.side == "source" and not flow.paused]
     starting = sum(flow.state == "starting" for flow in sources)
     closed = sum(flow.state in DOWN for flow in sources)
     age = 0.0 if unread.oldest_at is None else max(0.0, (now - unread.oldest_at) / MICROS)

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from router.engine.searchable import sender_token
 from router.journal.actions import replay_messages
+from router.journal.mapping_versions import mapping_version
 from router.journal.queries import MessageFilters, MessagePage, find_messages
 from router.journal.queries_message import item_body, load_message, message_content
 from router.journal.tables import MessageState
@@ -26,6 +27,7 @@ from router.web.api.models import (
     detail_out,
     message_values,
 )
+from router.web.api.models_mappings import ReplayIn
 from router.web.api.problems import Refused
 from router.web.desk import micros
 from router.web.faults import NotThere
@@ -121,12 +123,15 @@ async def original(number: int, desk: Office, caller: Called) -> Response:
 
 
 @router.post("/messages/{number}/replay", status_code=202)
-async def replay(number: int, desk: Office, caller: Operator) -> DoneOut:
-    """Read a message again with today's mappings and routes."""
+async def replay(number: int, desk: Office, caller: Operator, wanted: ReplayIn | None = None) -> DoneOut:
+    """Read a message again with today's routes, and with today's mappings or those of a version."""
     detail = await desk.look(lambda view: load_message(view, number))
     if detail is None:
         raise NotThere
-    changed = await desk.submit(replay_messages([number], actor=caller.name, now=desk.now()))
+    mappings = wanted.mappings if wanted is not None else None
+    if mappings is not None and await desk.look(lambda view: mapping_version(view.connection, mappings)) is None:
+        raise Refused(422, "There is no such version of the mappings.")
+    changed = await desk.submit(replay_messages([number], actor=caller.name, now=desk.now(), mappings=mappings))
     if not changed:
         raise Refused(409, "This message is being read at the moment; ask again in a moment.")
     desk.changed()

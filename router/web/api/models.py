@@ -67,7 +67,7 @@ class DeliveryOut(BaseModel):
 
 
 class MessageOut(BaseModel):
-    """A message; `deliveries` counts its Deliveries by state."""
+    """A message; `deliveries` counts its Deliveries by state, `mappings` is the version that it was read with."""
 
     id: int
     received_at: datetime
@@ -80,6 +80,7 @@ class MessageOut(BaseModel):
     processed_at: datetime | None
     duplicates: int
     replays: int
+    mappings: int | None
     worst: int
     unread: int
     items: list[ItemOut]
@@ -177,6 +178,7 @@ def message_values(line: MessageLine) -> dict[str, Any]:
         "processed_at": moment(line.processed_at),
         "duplicates": line.duplicates,
         "replays": line.replays,
+        "mappings": line.mappings,
         "worst": line.worst,
         "unread": line.unread,
         "items": [item_out(item) for item in line.items],

@@ -14,7 +14,8 @@ from router.web.api.models import at
 class BulkIn(BaseModel):
     """What to plan: messages (`replay_messages`, `reroute`) or deliveries, by number.
 
-    Rerouting needs `destination` or `route`; `set_aside` cancels the deliveries that it replaces.
+    Rerouting needs `destination` or `route`; `set_aside` cancels the deliveries that it replaces. Messages may be read
+    again with a version of the `mappings` that is not today's.
     """
 
     action: Literal["replay_messages", "replay_deliveries", "cancel_deliveries", "reroute"]
@@ -23,6 +24,7 @@ class BulkIn(BaseModel):
     destination: str = ""
     route: str = ""
     set_aside: bool = False
+    mappings: int | None = Field(default=None, ge=1, le=2**31)
 
 
 class StartIn(BaseModel):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
 import secrets
 import time
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
+import orjson
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, RSAKey, import_key
@@ -305,7 +305,7 @@ def _with(address: str, asked: Mapping[str, str]) -> str:
 
 def _json(answer: httpx.Response) -> Mapping[str, Any]:
     try:
-        found = json.loads(answer.content)
+        found = orjson.loads(answer.content)
     except ValueError:
         found = None
     if not isinstance(found, dict):

@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+import orjson
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -59,7 +59,7 @@ def verified(token: str, keys: KeySet, algorithms: Sequence[str]) -> Claims:
     try:
         # Only this algorithm: a key of the set is never used for another.
         return jwt.decode(token, keys, algorithms=[str(header["alg"])]).claims
-    except (JoseError, ValueError, TypeError):
+    except (JoseError, ValueError, TypeError, RecursionError):
         raise OidcFault("signature") from None
 
 
@@ -67,7 +67,7 @@ def header_of(token: str) -> Claims:
     """Give the header of a signed token, which nobody vouches for yet. Raises OidcFault `malformed`."""
     try:
         first, _, _ = token.split(".")
-        header = json.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
+        header = orjson.loads(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)))
     except (ValueError, UnicodeError):
         raise OidcFault("malformed") from None
     if not isinstance(header, dict) or "crit" in header:

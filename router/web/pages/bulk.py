@@ -5,21 +5,27 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from router.bulk.jobs import Job, JobState, list_jobs, load_job, start_job, stop_job, undone_by
+from router.bulk.doing import open_rows
+from router.bulk.jobs import BulkAction, Job, JobState, list_jobs, load_job, start_job, stop_job, undone_by
 from router.bulk.outcomes import left_by_reason
+from router.bulk.planning import choose_mappings
 from router.bulk.undoing import plan_undo, undoable
+from router.journal.mapping_versions import mapping_version, mapping_versions
 from router.journal.view import View
-from router.web.access import Looking, Office, Posted
+from router.web.access import Looking, Office, Operating, Posted
 from router.web.answers import Values, go, page
 from router.web.bulk import confirmed
 from router.web.desk import Desk
 from router.web.faults import NotThere
 from router.web.filters import row_number
+from router.web.rereading import reread_many, version_asked
 from router.web.visits import Visit
 
 router = APIRouter()
 
 PAGE = 50
+COMPARED = 20
+"""Messages of a planned replay that are read to show what it would change."""
 
 
 @router.get("/bulk")
@@ -51,9 +57,39 @@ async def _shown(desk: Desk, visit: Visit, job: Job, *, unconfirmed: bool = Fals
             "undone": undone,
             "undoable": undoable(view.connection, job) if ended and undone is None else 0,
             "unconfirmed": unconfirmed,
+            "versions": mapping_versions(view.connection) if job.action is BulkAction.REPLAY_MESSAGES else [],
+            "chosen": mapping_version(view.connection, job.mappings) if job.mappings is not None else None,
+            "comparable": desk.context.read_again is not None,
         }
 
     return await page(desk, visit, "bulk.html", ask, status=422 if unconfirmed else 200)
+
+
+@router.post("/bulk/{number}/mappings")
+async def mappings(number: int, desk: Office, visit: Posted) -> Response:
+    """Choose with which version of the mappings the messages of a planned replay are read."""
+    await _job(desk, visit, number)
+    chosen = await version_asked(desk, visit.posted("mappings"))
+    await desk.submit(choose_mappings(number, chosen.id if chosen is not None else None, actor=visit.account))
+    return go(f"/bulk/{number}/differences" if visit.posted("compare") else f"/bulk/{number}")
+
+
+@router.get("/bulk/{number}/differences")
+async def differences(number: int, desk: Office, visit: Operating) -> Response:
+    """Show what a planned replay would change, on the first of its messages."""
+    job = await _job(desk, visit, number)
+    again = desk.context.read_again
+    if job.action is not BulkAction.REPLAY_MESSAGES or job.state is not JobState.PLANNED or again is None:
+        raise NotThere
+    numbers = await desk.look(lambda view: [row.row_id for row in open_rows(view.connection, number, COMPARED)])
+    await desk.audit(visit.account, "compare reading", f"bulk {number}", f"{len(numbers)} messages")
+    prepared = await again(numbers, None, job.mappings)
+
+    def ask(view: View) -> Values:
+        version = mapping_version(view.connection, job.mappings) if job.mappings is not None else None
+        return {"job": job, "report": reread_many(view, prepared), "chosen": version}
+
+    return await page(desk, visit, "bulk_differences.html", ask)
 
 
 @router.post("/bulk/{number}/start")

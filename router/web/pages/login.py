@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from router.journal.view import View
+from router.quotas import TooMany
 from router.web.access import Anybody, Office, OwnAsked, comes_from_here, form_of
 from router.web.accounts import Account, find_account, note_failure, password_is_right
 from router.web.answers import go, local, plain
@@ -51,6 +52,8 @@ async def sign_in(request: Request, desk: Office, visit: Anybody) -> Response:
     if not _is_ours(request, form):
         return await _form(request, desk, visit, onward, "login.again", status=403)
     name = name.strip()
+    if (tired := await _tired(request, desk, visit, onward)) is not None:
+        return tired
     async with desk.checks:
 
         def check(view: View) -> tuple[Account | None, bool]:
@@ -88,6 +91,8 @@ async def give_code(request: Request, desk: Office, visit: Anybody) -> Response:
     if step is None or not _is_ours(request, form):
         return go("/login")
     code = (form.get("code") or [""])[0][:40]
+    if (tired := await _tired(request, desk, visit)) is not None:
+        return tired
     async with desk.checks:
         account = await desk.look(lambda view: find_account(view.connection, step["account"]))
         by = ""
@@ -150,8 +155,23 @@ async def _step(request: Request, desk: Desk) -> Detail | None:
     return await desk.look(lambda view: find_step(view.connection, view.sealer, CODE_STEP, token, now=now))
 
 
+async def _tired(request: Request, desk: Desk, visit: Visit, onward: str | None = None) -> Response | None:
+    """Answer an address that failed too often, whatever it sends; None when it may try."""
+    try:
+        desk.proofs.check(peer_of(request))
+    except TooMany as much:
+        if onward is None:
+            answer = await _ask_code(request, desk, visit, "login.too_many", status=429)
+        else:
+            answer = await _form(request, desk, visit, onward, "login.too_many", status=429)
+        answer.headers["Retry-After"] = str(much.seconds)
+        return answer
+    return None
+
+
 async def _refuse(request: Request, desk: Desk, name: str) -> None:
-    """Count a failure, of a password or of a code: both lock the account."""
+    """Count a failure, of a password or of a code: both lock the account, and use up what the address may try."""
+    desk.proofs.spend(peer_of(request))
     if name:
         await desk.submit(note_failure(name, now=desk.now()))
     await desk.audit(name or "unknown", "login refused", "dashboard", peer_of(request))

@@ -33,7 +33,7 @@ from router.web.formatting import Formats
 from router.web.previews import Form, Preview, preview
 from router.web.recipients import ShownRecipient, recipient_of
 from router.web.reports import Reported, reported
-from router.web.rereading import chosen_reader
+from router.web.rereading import chosen_reader, version_asked
 from router.web.revealing import noted
 from router.web.rights import Right
 from router.web.timeline import headline, timeline
@@ -104,9 +104,11 @@ async def message_tab(number: int, tab: str, request: Request, desk: Office, vis
 
 @router.post("/messages/{number}/replay")
 async def replay(number: int, desk: Office, visit: Posted) -> Response:
-    """Read a message again with today's mappings and routes; by another reader, where one was chosen on its page."""
+    """Read a message again with today's routes; by the reader and the mappings that were chosen on its page, if any."""
     reader = chosen_reader(visit.posted("format"), visit.posted("charset")) if "format" in visit.form else None
-    await desk.submit(replay_messages([number], actor=visit.account, now=desk.now(), reader=reader))
+    chosen = await version_asked(desk, visit.posted("mappings"))
+    mappings = chosen.id if chosen is not None else None
+    await desk.submit(replay_messages([number], actor=visit.account, now=desk.now(), reader=reader, mappings=mappings))
     desk.changed()
     return go(f"/messages/{number}")
 

@@ -1,7 +1,7 @@
 """indexes of what lists would otherwise look for row by row: the audit by who did it, held Items by reason and patient
 
 Revision: 0030
-Follows: 0027
+Follows: 0028
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 
 
 revision = '0030'
-down_revision = '0027'
+down_revision = '0028'
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,291 @@
+"""One node's part in a cluster: what it owns, what it tells the others, and what it does of what they tell it.
+
+The journal stays the truth: lanes are checked there (`router.journal.fencing`), and each node looks at it once a second
+for what a bell may have lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from router.cluster.contracts import (
+    JOBS,
+    POLL,
+    READ,
+    SEND,
+    Bell,
+    Cluster,
+    Fence,
+    NodeStatus,
+    poll_lane,
+    read_lane,
+    send_lane,
+)
+from router.config.load import Loaded
+from router.config.model import ResolvedSource
+from router.engine.clock import micros
+from router.engine.destinations import Destinations
+from router.engine.jobs import Jobs, Spawn
+from router.engine.outcomes import Outcomes
+from router.engine.owning import ReadLanes, SendLanes
+from router.engine.pipeline import Pipeline
+from router.engine.pressure import Pressure
+from router.engine.seen import flow_of, together
+from router.journal import tables
+from router.journal.fencing import TakeLane
+from router.journal.store import JournalFault, Store
+from router.journal.tables import MessageState
+from router.journal.writer import Writer
+from router.web.context import FlowStatus
+
+RING_SECONDS = 0.005
+"""Time within which what is to be told becomes one bell."""
+
+_WAITING = (
+    select(tables.message.c.source, func.count())
+    .where(tables.message.c.state == MessageState.RECEIVED.value)
+    .group_by(tables.message.c.source)
+)
+
+
+def listens(resolved: ResolvedSource) -> bool:
+    """Say whether a source waits for others to come; one that does not goes and gets, and does so on one node."""
+    return getattr(resolved.settings, "listen", None) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the engine that a node tells what is its own."""
+
+    pipeline: Pipeline
+    destinations: Destinations
+    jobs: Jobs
+    pressure: Pressure
+    outcomes: Outcomes
+    heed_sources: Callable[[], Awaitable[None]]
+    look: Callable[[], None]
+    changed: Callable[[], None]
+    committed: Callable[[], None]
+    spawn: Spawn
+    own_flows: Callable[[], Sequence[FlowStatus]]
+    configuration: Callable[[], int | None]
+    version: str
+
+
+class Node:
+    """A node of a cluster. `attach` gives it the parts of its engine; `run` owns lanes until it is cancelled."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        store: Store,
+        writer: Writer,
+        loaded: Callable[[], Loaded],
+        now: Callable[[], datetime],
+        trouble: Callable[[str], None],
+        stopping: asyncio.Event,
+    ) -> None:
+        self.cluster = cluster
+        self._store = store
+        self._writer = writer
+        self._loaded = loaded
+        self._now = now
+        self._trouble = trouble
+        self._stopping = stopping
+        self.read = ReadLanes(cluster.lanes.give_up)
+        self.send = SendLanes(cluster.send_lanes, lambda lane: lane in cluster.lanes.owned(), cluster.lanes.give_up)
+        self._polled: set[str] = set()
+        self._unread: frozenset[str] = frozenset()
+        self._jobs: Fence | None = None
+        self._parts: Parts
+        self._rung = asyncio.Event()
+        self._read_to_tell: dict[str, int] = {}
+        self._send_to_tell = self._wake_to_tell = self._ringing = False
+        self._started_at = micros(now())
+        self.trouble = ""
+
+    def attach(self, parts: Parts) -> None:
+        """Know the parts of the engine."""
+        self._parts = parts
+
+    @property
+    def works(self) -> bool:
+        """Whether it reads, routes and sends."""
+        return "work" in self.cluster.roles
+
+    @property
+    def receives(self) -> bool:
+        """Whether it has sources."""
+        return "receive" in self.cluster.roles
+
+    def processes(self, count: int) -> int:
+        """Give how many processes read and write formats: one is enough for pages, none for what only receives."""
+        if self.works:
+            return count
+        return min(count, 1) if "web" in self.cluster.roles else 0
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether it does what runs once."""
+        return self._jobs is not None
+
+    # --- owning ---------------------------------------------------------------------------------------------------
+
+    def wanted(self) -> Collection[str]:
+        """Give the lanes that a node of these roles can work on."""
+        lanes: list[str] = []
+        sources = self._loaded().sources
+        if self.works:
+            # What a source received that is configured no longer is read all the same.
+            lanes += [read_lane(name) for name in sorted({one.name for one in sources} | self._unread)]
+            lanes += [send_lane(number) for number in range(self.cluster.send_lanes)]
+            lanes.append(JOBS)
+        if self.receives:
+            lanes += [poll_lane(one.name) for one in sources if not listens(one)]
+        return lanes
+
+    def is_opened(self, resolved: ResolvedSource) -> bool:
+        """Say whether a source is opened here."""
+        return self.receives and (listens(resolved) or resolved.name in self._polled)
+
+    async def run(self) -> None:
+        """Own lanes, listen to the others and tell of oneself, until cancelled."""
+        self.cluster.bells.listen(self._heard)
+        self.cluster.presence.say(self.status)
+        self._parts.spawn(self._read_when_rung(), "bells")
+        await self.cluster.lanes.run(self.wanted, self.gained, self.lost)
+
+    async def gained(self, fence: Fence) -> bool:
+        """Take a lane over; False when the journal knows a newer owner or cannot be asked, or this node is stopping."""
+        if self._stopping.is_set():
+            return False
+        try:
+            taken = await self._writer.submit(TakeLane(fence, self.cluster.name, micros(self._now())))
+        except JournalFault as fault:
+            self._trouble(str(fault))
+            return False
+        if not taken:
+            return False
+        if fence.lane.startswith(READ):
+            self._parts.pipeline.gain(fence)
+        elif fence.lane.startswith(SEND):
+            self.send.gain(fence)
+            self._parts.destinations.read_anew()
+        elif fence.lane.startswith(POLL):
+            self._polled.add(fence.lane.removeprefix(POLL))
+            await self._parts.heed_sources()
+        elif fence.lane == JOBS:
+            self._jobs = fence
+            self._parts.pipeline.decide_under(fence)
+            await self._parts.jobs.start(self._parts.spawn, fence)
+        return True
+
+    async def lost(self, lane: str) -> None:
+        """Let go of a lane: nothing more is begun in it, and what is under way is refused once another node has it."""
+        if lane.startswith(READ):
+            self._parts.pipeline.lose(lane)
+        elif lane.startswith(SEND):
+            await self._parts.destinations.lose(self.send.lose(lane))
+        elif lane.startswith(POLL):
+            self._polled.discard(lane.removeprefix(POLL))
+            await self._parts.heed_sources()
+        elif lane == JOBS:
+            self._jobs = None
+            self._parts.pipeline.decide_under(None)
+            await self._parts.jobs.stop()
+
+    # --- telling and hearing --------------------------------------------------------------------------------------
+
+    def received(self, source: str, number: int) -> None:
+        """Tell who reads this source that there is more of it."""
+        if self.read.fence_of(source) is None:
+            self._read_to_tell[source] = number
+            self._ring_soon()
+
+    def committed(self) -> None:
+        """Tell the others that something was committed: Deliveries may wait for them, and the dossier has news."""
+        self._send_to_tell = True
+        self._ring_soon()
+
+    def woke(self) -> None:
+        """Tell the others that a person, or a tool, changed something."""
+        self._wake_to_tell = True
+        self._ring_soon()
+
+    def _ring_soon(self) -> None:
+        if not self._ringing:
+            self._ringing = True
+            asyncio.get_running_loop().call_later(RING_SECONDS, self._ring)
+
+    def _ring(self) -> None:
+        self._ringing = False
+        bell = Bell(self._read_to_tell, self._send_to_tell, self._wake_to_tell)
+        self._read_to_tell, self._send_to_tell, self._wake_to_tell = {}, False, False
+        self.cluster.bells.ring(bell)
+
+    def _heard(self, bell: Bell) -> None:
+        if any(self.read.fence_of(source) is not None for source in bell.read):
+            self._rung.set()
+        if bell.send:
+            self._parts.destinations.look()
+            self._parts.committed()
+        if bell.wake:
+            self._parts.look()
+            self._parts.changed()
+
+    async def _read_when_rung(self) -> None:
+        """Look up to where there is something to read: a bell's own numbers are believed by nobody."""
+        while True:
+            await self._rung.wait()
+            self._rung.clear()
+            try:
+                self._parts.pipeline.arrived(await asyncio.to_thread(self._last))
+            except JournalFault as fault:
+                self._trouble(str(fault))
+
+    def _last(self) -> int:
+        with self._store.reading() as connection:
+            return connection.execute(select(func.max(tables.message.c.id))).scalar() or 0
+
+    async def sweep(self) -> None:
+        """Look at what other nodes may have done, were every bell lost. Raises JournalFault."""
+        unread = await asyncio.to_thread(self._look)
+        self._unread = frozenset(unread)
+        self._parts.pressure.recount(sum(unread.values()))
+        self._parts.destinations.look()
+        await self._parts.outcomes.look_again()
+
+    def _look(self) -> dict[str, int]:
+        with self._store.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(_WAITING)}
+
+    # --- being seen -----------------------------------------------------------------------------------------------
+
+    def status(self) -> NodeStatus:
+        """Say how this node is doing."""
+        own = [one for one in self._parts.own_flows() if self._shows(one)]
+        return NodeStatus(
+            self.cluster.name,
+            tuple(sorted(self.cluster.roles)),
+            self._parts.version,
+            self._started_at,
+            micros(self._now()),
+            tuple(sorted(self.cluster.lanes.owned())),
+            tuple(flow_of(one) for one in own),
+            self._parts.configuration(),
+            self.trouble,
+        )
+
+    def _shows(self, flow: FlowStatus) -> bool:
+        return self.receives if flow.side == "source" else self.works
+
+    def flows(self) -> Sequence[FlowStatus]:
+        """Say how every source and destination is doing, on all nodes together."""
+        others = [node for node in self.cluster.presence.nodes() if node.name != self.cluster.name]
+        own = self._parts.own_flows()
+        return together(own, [one for one in own if self._shows(one)], others)

@@ -1,0 +1,48 @@
+"""A process that stops in the middle of a write transaction does not hold the others up."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from web_journal import open_journal
+
+from router.journal import store as store_module
+from router.journal.store import JournalFault
+
+
+@pytest.mark.postgres
+def test_postgres_ends_a_write_transaction_that_says_nothing_more(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("CREATE DATABASE writelock"))
+    admin.dispose()
+    made = open_journal(tmp_path / "data", postgres_url.replace("/postgres?", "/writelock?"))
+    written = threading.Event()
+
+    def second() -> None:
+        with made.store.writing() as connection:
+            connection.execute(text("UPDATE setting SET value = value"))
+        written.set()
+
+    other = threading.Thread(target=second)
+
+    def first() -> None:
+        monkeypatch.setattr(store_module, "IDLE_MILLISECONDS", 200)
+        with made.store.writing() as connection:
+            monkeypatch.undo()  # the second one may take its time
+            connection.execute(text("UPDATE setting SET value = 'of one that stopped'"))
+            other.start()
+            assert written.wait(20), "the second writer never got its turn"
+            connection.execute(text("UPDATE setting SET value = 'too late'"))
+
+    with pytest.raises(JournalFault, match="does not answer"):
+        first()
+    other.join()
+    with made.store.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM setting WHERE value LIKE 'of one%'")).scalar() == 0
+    made.store.close()

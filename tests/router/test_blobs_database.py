@@ -1,0 +1,79 @@
+"""Large contents in the database: the same names and seals as in files, shared by all nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import delete, func, select
+
+from router.journal import tables
+from router.journal.blobs import CHUNK
+from router.journal.blobs_database import DatabaseBlobs
+from router.journal.sealing import KeyFault
+from router.journal.store import JournalPlace, Store, open_store
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def shared(postgres_place: JournalPlace) -> Iterator[Store]:
+    opened = open_store(dataclasses.replace(postgres_place, blobs_in_database=True))
+    yield opened
+    opened.close()
+
+
+def kept(store: Store) -> int:
+    with store.reading() as connection:
+        return connection.execute(select(func.count()).select_from(tables.stored_chunk)).scalar_one()
+
+
+def test_contents_come_back_whole_once_and_damaged_not_at_all(shared: Store, postgres_place: JournalPlace) -> None:
+    files, name = open_store(postgres_place), ""
+    for size in (0, 1, CHUNK, CHUNK + 1, 3 * CHUNK):
+        content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+        name = shared.blobs.put(content)
+        assert shared.blobs.get(name) == content
+        assert files.blobs.put(content) == name, "a content has one name, wherever it is"
+        before = kept(shared)
+        spooled = shared.blobs.spool()
+        spooled.write_bytes(content)
+        assert shared.blobs.adopt(spooled) == name
+        assert not spooled.exists()
+        assert kept(shared) == before
+    files.close()
+    with shared.writing() as connection:
+        assert b"xxxx" not in connection.execute(select(tables.stored_chunk.c.sealed)).scalars().all()[0]
+        connection.execute(delete(tables.stored_chunk).where(tables.stored_chunk.c.rank == 1))
+    with pytest.raises(KeyFault):
+        shared.blobs.get(name)
+    with pytest.raises(FileNotFoundError):
+        shared.blobs.get("../../etc/passwd")
+
+
+def test_the_sweep_spares_what_is_used_young_or_about_to_be_named(shared: Store) -> None:
+    used, unused, again = (shared.blobs.put(one) for one in (b"used", b"unused", b"again"))
+    assert shared.blobs.sweep({used}) == 0
+    later = time.time() + 7200
+    with shared.writing() as connection:
+        connection.execute(tables.stored_blob.update().values(stored_at=0))
+    shared.blobs.put(b"again")  # by another node, which is about to commit its name
+    assert shared.blobs.sweep({used}) == 1
+    assert shared.blobs.get(used) == b"used"
+    assert shared.blobs.get(again) == b"again"
+    with pytest.raises(FileNotFoundError):
+        shared.blobs.get(unused)
+    assert shared.blobs.sweep({used}, now=later) == 1
+    assert kept(shared) == 1
+
+
+def test_what_a_single_machine_kept_in_files_is_brought_in(shared: Store, postgres_place: JournalPlace) -> None:
+    alone = open_store(postgres_place)
+    names = [alone.blobs.put(b"a" * (CHUNK + 3)), alone.blobs.put(b"b")]
+    alone.close()
+    assert isinstance(shared.blobs, DatabaseBlobs)
+    assert shared.blobs.bring_in() == 2
+    assert [len(shared.blobs.get(name)) for name in names] == [CHUNK + 3, 1]
+    assert shared.blobs.bring_in() == 0

@@ -1,0 +1,420 @@
+"""Several engines on one journal: lanes move between them, and nothing is lost, doubled, or sent out of order."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from connectors.contracts import Connector, Delivered, Inbound, Inbox, Outcome, Parcel, Services, Settings
+from router.cluster.contracts import JOBS, Bell, Cluster, Fence, NodeStatus
+from router.config.load import Loaded
+from router.config.model import (
+    Configuration,
+    DestinationSection,
+    EngineSection,
+    JournalSection,
+    ResolvedDestination,
+    ResolvedSource,
+    RetrySection,
+    RouteSection,
+    SourceSection,
+)
+from router.engine.engine import Engine
+from router.identity.patients import register
+from router.journal import tables
+from router.journal.actions import replay_messages
+from router.journal.fencing import NoLongerOurs
+from router.journal.operations import Notice
+from router.journal.pauses import FlowSide, pause_flow
+from router.journal.store import JournalPlace, open_store
+from schemas.identity import PatientIdentity
+from schemas.item import ItemSet, LabReportItem
+
+SEND_LANES = 4
+SOURCES = ("labo", "radio")
+
+pytestmark = pytest.mark.postgres
+
+
+class Listening(Settings):
+    listen: str = "memory"
+
+
+class HandLanes:
+    """The lanes of one node, moved by hand."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.mine: dict[str, Fence] = {}
+        self.given_up: list[str] = []
+        self.released = False
+        self.ready = asyncio.Event()
+        self.wanted: Callable[[], Collection[str]]
+        self.gained: Callable[[Fence], Awaitable[bool]]
+        self.lost: Callable[[str], Awaitable[None]]
+
+    def owned(self) -> Mapping[str, Fence]:
+        return self.mine
+
+    async def run(
+        self,
+        wanted: Callable[[], Collection[str]],
+        gained: Callable[[Fence], Awaitable[bool]],
+        lost: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.wanted, self.gained, self.lost = wanted, gained, lost
+        self.ready.set()
+        await asyncio.Event().wait()
+
+    def give_up(self, lane: str) -> None:
+        self.given_up.append(lane)
+
+    async def release(self) -> None:
+        self.released = True
+        self.mine.clear()
+
+
+class Hub:
+    """What joins the nodes: it hands out tokens, carries bells (unless it is deaf) and knows who is there."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = defaultdict(int)
+        self.nodes: dict[str, HubNode] = {}
+        self.deaf = False
+        self.opening = ""
+
+    async def give(self, lane: str, to: str, *, behind_its_back: bool = False) -> None:
+        """Move a lane; `behind_its_back`: the former owner goes on believing that it has it."""
+        for node in self.nodes.values():
+            if lane in node.lanes.mine and node.name != to and not behind_its_back:
+                await node.lanes.lost(lane)
+                del node.lanes.mine[lane]
+        self.counts[lane] += 1
+        self.opening = to
+        fence = Fence(lane, 1, self.counts[lane])
+        lanes = self.nodes[to].lanes
+        if await lanes.gained(fence):
+            lanes.mine[lane] = fence
+
+
+class HubNode:
+    """A node as its engine sees it: bells and presence."""
+
+    def __init__(self, hub: Hub, name: str) -> None:
+        self.hub = hub
+        self.name = name
+        self.lanes = HandLanes(name)
+        self.heard: Callable[[Bell], None] = lambda _: None
+        self.status: Callable[[], NodeStatus] | None = None
+
+    def ring(self, bell: Bell) -> None:
+        for node in self.hub.nodes.values():
+            if node is not self and not self.hub.deaf:
+                node.heard(Bell.from_json(bell.to_json()))
+
+    def listen(self, heard: Callable[[Bell], None]) -> None:
+        self.heard = heard
+
+    def say(self, status: Callable[[], NodeStatus]) -> None:
+        self.status = status
+
+    def nodes(self) -> Sequence[NodeStatus]:
+        said = [node.status() for node in self.hub.nodes.values() if node.status is not None]
+        return [NodeStatus.from_json(one.to_json()) for one in said]
+
+
+class Stage:
+    """Nodes on one journal, what was submitted to them and what they sent."""
+
+    def __init__(self, place: JournalPlace) -> None:
+        self.place = place
+        self.hub = Hub()
+        self.engines: dict[str, Engine] = {}
+        self.inboxes: dict[str, dict[str, Inbox]] = defaultdict(dict)
+        self.sent: list[tuple[str, Parcel]] = []
+        self.answer: Callable[[str, Parcel], Awaitable[Outcome]] = _taken
+
+    def loaded(self) -> Loaded:
+        source = SourceSection(connector="memory", format="canonical")
+        target = DestinationSection(
+            connector="memory", retry=RetrySection(max_attempts=3, first_delay=0.02, max_delay=0.1)
+        )
+        names = (*SOURCES, "depot")
+        configuration = Configuration(
+            journal=JournalSection(data=".", url=self.place.url),
+            engine=EngineSection(workers=0, batch=8),
+            sources=dict.fromkeys(names, source),
+            destinations={"tool": target},
+            routes=(RouteSection(name="all", when="patient.in_coordination", to=("tool",)),),
+        )
+        return Loaded(
+            self.place.data / "passerelle.toml",
+            configuration,
+            tuple(
+                ResolvedSource(name=name, section=source, settings=Settings() if name == "depot" else Listening())
+                for name in names
+            ),
+            (ResolvedDestination(name="tool", section=target, settings=Settings(), format="canonical"),),
+        )
+
+    async def start(self, name: str, *roles: str) -> Engine:
+        node = HubNode(self.hub, name)
+        parts = frozenset(roles or ("receive", "work", "web"))
+        cluster = Cluster(name, parts, SEND_LANES, node.lanes, node, node)
+        self.hub.opening = name
+        engine = Engine(self.loaded(), open_store(self.place), cluster=cluster)
+        self.hub.nodes[name] = node
+        self.engines[name] = engine
+        await engine.start()
+        await node.lanes.ready.wait()
+        return engine
+
+    async def stop(self, name: str) -> None:
+        engine = self.engines.pop(name)
+        await engine.stop()
+        self.hub.nodes.pop(name)
+
+    def all_lanes(self) -> list[str]:
+        return [*(f"read.{name}" for name in SOURCES), *(f"send.{number}" for number in range(SEND_LANES)), JOBS]
+
+    async def give_all(self, to: str) -> None:
+        for lane in self.all_lanes():
+            await self.hub.give(lane, to)
+
+    async def know(self, engine: Engine, make: Callable[[str], PatientIdentity], *people: str) -> None:
+        for one in people:
+            await engine.submit(register(make(one), in_coordination=True, now=1))
+
+    def states(self, table: Any) -> dict[str, int]:
+        engine = next(iter(self.engines.values()))
+        found: dict[str, int] = defaultdict(int)
+        with engine.store.reading() as connection:
+            for state in connection.execute(select(table.c.state)).scalars():
+                found[state] += 1
+        return dict(found)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():  # noqa: ASYNC110 - what is waited for is in the journal
+                await asyncio.sleep(0.02)
+
+
+async def _taken(_node: str, _parcel: Parcel) -> Outcome:
+    await asyncio.sleep(0)
+    return Delivered(acknowledged=True)
+
+
+class Source:
+    def __init__(self, stage: Stage, node: str, name: str, services: Services) -> None:
+        self._stage, self._node, self._name, self._services = stage, node, name, services
+
+    async def run(self, inbox: Inbox) -> None:
+        self._stage.inboxes[self._node][self._name] = inbox
+        self._services.health.state = "listening"
+        self._services.ready(f"{self._node}:{self._name}")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            del self._stage.inboxes[self._node][self._name]
+
+
+class Target:
+    def __init__(self, stage: Stage, node: str) -> None:
+        self._stage, self._node = stage, node
+
+    async def send(self, parcel: Parcel) -> Outcome:
+        outcome = await self._stage.answer(self._node, parcel)
+        if isinstance(outcome, Delivered):
+            self._stage.sent.append((self._node, parcel))
+        return outcome
+
+    async def close(self) -> None:
+        return None
+
+
+@pytest.fixture
+async def stage(postgres_place: JournalPlace, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    made = Stage(postgres_place)
+    connector = Connector(
+        name="memory",
+        summary="in memory",
+        source_settings=Settings,
+        destination_settings=Settings,
+        make_source=lambda name, _settings, services: Source(made, made.hub.opening, name, services),
+        make_destination=lambda _name, _settings, _services: Target(made, made.hub.opening),
+    )
+    monkeypatch.setattr("router.engine.engine.connectors", lambda: {"memory": connector})
+    yield made
+    for name in list(made.engines):
+        await made.stop(name)
+
+
+@pytest.fixture
+def told_of(rank_of: Callable[[Parcel], tuple[str, int]]) -> Callable[[Stage], dict[str, list[int]]]:
+    def told(stage: Stage) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for _, parcel in stage.sent:
+            who, number = rank_of(parcel)
+            found[who].append(number)
+        return dict(found)
+
+    return told
+
+
+def content(report: LabReportItem) -> bytes:
+    return ItemSet(items=(report,)).model_dump_json().encode()
+
+
+async def submit(stage: Stage, node: str, source: str, report: LabReportItem, number: int) -> None:
+    inbound = Inbound(content(report), datetime.now(UTC), control_id=f"{source}-{number}", message_type="T")
+    await stage.inboxes[node][source].submit(inbound)
+
+
+async def test_lanes_move_under_load_and_each_patients_reports_arrive_once_and_in_order(
+    stage: Stage,
+    make_person: Callable[[str], PatientIdentity],
+    make_report: Callable[[int, str], LabReportItem],
+    told_of: Callable[[Stage], dict[str, list[int]]],
+) -> None:
+    people = ("ROSE", "PAUL", "LINA", "OMAR", "ZOE")
+    nord = await stage.start("nord")
+    await stage.start("sud")
+    await stage.know(nord, make_person, *people)
+    await stage.give_all("nord")
+
+    async def feed() -> None:
+        for number in range(150):
+            await submit(stage, ("nord", "sud")[number % 2], "labo", make_report(number, people[number % 5]), number)
+
+    async def move() -> None:
+        for lane, to in zip(stage.all_lanes() * 2, itertools.cycle(("sud", "nord", "sud")), strict=False):
+            await stage.hub.give(lane, to)
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(feed(), move())
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 150})
+
+    told = told_of(stage)
+    # A sending that was cut off when its lane moved is sent again under the same identity: receivers know it.
+    once = {who: list(dict.fromkeys(numbers)) for who, numbers in told.items()}
+    assert once == {who: list(range(at, 150, 5)) for at, who in enumerate(people)}
+    assert stage.states(tables.message) == {"processed": 150}
+    assert {node for node, _ in stage.sent} == {"nord", "sud"}
+
+
+async def test_a_node_that_still_believes_that_it_owns_commits_nothing(
+    stage: Stage,
+    make_person: Callable[[str], PatientIdentity],
+    make_report: Callable[[int, str], LabReportItem],
+    told_of: Callable[[Stage], dict[str, list[int]]],
+) -> None:
+    nord = await stage.start("nord")
+    await stage.start("sud")
+    await stage.know(nord, make_person, "ROSE")
+    await stage.give_all("nord")
+    door = asyncio.Event()
+
+    async def late(node: str, _parcel: Parcel) -> Outcome:
+        if node == "nord":
+            await door.wait()
+        return Delivered(acknowledged=True)
+
+    stage.answer = late
+    await submit(stage, "nord", "labo", make_report(1, "ROSE"), 1)
+    await stage.until(lambda: stage.states(tables.delivery) == {"pending": 1})
+    for lane in stage.all_lanes():
+        await stage.hub.give(lane, "sud", behind_its_back=True)
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 1})
+    with nord.store.reading() as connection:
+        [by_sud] = connection.execute(select(tables.attempt)).all()
+    # What the former owner was sending ends now; what it reads is refused as well.
+    door.set()
+    await submit(stage, "nord", "labo", make_report(2, "ROSE"), 2)
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 2})
+    lanes = stage.hub.nodes["nord"].lanes
+    await stage.until(lambda: "read.labo" in lanes.given_up and any(one.startswith("send.") for one in lanes.given_up))
+    with nord.store.reading() as connection:
+        assert connection.execute(select(tables.attempt)).all()[0] == by_sud
+    assert sorted(dict.fromkeys(told_of(stage)["ROSE"])) == [1, 2]
+    jobs = nord.jobs._writer
+    with pytest.raises(NoLongerOurs):
+        await jobs.submit(Notice(1, "test", "warning", "test", "", "written by nobody"))
+    with nord.store.reading() as connection:
+        assert "written by nobody" not in connection.execute(select(tables.notice.c.message)).scalars().all()
+
+
+async def test_a_source_that_is_gained_is_read_from_its_oldest_message_on_without_any_bell(
+    stage: Stage,
+    make_person: Callable[[str], PatientIdentity],
+    make_report: Callable[[int, str], LabReportItem],
+    told_of: Callable[[Stage], dict[str, list[int]]],
+) -> None:
+    stage.hub.deaf = True
+    door = await stage.start("door", "receive")
+    work = await stage.start("work", "work")
+    assert sorted(stage.inboxes) == ["door"], "a node that only works opens no source"
+    await stage.know(work, make_person, "ROSE", "PAUL")
+    for lane in ("read.radio", "send.0", "send.1", "send.2", "send.3", JOBS):
+        await stage.hub.give(lane, "work")
+    for number in range(30):
+        await submit(stage, "door", "labo", make_report(number, "ROSE"), number)
+        await submit(stage, "door", "radio", make_report(number, "PAUL"), number)
+    await stage.until(lambda: len(told_of(stage).get("PAUL", ())) == 30)
+    assert told_of(stage) == {"PAUL": list(range(30))}
+    await stage.until(lambda: door.waiting == 30)
+    await stage.hub.give("read.labo", "work")
+    for number in range(30, 40):
+        await submit(stage, "door", "labo", make_report(number, "ROSE"), number)
+    await stage.until(lambda: len(told_of(stage).get("ROSE", ())) == 40)
+    assert told_of(stage) == {"PAUL": list(range(30)), "ROSE": list(range(40))}
+    assert {node for node, _ in stage.sent} == {"work"}
+
+
+async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
+    stage: Stage,
+    make_person: Callable[[str], PatientIdentity],
+    make_report: Callable[[int, str], LabReportItem],
+) -> None:
+    nord = await stage.start("nord")
+    sud = await stage.start("sud")
+    for lane in ("read.labo", "read.radio", JOBS):
+        await stage.hub.give(lane, "nord")
+    for number in range(SEND_LANES):
+        await stage.hub.give(f"send.{number}", "sud")
+    names = [task.get_name() for task in asyncio.all_tasks()]
+    assert names.count("bulk actions") == 1
+    await stage.hub.give(JOBS, "sud")
+    names = [task.get_name() for task in asyncio.all_tasks()]
+    assert names.count("bulk actions") == 1
+    # A patient who is registered on one node lets go on the other what waited for him.
+    await submit(stage, "nord", "labo", make_report(1, "ROSE"), 1)
+    await stage.until(lambda: stage.states(tables.message) == {"held": 1})
+    await stage.know(nord, make_person, "ROSE")
+    nord.wake()
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 1})
+    await nord.submit(replay_messages([1], actor="test", now=2))
+    nord.wake()
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 2})
+    assert {node for node, _ in stage.sent} == {"sud"}
+    # A pause is everybody's.
+    await nord.submit(pause_flow(FlowSide.SOURCE, "radio", "maintenance", actor="test", now=3))
+    nord.wake()
+    await stage.until(lambda: all("radio" not in inboxes for inboxes in stage.inboxes.values()))
+    # Going and getting is one node's.
+    assert [node for node, inboxes in stage.inboxes.items() if "depot" in inboxes] == []
+    await stage.hub.give("poll.depot", "sud")
+    await stage.hub.give("poll.depot", "nord")
+    await stage.until(lambda: [node for node, found in stage.inboxes.items() if "depot" in found] == ["nord"])
+    shown = {(one.side, one.name): one.state for one in sud.flows()}
+    assert shown["source", "depot"] == "listening", "what another node does is shown here"
+    assert shown["source", "radio"] == "paused"
+    lanes = stage.hub.nodes["nord"].lanes
+    await stage.stop("nord")
+    assert lanes.released
