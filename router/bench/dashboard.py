@@ -34,7 +34,10 @@ from router.trial.usage import usage
 WANTED_MS = 200.0
 """What a page may take."""
 
-ROUNDS = 12
+ROUNDS, COLD_ROUNDS = 12, 3
+SETTLED = 10.0
+"""Seconds that a router has after its start before the first page is opened with `--cold`: it reads its templates."""
+
 PASSWORD = "un mot de passe pour le banc"  # noqa: S105 - of a router that lives for the bench, on this machine
 FILLED = "filled.txt"
 _CONFIGURATION = """\
@@ -143,6 +146,8 @@ def measure_dashboard(
             listening = router.start()
             say("timing")
             memory = _Memory(folder / "data") if cold else None
+            if cold:
+                time.sleep(SETTLED)
             pages = asyncio.run(_Reader(listening.web, router.pid, messages, rounds, memory).read())
             router.stop()
         size = sum(path.stat().st_size for path in (folder / "data").glob("journal.db*"))

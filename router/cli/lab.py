@@ -280,12 +280,16 @@ def _bench_directory(lines: int, *, as_json: bool) -> int:
 
 
 def _bench_dashboard(messages: int, keep: Path | None, *, cold: bool, as_json: bool) -> int:
-    from router.bench.dashboard import ROUNDS, measure_dashboard, print_dashboard
+    from router.bench.dashboard import COLD_ROUNDS, ROUNDS, measure_dashboard, print_dashboard
     from router.trial.process import TrialFault
 
     try:
         figures = measure_dashboard(
-            messages, keep=keep, cold=cold, rounds=3 if cold else ROUNDS, say=lambda said: click.echo(said, err=True)
+            messages,
+            keep=keep,
+            cold=cold,
+            rounds=COLD_ROUNDS if cold else ROUNDS,
+            say=lambda said: click.echo(said, err=True),
         )
     except TrialFault as problem:
         raise Failed(str(problem)) from None
