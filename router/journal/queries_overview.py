@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Row, func, select
 
 from router.journal import tables
-from router.journal.queries import OPEN_MESSAGES
+from router.journal.queries import CLOCK_SLACK, OPEN_MESSAGES, first_from
 from router.journal.queries_deliveries import OPEN, FailureGroups, failure_groups
 from router.journal.queries_lines import HELD_ITEMS
 from router.journal.store import Store
@@ -174,9 +174,14 @@ def _held_reasons(view: View) -> tuple[HeldReason, ...]:
 
 def _rejected(view: View, since: int) -> tuple[Capped, dict[str, int]]:
     column = tables.message.c
+    first = first_from(view, since)
+    if first is None:
+        return NONE, {}
+    # By number as well: those rejected long ago are in the same index, and would all be looked at.
+    recent = (column.id >= first - CLOCK_SLACK, column.received_at >= since)
     matching = (
         select(column.source)
-        .where(*_open_message(MessageState.REJECTED), column.received_at >= since)
+        .where(*_open_message(MessageState.REJECTED), *recent)
         .order_by(column.id.desc())
         .limit(CAP + 1)
         .subquery()

@@ -15,7 +15,7 @@ from router.certificates import CertificateEnd, CertificateNote
 from router.journal import tables
 from router.journal.queries_mail import MailTroubles, mail_troubles
 from router.journal.queries_overview import Backlog, Situation, Waiting, situation
-from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally
+from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally, last_moment
 from router.journal.storage import Outlook, Storage, measure, outlook
 from router.journal.view import View
 from router.watch.profile import Profile
@@ -219,11 +219,12 @@ class Boards:
         active = max((minute for minute, counts in self.tally.counted[series].items() if name in counts), default=None)
         if active is None and (series, name) in self._last:
             return self._last[series, name]
-        statement = select(moment).where(owner == name, moment.is_not(None)).order_by(moment.desc()).limit(1)
-        if active is not None:
-            statement = statement.where(moment >= active * MINUTE)
-        found = view.connection.execute(statement).scalar()
-        if found is None and active is not None:
+        if active is None:
+            self._last[series, name] = last_moment(view, series, name)
+            return self._last[series, name]
+        statement = select(moment).where(owner == name, moment >= active * MINUTE).order_by(moment.desc()).limit(1)
+        found: int | None = view.connection.execute(statement).scalar()
+        if found is None:
             return self._last.get((series, name))
         self._last[series, name] = found
         return found

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import sqlite
 
 
 revision = '0031'
-down_revision = '0028'
+down_revision = '0030'
 branch_labels = None
 depends_on = None
 
