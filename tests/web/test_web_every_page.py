@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from dossier_scene import Scene, daughter, doctor, home_help
 from screen_reader import violations
+from web_actions import ACTS, kind_of as posted_kind
 from web_journal import HOSTILE, MINUTE, fill, flood, hasten, open_journal, person as patient, report
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
 from web_person import CHROMIUM, NOW, Person, Served
@@ -45,8 +46,15 @@ LONG = "TRESLONGNOM" * 27
 _NOT_PAGES = re.compile(
     r"^/(download|view|events|static|logout|metrics|health|api/v1|fhir)|[.](ics|csv|pdf|json|xml|zip)$|/export"
 )
-_EACH = 2
+_EACH = 1
 """Pages of one kind that are looked at: `/messages/1` and `/messages/2` are of one kind."""
+
+OFFERED = """() => [
+  ...[...document.forms].filter(one => one.method === 'post').map(one => one.getAttribute('action')),
+  ...[...document.querySelectorAll('[formaction]')].map(one => one.getAttribute('formaction')),
+  ...[...document.querySelectorAll('[hx-post]')].map(one => one.getAttribute('hx-post')),
+].filter(one => one)"""
+"""Where a page posts to."""
 
 MUST_BE_REACHED = frozenset(
     {
@@ -148,9 +156,10 @@ def test_every_page(chromium: Any, everything: Served, language: str, scheme: st
     pictures = PICTURES / f"{language}-{scheme}-{width}"
     pictures.mkdir(parents=True, exist_ok=True)
     wrong: list[str] = []
-    reached = set()
+    reached, offered = set(), set[str]()
     for path in pages_of(someone):
         reached.add(kind_of(path))
+        offered.update(map(posted_kind, page.evaluate(OFFERED)))
         name = re.sub(r"[^\w-]+", "_", path.strip("/"))[:80] or "overview"
         page.screenshot(path=pictures / f"{name}.png", full_page=True)
         wrong += [f"{path}: {one}" for one in violations(page)]
@@ -165,3 +174,4 @@ def test_every_page(chromium: Any, everything: Served, language: str, scheme: st
     someone.context.close()
     assert wrong == [], "\n" + "\n".join(wrong)
     assert MUST_BE_REACHED - reached == set()
+    assert offered - {act.kind for act in ACTS} == set(), "add what is new to `web_actions.ACTS`"
