@@ -100,7 +100,7 @@ class Engine:
         self._handed = HandOver() if node is None or node.works else HandOver(NOTHING)
         self._outcomes = Outcomes(store)
         self.plan = plan_of(loaded, store.sealer.master)
-        self.pool = WorkerPool(self.plan, processes, section.batch_seconds)
+        self.pool = WorkerPool(self.plan, processes, section.batch_seconds, store.sealer)
         self._schedule = Schedule(self.notices)
         self._pauses: Pauses = {}
         self._changing, self._sweeping = asyncio.Lock(), asyncio.Lock()
