@@ -102,7 +102,8 @@ async def _run(folder: Path, *, once: bool, port: int, say: Say) -> int:
         first = stage.cluster.nodes[0]
         if not once:
             say(
-                f"\n  Dashboard   {first.web}  (its page of nodes: {first.web}/nodes)\n  Login       {ADMINISTRATOR}\n  Password    {password}\n"
+                f"\n  Dashboard   {first.web}  (its page of nodes: {first.web}/nodes)\n"
+                f"  Login       {ADMINISTRATOR}\n  Password    {password}\n"
             )
         async with load.flowing(stage.address):
             killed, seconds = await _kill_one(stage, load, ended, say)
