@@ -83,6 +83,8 @@ def command_cluster_demo(once: bool, port: int) -> int:
     metavar="[MESSAGES]",
     help="Time every page of the dashboard instead, on a journal of so many messages.  [1000000]",
 )
+@click.option("--journal-rows", default=0, help="Look at what pages read of this many narrow messages (--url).")
+@click.option("--imagined-rows", default=100_000_000, show_default=True, help="And by the plans of this many.")
 @click.option("--cold", is_flag=True, help="Of --dashboard: have each page read from the disk anew.")
 @click.option(
     "--purge",
@@ -113,6 +115,8 @@ def command_bench(
     alerts: bool,
     dossiers: int,
     pages: int,
+    journal_rows: int,
+    imagined_rows: int,
     purge: int | None,
     cold: bool,
     keep: Path | None,
@@ -137,7 +141,10 @@ def command_bench(
       passerelle bench --dashboard 1000000 --keep filled
       passerelle bench --purge 100000
       passerelle bench --dashboard 1000000 --keep filled --cold
+      passerelle bench --journal-rows 10000000 --url postgresql+psycopg://postgres@localhost/bench
     """
+    if journal_rows:
+        return _bench_growth(journal_rows, imagined_rows, url, as_json=as_json)
     if purge:
         return _bench_purge(purge, url, as_json=as_json)
     if pages:
@@ -304,12 +311,16 @@ def _bench_purge(messages: int, url: str, *, as_json: bool) -> int:
 
 
 def _bench_dashboard(messages: int, keep: Path | None, *, cold: bool, as_json: bool) -> int:
-    from router.bench.dashboard import ROUNDS, measure_dashboard, print_dashboard
+    from router.bench.dashboard import COLD_ROUNDS, ROUNDS, measure_dashboard, print_dashboard
     from router.trial.process import TrialFault
 
     try:
         figures = measure_dashboard(
-            messages, keep=keep, cold=cold, rounds=3 if cold else ROUNDS, say=lambda said: click.echo(said, err=True)
+            messages,
+            keep=keep,
+            cold=cold,
+            rounds=COLD_ROUNDS if cold else ROUNDS,
+            say=lambda said: click.echo(said, err=True),
         )
     except TrialFault as problem:
         raise Failed(str(problem)) from None
@@ -399,6 +410,18 @@ def command_prove_no_loss(
         raise Failed(str(problem)) from None
     _show(verdict, print_verdict, as_json=as_json)
     return 0 if verdict.holds else 1
+
+
+def _bench_growth(messages: int, imagined: int, url: str, *, as_json: bool) -> int:
+    from router.bench.growth import measure_growth, print_growth
+    from router.trial.process import TrialFault
+
+    try:
+        figures = measure_growth(messages, imagined, url, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    _show(figures, print_growth, as_json=as_json)
+    return 0 if figures.bounded else 1
 
 
 def _prove_cluster(options: CampaignOptions, report: Path | None, *, as_json: bool) -> int:

@@ -274,6 +274,9 @@ item = Table(
         "ix_item_held",
         "state",
         "id",
+        "reason",
+        "lane",
+        "created_at",
         sqlite_where=text("state = 'held'"),
         postgresql_where=text("state = 'held'"),
     ),
@@ -282,7 +285,8 @@ item = Table(
 route's name with true, false or an error, so that «why did it go there» has an answer.
 `blobs`: names, separated by blanks, of the attachments that are in the blob store. `decision`: the row of the identity
 decision table that attached or held it; `candidates`: the patients that it may be about, numbers separated by blanks,
-as they were known when it was held."""
+as they were known when it was held. The index of held Items has all that counting them by reason, and
+finding those of one patient, needs."""
 
 routing = Table(
     "routing",
@@ -422,6 +426,7 @@ audit = Table(
     Column("chain", LargeBinary(16)),
     Index("ix_audit_at", "at"),
     Index("ix_audit_target", "target", "id"),
+    Index("ix_audit_actor", "actor", "id"),
 )
 """Who did what through the dashboard, the API or the command line: reads of health data and every action. `chain` ties
 a row to the one before it (`router.journal.auditing`); None for rows older than the chain."""
