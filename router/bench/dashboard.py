@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from html import unescape
 from pathlib import Path
@@ -23,19 +23,21 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from router.bench.addresses import SEARCHES, addresses, searches
 from router.bench.figures import percentile
 from router.bench.million import fill
-from router.bench.patients import person
 from router.journal.store import JournalPlace, open_store
 from router.trial.folder import make_folder
 from router.trial.process import RouterProcess, TrialFault
 from router.trial.usage import usage
-from router.web.places import PLACES
 
 WANTED_MS = 200.0
 """What a page may take."""
 
-ROUNDS = 12
+ROUNDS, COLD_ROUNDS = 12, 3
+SETTLED = 10.0
+"""Seconds that a router has after its start before the first page is opened with `--cold`: it reads its templates."""
+
 PASSWORD = "un mot de passe pour le banc"  # noqa: S105 - of a router that lives for the bench, on this machine
 FILLED = "filled.txt"
 _CONFIGURATION = """\
@@ -144,6 +146,8 @@ def measure_dashboard(
             listening = router.start()
             say("timing")
             memory = _Memory(folder / "data") if cold else None
+            if cold:
+                time.sleep(SETTLED)
             pages = asyncio.run(_Reader(listening.web, router.pid, messages, rounds, memory).read())
             router.stop()
         size = sum(path.stat().st_size for path in (folder / "data").glob("journal.db*"))
@@ -228,11 +232,11 @@ class _Reader:
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(60)) as session:
             await self._sign_in(session)
-            addresses = [*self._addresses(), *await self._found(session)]
+            pages = [*addresses(self._messages), *await self._found(session)]
             if self._memory is None:
-                for _, address in addresses:  # once for all: the first look of a process reads what none has read
+                for _, address in pages:  # once for all: the first look of a process reads what none has read
                     await self._get(session, address)
-            return [await self._time(session, name, address) for name, address in addresses]
+            return [await self._time(session, name, address) for name, address in pages]
 
     async def _sign_in(self, session: aiohttp.ClientSession) -> None:
         form = await self._get(session, "/login")
@@ -243,77 +247,15 @@ class _Reader:
                 raise TrialFault(f"the dashboard did not let the bench in ({answer.status})")
         self._csrf = _one(r'name="csrf" value="([^"]+)"', await self._get(session, "/messages"), "the page of messages")
 
-    def _addresses(self) -> Iterator[tuple[str, str]]:
-        for _, places in PLACES:
-            for place in places:
-                yield place.href, place.href
-        for path in ("/identities/decisions", "/indicators", "/bulk", "/api", "/metrics"):
-            yield path, path
-        number = self._messages // 2
-        for tab in ("", "/understood", "/original", "/sent", "/why", "/findings"):
-            yield f"one message{tab}", f"/messages/{number}{tab}"
-        for wish in (
-            "state=held",
-            "state=rejected",
-            "state=processed",
-            "source=hopital",
-            "source=boite",
-            "kind=stay",
-            "kind=document",
-            "type=ADT%5EA03",
-            "type=MDM%5ET02",
-            "format=hl7v2",
-            "worst=warning",
-            "worst=error",
-            f"control=CTRL{self._messages // 5:09d}",
-            f"control=CTRL{self._messages // 5_000:05d}*",
-            "sender=LABO-FICTIF",
-            "period=hour",
-            "period=week",
-            "period=week&kind=stay&source=hopital&worst=error",
-            f"before={self._messages // 2}",
-            f"before={self._messages // 2}&kind=stay",
-        ):
-            yield f"messages, {unescape(wish)}", f"/messages?{wish}"
-        for wish in (
-            "state=dead",
-            "state=dead&destination=spico",
-            "state=held",
-            "state=cancelled",
-            "state=pending",
-            "state=pending&destination=spico",
-            "state=acknowledged",
-            "state=delivered&destination=medecin",
-            "destination=medecin",
-            "destination=partage",
-            f"before={self._messages // 2}",
-        ):
-            yield f"deliveries, {wish}", f"/deliveries?{wish}"
-        yield "notices, errors", "/notices?severity=error"
-        yield "audit, one actor", "/audit?actor=officier"
-        yield "audit, nobody", "/audit?actor=personne"
-
     async def _found(self, session: aiohttp.ClientSession) -> list[tuple[str, str]]:
         """Give the pages whose address must be found first: searches, one cause of failure."""
-        one = person(max(2, self._messages // 100))
-        ipp = next(iter(one.identifiers)).value
-        searches = {
-            "a family name": one.birth_name or "",
-            "a whole name": f"{one.birth_name} {one.first_given_name}",
-            "a name and a birth date": f"{one.birth_name} {one.birth_date}",
-            "an INS": one.ins.matricule if one.ins is not None else "",
-            "an IPP": ipp,
-            "a control id": f"CTRL{self._messages // 3:09d}",
-            "a report's number": f"NUM{self._messages // 4:09d}",
-            "nothing": "PERSONNE DE CE NOM",
-        }
         found = []
-        for name, text in searches.items():
+        for name, text in searches(self._messages).items():
             fields = {"text": text, "csrf": self._csrf}
             async with session.post(self._web + "/messages/search", data=fields, allow_redirects=False) as answer:
                 if answer.status != 303:
                     raise TrialFault(f"the search by {name} was answered {answer.status}")
-                found.append((f"search by {name}", answer.headers["Location"]))
+                found.append((SEARCHES.format(name), answer.headers["Location"]))
         causes = re.findall(
             r'href="(/deliveries\?state=dead[^"]+cause=[^"]+)"', await self._get(session, "/deliveries")
         )

@@ -81,7 +81,7 @@ CAUSES = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Mold:
+class Mold:
     """One kind of message with a person to be replaced in it."""
 
     source: str
@@ -122,7 +122,7 @@ class _Filler:
         self._step = DAYS * 24 * 60 * MINUTE // messages
         self._begin = now - self._step * messages
         self._now = now
-        self._molds = list(_molds())
+        self.molds = list(molds())
         self._known: dict[int, PatientIdentity] = {}
         self._tokens, self._token_items = array("q"), array("q")
         self._delivery = 0
@@ -154,7 +154,7 @@ class _Filler:
         draw = random.Random(number)
         at = self._begin + number * self._step
         which = draw.randrange(1, self._people + 1)
-        mold = draw.choices(self._molds, (70, 20, 10))[0]
+        mold = draw.choices(self.molds, (70, 20, 10))[0]
         rejected = draw.random() < 0.001
         held = not rejected and draw.random() < 0.001
         worst = 3 if rejected else 2 if draw.random() < 0.05 else 0
@@ -387,7 +387,8 @@ class _Names:
         return molded
 
 
-def _molds() -> Iterator[_Mold]:
+def molds() -> Iterator[Mold]:
+    """Give each kind of message, read as the router reads it."""
     moment = datetime(2026, 3, 5, 9, 30, tzinfo=PARIS)
     report = draw_report(random.Random(5), _MOLD, 1, moment, panels=(NFS,))
     number = report.report_id
@@ -404,7 +405,7 @@ def _molds() -> Iterator[_Mold]:
         item = format_named("hl7v2").read(written, context).items[0]
         line = orjson.loads(summarise(item))
         line.pop("patient")
-        yield _Mold(source, message_type, item.kind, written, dump_item(item), line)
+        yield Mold(source, message_type, item.kind, written, dump_item(item), line)
 
 
 def put(store: Store, rows: Mapping[Table, Sequence[Mapping[str, Any]]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -82,7 +83,14 @@ def command_cluster_demo(once: bool, port: int) -> int:
     metavar="[MESSAGES]",
     help="Time every page of the dashboard instead, on a journal of so many messages.  [1000000]",
 )
+@click.option("--journal-rows", default=0, help="Look at what pages read of this many narrow messages (--url).")
+@click.option("--imagined-rows", default=100_000_000, show_default=True, help="And by the plans of this many.")
 @click.option("--cold", is_flag=True, help="Of --dashboard: have each page read from the disk anew.")
+@click.option(
+    "--purge",
+    type=click.IntRange(1),
+    help="Time commits while so many messages are erased instead, on the journal that --url says, else on SQLite.",
+)
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
@@ -107,6 +115,9 @@ def command_bench(
     alerts: bool,
     dossiers: int,
     pages: int,
+    journal_rows: int,
+    imagined_rows: int,
+    purge: int | None,
     cold: bool,
     keep: Path | None,
     as_json: bool,
@@ -128,8 +139,14 @@ def command_bench(
       passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60 --keep filled
       passerelle bench --alerts --rate 50 --seconds 30
       passerelle bench --dashboard 1000000 --keep filled
+      passerelle bench --purge 100000
       passerelle bench --dashboard 1000000 --keep filled --cold
+      passerelle bench --journal-rows 10000000 --url postgresql+psycopg://postgres@localhost/bench
     """
+    if journal_rows:
+        return _bench_growth(journal_rows, imagined_rows, url, as_json=as_json)
+    if purge:
+        return _bench_purge(purge, url, as_json=as_json)
     if pages:
         return _bench_dashboard(pages, keep, cold=cold, as_json=as_json)
     if mappings:
@@ -272,13 +289,38 @@ def _bench_directory(lines: int, *, as_json: bool) -> int:
     return 0
 
 
+def _bench_purge(messages: int, url: str, *, as_json: bool) -> int:
+    import tempfile
+
+    from router.bench.purging import measure_purge
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure_purge(Path(folder), messages, url)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(asdict(found) | {"rate": found.rate}))
+    else:
+        for name, times in (("without", found.quiet), ("during", found.purging)):
+            click.echo(
+                f"Commit {name} a purge: p50 {times[0]:.1f} ms, p99 {times[1]:.1f} ms, longest {times[2]:.1f} ms"
+            )
+        click.echo(f"{found.erased} of {found.messages} messages erased in {found.seconds:.1f} s: {found.rate:.0f}/s")
+        click.echo(f"{found.size} messages in a transaction at the end")
+    return 0 if found.erased == found.messages else 1
+
+
 def _bench_dashboard(messages: int, keep: Path | None, *, cold: bool, as_json: bool) -> int:
-    from router.bench.dashboard import ROUNDS, measure_dashboard, print_dashboard
+    from router.bench.dashboard import COLD_ROUNDS, ROUNDS, measure_dashboard, print_dashboard
     from router.trial.process import TrialFault
 
     try:
         figures = measure_dashboard(
-            messages, keep=keep, cold=cold, rounds=3 if cold else ROUNDS, say=lambda said: click.echo(said, err=True)
+            messages,
+            keep=keep,
+            cold=cold,
+            rounds=COLD_ROUNDS if cold else ROUNDS,
+            say=lambda said: click.echo(said, err=True),
         )
     except TrialFault as problem:
         raise Failed(str(problem)) from None
@@ -368,6 +410,18 @@ def command_prove_no_loss(
         raise Failed(str(problem)) from None
     _show(verdict, print_verdict, as_json=as_json)
     return 0 if verdict.holds else 1
+
+
+def _bench_growth(messages: int, imagined: int, url: str, *, as_json: bool) -> int:
+    from router.bench.growth import measure_growth, print_growth
+    from router.trial.process import TrialFault
+
+    try:
+        figures = measure_growth(messages, imagined, url, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    _show(figures, print_growth, as_json=as_json)
+    return 0 if figures.bounded else 1
 
 
 def _prove_cluster(options: CampaignOptions, report: Path | None, *, as_json: bool) -> int:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from router.desk.deciding import TOGETHER
 from router.identity.tasks import count_open
@@ -154,7 +154,10 @@ def _conditions(pile: Pile, reason: str = "") -> list[ColumnElement[bool] | Any]
     aside = [action.value for action in ASIDE]
     newest = newest_action()
     if pile is Pile.ASIDE:
-        where: ColumnElement[bool] = newest.in_(aside)
+        # Those that persons ever set aside are few beside those that wait for one.
+        decided = tables.identity_decision.c
+        ever = select(decided.item_id).where(decided.action.in_(aside))
+        where: ColumnElement[bool] = and_(tables.item.c.id.in_(ever), newest.in_(aside))
     else:
         where = or_(newest.is_(None), newest == DeskAction.UNDO.value)
     return [HELD_ITEMS, where, *([tables.item.c.reason == reason] if reason else [])]

@@ -93,14 +93,13 @@ class Engine:
         if cluster is not None:
             trouble = partial(self.notices.trouble, "cluster")
             self.node = Node(cluster, store, self.writer, lambda: self._loaded, now, trouble, self.stopping)
-        node, processes = self.node, section.worker_count
-        if node is not None:
-            processes = node.processes(processes)
+        node, count = self.node, section.worker_count
+        processes = count if node is None else node.processes(count)
         # What a node that reads nothing receives is read from the journal by another one.
         self._handed = HandOver() if node is None or node.works else HandOver(NOTHING)
         self._outcomes = Outcomes(store)
         self.plan = plan_of(loaded, store.sealer.master)
-        self.pool = WorkerPool(self.plan, processes, section.batch_seconds)
+        self.pool = WorkerPool(self.plan, processes, section.batch_seconds, store.sealer)
         self._schedule = Schedule(self.notices)
         self._pauses: Pauses = {}
         self._changing, self._sweeping = asyncio.Lock(), asyncio.Lock()

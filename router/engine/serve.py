@@ -39,6 +39,7 @@ from router.web.app import create_app, create_watched
 from router.web.context import AppliedFile, DossierOffer, WebContext
 from router.web.rights import Role
 from router.web.tls import Held, holding
+from router.web.warming import warm
 
 
 class CannotServe(Fault):
@@ -199,7 +200,10 @@ async def _run(
     ready(announced)
     if ready_file is not None:
         _announce(ready_file, announced)
+    warming = asyncio.create_task(warm(app.state.desk), name="warm the pages") if has_pages else None
     await stop.wait()
+    if warming is not None:
+        warming.cancel()
     engine.stopping.set()
     server.should_exit = True
     await engine.stop()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, Select, exists, func, literal_column, select, text
+from sqlalchemy import ColumnElement, Row, Select, exists, func, literal_column, select, text
 
 from router.journal import tables
 from router.journal.queries_lines import MessageLine, message_lines
@@ -230,14 +230,20 @@ def _wishes(filters: MessageFilters) -> list[Any]:
     item, token = tables.item.c, tables.item_token.c
     if filters.sender is not None:
         sent = exists().where(token.token == filters.sender, token.item_id == item.id)
-        wishes.append(exists().where(item.message_id == columns.id, sent))
+        wishes.append(_has_item(sent))
     if filters.kind is not None:
-        wishes.append(
-            exists().where(
-                item.message_id == columns.id, item.kind == filters.kind, item.state != ItemState.REPLACED.value
-            )
-        )
+        wishes.append(_has_item(item.kind == filters.kind, item.state != ItemState.REPLACED.value))
     return wishes
+
+
+def _has_item(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Ask of each message of a slice whether one of its Items is such.
+
+    Not by EXISTS, which PostgreSQL may turn into a join and then read every Item there is.
+    """
+    item = tables.item.c
+    found = select(item.id).where(item.message_id == tables.message.c.id, *conditions).limit(1)
+    return found.correlate(tables.message).scalar_subquery().is_not(None)
 
 
 CLOCK_SLACK = 10_000
@@ -248,14 +254,14 @@ def _floor(view: View, filters: MessageFilters) -> int:
     """Give the lowest number that a filter by time leaves; 0 without one."""
     if filters.since is None:
         return 0
-    first = _first_from(view, filters.since)
+    first = first_from(view, filters.since)
     return _last(view) + 1 if first is None else max(0, first - CLOCK_SLACK)
 
 
 def _ceiling(view: View, filters: MessageFilters) -> int:
     """Give the number above everything that a filter by time leaves."""
     if filters.until is not None:
-        first = _first_from(view, filters.until)
+        first = first_from(view, filters.until)
         if first is not None:
             return first + CLOCK_SLACK
     return _last(view) + 1
@@ -265,7 +271,8 @@ def _last(view: View) -> int:
     return view.connection.execute(select(func.max(tables.message.c.id))).scalar() or 0
 
 
-def _first_from(view: View, moment: int) -> int | None:
+def first_from(view: View, moment: int) -> int | None:
+    """Give the number of the first message received at this moment or later; None when none was."""
     columns = tables.message.c
     statement = select(columns.id).where(columns.received_at >= moment).order_by(columns.received_at).limit(1)
     return view.connection.execute(statement).scalar()

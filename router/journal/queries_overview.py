@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Row, func, select
 
 from router.journal import tables
-from router.journal.queries import OPEN_MESSAGES
+from router.journal.queries import CLOCK_SLACK, OPEN_MESSAGES, first_from
 from router.journal.queries_deliveries import OPEN, FailureGroups, failure_groups
 from router.journal.queries_lines import HELD_ITEMS
 from router.journal.store import Store
@@ -120,9 +120,21 @@ def situation(view: View, destinations: Sequence[str], *, since: int, troubles_s
         by_source,
         failure_groups(view),
         failure_groups(view, DeliveryState.HELD),
-        {name: backlog(view, name) for name in destinations},
+        {name: backlog(view, name) for name in dict.fromkeys((*destinations, *waiting_destinations(view)))},
         tuple(notices(view, severity="error", since=troubles_since, limit=5)),
     )
+
+
+def waiting_destinations(view: View) -> list[str]:
+    """Name the destinations for which something waits, configured or not: one step of the index for each."""
+    column = tables.delivery.c
+    found: list[str] = []
+    wanted = select(func.min(column.destination)).where(OPEN)
+    name = view.connection.execute(wanted).scalar()
+    while name is not None:
+        found.append(name)
+        name = view.connection.execute(wanted.where(column.destination > name)).scalar()
+    return found
 
 
 def backlog(view: View, destination: str) -> Backlog:
@@ -174,9 +186,14 @@ def _held_reasons(view: View) -> tuple[HeldReason, ...]:
 
 def _rejected(view: View, since: int) -> tuple[Capped, dict[str, int]]:
     column = tables.message.c
+    first = first_from(view, since)
+    if first is None:
+        return NONE, {}
+    # By number as well: those rejected long ago are in the same index, and would all be looked at.
+    recent = (column.id >= first - CLOCK_SLACK, column.received_at >= since)
     matching = (
         select(column.source)
-        .where(*_open_message(MessageState.REJECTED), column.received_at >= since)
+        .where(*_open_message(MessageState.REJECTED), *recent)
         .order_by(column.id.desc())
         .limit(CAP + 1)
         .subquery()

@@ -55,6 +55,7 @@ from router.journal.tables_flows import (
     flow_pause as flow_pause,
     mapping_version as mapping_version,
 )
+from router.journal.tables_holds import legal_hold as legal_hold
 from router.journal.tables_identity import (
     identity_decision as identity_decision,
     identity_task as identity_task,
@@ -64,6 +65,7 @@ from router.journal.tables_identity import (
     patient_link as patient_link,
     patient_merge as patient_merge,
 )
+from router.journal.tables_keys import data_key as data_key, key_rotation as key_rotation
 from router.journal.tables_people import (
     account as account,
     api_key as api_key,
@@ -272,6 +274,9 @@ item = Table(
         "ix_item_held",
         "state",
         "id",
+        "reason",
+        "lane",
+        "created_at",
         sqlite_where=text("state = 'held'"),
         postgresql_where=text("state = 'held'"),
     ),
@@ -280,7 +285,8 @@ item = Table(
 route's name with true, false or an error, so that «why did it go there» has an answer.
 `blobs`: names, separated by blanks, of the attachments that are in the blob store. `decision`: the row of the identity
 decision table that attached or held it; `candidates`: the patients that it may be about, numbers separated by blanks,
-as they were known when it was held."""
+as they were known when it was held. The index of held Items has all that counting them by reason, and
+finding those of one patient, needs."""
 
 routing = Table(
     "routing",
@@ -297,6 +303,7 @@ item_token = Table(
     metadata,
     Column("token", BigInteger, primary_key=True, autoincrement=False),
     Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Index("ix_item_token_item", "item_id"),
     sqlite_with_rowid=False,
 )
 """Blind index of Items: the report's or visit's number, and the identifiers of a patient who is not registered."""
@@ -419,6 +426,7 @@ audit = Table(
     Column("chain", LargeBinary(16)),
     Index("ix_audit_at", "at"),
     Index("ix_audit_target", "target", "id"),
+    Index("ix_audit_actor", "actor", "id"),
 )
 """Who did what through the dashboard, the API or the command line: reads of health data and every action. `chain` ties
 a row to the one before it (`router.journal.auditing`); None for rows older than the chain."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from router.certificates import CertificateEnd, CertificateNote
 from router.journal import tables
 from router.journal.queries_mail import MailTroubles, mail_troubles
 from router.journal.queries_overview import Backlog, Situation, Waiting, situation
-from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally
+from router.journal.queries_rates import ENDED, MINUTE, RECEIVED, Bin, Tally, last_moment
 from router.journal.storage import Outlook, Storage, measure, outlook
 from router.journal.view import View
 from router.watch.profile import Profile
@@ -171,7 +171,7 @@ class Boards:
 
     def _board(self, view: View, now: int, complete: bool) -> Board:
         found = self.situation(view, now)
-        flows = _with_former(self.context.flows(), self.tally)
+        flows = _with_former(self.context.flows(), self.tally, found.backlog)
         failing: dict[str, int] = {}
         for group in found.failures.groups:
             failing[group.destination] = failing.get(group.destination, 0) + group.count
@@ -219,11 +219,12 @@ class Boards:
         active = max((minute for minute, counts in self.tally.counted[series].items() if name in counts), default=None)
         if active is None and (series, name) in self._last:
             return self._last[series, name]
-        statement = select(moment).where(owner == name, moment.is_not(None)).order_by(moment.desc()).limit(1)
-        if active is not None:
-            statement = statement.where(moment >= active * MINUTE)
-        found = view.connection.execute(statement).scalar()
-        if found is None and active is not None:
+        if active is None:
+            self._last[series, name] = last_moment(view, series, name)
+            return self._last[series, name]
+        statement = select(moment).where(owner == name, moment >= active * MINUTE).order_by(moment.desc()).limit(1)
+        found: int | None = view.connection.execute(statement).scalar()
+        if found is None:
             return self._last.get((series, name))
         self._last[series, name] = found
         return found
@@ -234,10 +235,13 @@ def late_at(context: WebContext, now: int) -> int | None:
     return now - context.receipt_hours * HOUR if context.receipt_hours else None
 
 
-def _with_former(flows: Sequence[FlowStatus], tally: Tally) -> list[FlowStatus]:
-    """Add what was active today and is no longer configured: its traffic must not vanish from the page."""
+def _with_former(flows: Sequence[FlowStatus], tally: Tally, waiting: Mapping[str, Backlog]) -> list[FlowStatus]:
+    """Add what was active today and is no longer configured, and destinations that are gone and have something waiting.
+
+    Their traffic must not vanish from the page.
+    """
     known = {(status.side, status.name) for status in flows}
-    received, ended = sorted(tally.names(RECEIVED)), sorted(tally.names(ENDED))
+    received, ended = sorted(tally.names(RECEIVED)), sorted({*tally.names(ENDED), *waiting})
     former = [FlowStatus(name, "source", "", "removed") for name in received if ("source", name) not in known]
     former += [FlowStatus(name, "destination", "", "removed") for name in ended if ("destination", name) not in known]
     return [*flows, *former]

@@ -59,6 +59,14 @@ class Pages:
         self._environment.tests.update({name: _is(kind) for name, kind in KINDS.items()})
         self._environment.tests["patient"] = lambda value: isinstance(value, PatientLine) and bool(value)
 
+    def names(self) -> list[str]:
+        """Give every template."""
+        return list(self._environment.list_templates())
+
+    def prepare(self, name: str) -> None:
+        """Read one template, so that who first opens its page does not wait for that."""
+        self._environment.get_template(name)
+
     def draw(self, visit: Visit, template: str, values: Mapping[str, Any], *, block: str | None = None) -> str:
         """Draw a template, or one block of it."""
         formats = Formats(visit.texts, visit.zone, visit.now)

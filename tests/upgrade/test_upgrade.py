@@ -95,11 +95,15 @@ def schema(place: JournalPlace) -> list[tuple[str, str]]:
     else:
         asked = [
             "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-            "SELECT table_name || '.' || column_name, concat(data_type, character_maximum_length, is_nullable,"
-            " column_default) FROM information_schema.columns WHERE table_schema = 'public'",
+            (
+                "SELECT table_name || '.' || column_name, concat(data_type, character_maximum_length, is_nullable,"
+                " column_default) FROM information_schema.columns WHERE table_schema = 'public'"
+            ),
             "SELECT tgname::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
-            "SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint"
-            " WHERE connamespace = 'public'::regnamespace",
+            (
+                "SELECT conname::text, pg_get_constraintdef(oid) FROM pg_constraint"
+                " WHERE connamespace = 'public'::regnamespace"
+            ),
         ]
     engine = connect(place)
     with engine.connect() as connection:
