@@ -75,8 +75,16 @@ def release(key: Path, out: Path, commit: str, *, allow_dirty: bool) -> list[Pat
         place = Path(scratch) / "made"
         place.mkdir()
         source = _exported(revision, Path(scratch) / "source")
-        _build(source, place, epoch)
-        _bill(source, place)
+        # Of the releaser's own environment nothing may show in what is made.
+        environment = {
+            **os.environ,
+            "SOURCE_DATE_EPOCH": epoch,
+            "PYTHONHASHSEED": "0",
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+        }
+        _build(source, place, environment)
+        _bill(source, place, environment)
         built = sorted(place.iterdir())
         (place / "provenance.json").write_text(_provenance(built, source, revision, epoch), encoding="utf-8")
         (place / SUMS).write_text("".join(f"{_digest(one)}  {one.name}\n" for one in sorted(place.iterdir())))
@@ -135,8 +143,7 @@ def _exported(revision: str, folder: Path) -> Path:
     return folder
 
 
-def _build(source: Path, place: Path, epoch: str) -> None:
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch, "PYTHONHASHSEED": "0", "TZ": "UTC"}
+def _build(source: Path, place: Path, environment: dict[str, str]) -> None:
     for kind in ("sdist", "wheel"):
         command = [sys.executable, "-c", BUILD.format(kind), str(place)]
         ran = subprocess.run(command, cwd=source, env=environment, check=False, capture_output=True)  # noqa: S603
@@ -144,9 +151,9 @@ def _build(source: Path, place: Path, epoch: str) -> None:
             raise CannotRelease(f"the {kind} cannot be built: {ran.stderr.decode(errors='replace').splitlines()[-1]}")
 
 
-def _bill(source: Path, place: Path) -> None:
+def _bill(source: Path, place: Path, environment: dict[str, str]) -> None:
     command = [sys.executable, str(source / ".ci" / "sbom.py"), "--out", str(place / "sbom.cdx.json")]
-    ran = subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - our own words
+    ran = subprocess.run(command, env=environment, check=False, capture_output=True)  # noqa: S603 - our own words
     if ran.returncode:
         raise CannotRelease(ran.stderr.decode(errors="replace").strip().splitlines()[-1])
 

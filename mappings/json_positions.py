@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mappings.contracts import FormatError, Piece, Position
+from mappings.pieces_limit import check_values
 
 _TYPE_NAMES: dict[type, str] = {dict: "object", list: "array", str: "text", bool: "boolean"}
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
@@ -23,8 +24,10 @@ JsonNode = dict[str, "JsonNode"] | list["JsonNode"] | str | bool | None
 def load(content: bytes) -> JsonNode:
     """Parse JSON without losing the digits of a number (`13.20` stays `13.20`, as text).
 
-    Raises FormatError when the content is not UTF-8, not JSON, nested beyond reason, or holds half a surrogate pair.
+    Raises FormatError when the content is not UTF-8, not JSON, of too many values,
+    nested beyond reason, or holds half a surrogate pair.
     """
+    check_values(content)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:

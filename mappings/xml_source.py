@@ -8,6 +8,7 @@ from __future__ import annotations
 from lxml import etree
 
 from mappings.contracts import FormatError
+from mappings.pieces_limit import check_elements
 
 LIMIT = 256 * 1024 * 1024
 """Bytes of one XML content at most: a CDA with a large scan in base64 fits, a bomb does not."""
@@ -21,11 +22,12 @@ def parse_xml(content: bytes, *, code: str, where: str = "", limit: int = LIMIT,
 
     Comments and processing instructions are left out, never followed; `whole` keeps them (a canonical form that is
     signed has its comments). Raises FormatError(`code`.…) with suffix
-    `.too_large`, `.doctype` (a document type declaration is refused: no French format has one), `.not_xml` or
-    `.too_deep`; the sentence gives line and column, never a word of the content.
+    `.too_large`, `.too_many_elements`, `.doctype` (a document type declaration is refused: no French format has one),
+    `.not_xml` or `.too_deep`; the sentence gives line and column, never a word of the content.
     """
     if len(content) > limit:
         raise FormatError(f"{code}.too_large", where, f"the XML is larger than {limit // 1024 // 1024} MB")
+    check_elements(content, code, where)
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,

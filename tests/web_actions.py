@@ -27,9 +27,9 @@ class Act:
 
     `kind` is where it is posted, numbers as `#`. `start` is the page that offers it, empty for the one that the action
     before led to. `form` chooses among the forms posted there, `button` what is pressed in it. `fill` gives fields by
-    their names. `tick` is a box to tick first; where a telephone shows none, `narrow` is the form and button that act on
-    all rows instead. `says` are keys of the catalogue of which one stands on the page afterwards. `before` and `after`
-    do what no form can.
+    their names. `tick` is a box to tick first; where a telephone shows none, `narrow` is the form and button that act
+    on all rows instead. `says` are keys of the catalogue of which one stands on the page afterwards. `before` and
+    `after` do what no form can.
     """
 
     kind: str
@@ -126,7 +126,7 @@ ACTS = (
     Act("/mail/#/subject", "/mail", (), form=".whose", button="button.patient", partial=True),
     Act("/dmp/#/title", "/dmp", (), form=".whose", button="button.patient", partial=True),
     # Looking for something, and keeping the search.
-    Act("/preferences", "/", ("nav.today",), form=".switches", button="button[name=theme][value=auto]"),
+    Act("/preferences", "/", ("nav.today",), form=".switches", button="button[name=language][aria-pressed]"),
     Act("/messages/search", "/messages", ("search.results",), {"text": "testrose"}, form=".search"),
     Act("/mail/search", "/mail", ("nav.mail",), {"text": "testrose"}, form=".search"),
     Act("/searches", PROCESSED, ("saved.all",), {"name": "Traités"}),

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails, from_json
 
 from mappings import json_positions
 from mappings.contracts import Format, FormatError, Piece, Position, ReadContext, Reading, Rendition, WriteContext
+from mappings.pieces_limit import check_values
 from mappings.safe_names import safe_stem
 from schemas.finding import Finding, Severity
 from schemas.item import ITEM, Item, ItemKind, ItemSet
@@ -45,6 +46,7 @@ class CanonicalFormat:
 
         The Findings of the document are Findings of the Reading. A bare Item is accepted too.
         """
+        check_values(content)
         whole = _read_whole(content)
         if whole is None:
             # Not from within the handler: the model's own exception quotes values, and would follow the FormatError.

@@ -18,6 +18,7 @@ from mappings.contracts import FormatError
 from mappings.hl7v2.charset import decode, wide_codec
 from mappings.hl7v2.header import end_of_line, find_header
 from mappings.hl7v2.syntax import NULL, Syntax, delimiters_of, syntax_of
+from mappings.pieces_limit import check_lines
 from schemas.finding import Finding, Severity
 
 HEADERS = frozenset({"MSH", "FHS", "BHS"})
@@ -172,6 +173,7 @@ def parse(content: bytes, charset: str | None = None) -> Message:
         _note_repairs(body, lines, findings)
         framed = any("\x1c" in one or "\x0b" in one for one in ends)
 
+    check_lines(len(lines), "hl7v2")
     delimiters, repaired = delimiters_of(separator, lines[0][4:].split(separator, 1)[0])
     if repaired:
         findings.append(_said("delimiters", "MSH-2", "the encoding characters had to be repaired"))

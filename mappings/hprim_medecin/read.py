@@ -14,6 +14,7 @@ from mappings.hprim_medecin.layout import RawReport, lay_out
 from mappings.hprim_medecin.record import Profile
 from mappings.lab_status import observations_of, overall_status
 from mappings.notes import Notes
+from mappings.pieces_limit import check_lines
 from mappings.plain_text import has_entities, squeezed, without_controls, without_entities
 from schemas.attachment import Attachment
 from schemas.document import Document
@@ -36,6 +37,7 @@ def read(content: bytes, context: ReadContext) -> Reading:
         raise FormatError("hprim.charset.unknown", "", f"there is no charset named {context.charset!r}") from None
     notes = Notes()
     note_charset(decoded, context.charset, notes)
+    check_lines(decoded.text.count("\n") + decoded.text.count("\r"), "hprim")
     layout = lay_out(decoded.text, decoded.line_end, notes)
     if has_entities(decoded.text):
         notes.info("hprim.text.entities", "content", "HTML entities in header, text or labels were replaced")

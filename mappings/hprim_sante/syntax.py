@@ -12,6 +12,7 @@ from functools import cached_property
 
 from mappings.contracts import FormatError
 from mappings.notes import Notes
+from mappings.pieces_limit import check_lines
 from mappings.plain_text import without_controls
 
 _LINE = re.compile(r"[^\r\n]+")
@@ -180,6 +181,7 @@ def tokenize(text: str, notes: Notes) -> list[Message]:
     if text[:begin].strip("\ufeff\0 \t\r\n"):
         notes.info("hprim.header.preceded", "line 1", "text before the segment H is skipped")
         notes.leave("before H", without_controls(text[:begin]))
+    check_lines(sum(1 for _ in _LINE.finditer(text, begin)), "hprim")
     walk = _Tokenizer(notes)
     number, end = 1, 0
     for line in _LINE.finditer(text, begin):

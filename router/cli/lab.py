@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -87,6 +88,11 @@ def command_cluster_demo(once: bool, port: int) -> int:
 @click.option("--imagined-rows", default=100_000_000, show_default=True, help="And by the plans of this many.")
 @click.option("--cold", is_flag=True, help="Of --dashboard: have each page read from the disk anew.")
 @click.option(
+    "--purge",
+    type=click.IntRange(1),
+    help="Time commits while so many messages are erased instead, on the journal that --url says, else on SQLite.",
+)
+@click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the filled store or journal in this folder, and take it again the next time.",
@@ -113,6 +119,7 @@ def command_bench(
     nodes: str,
     journal_rows: int,
     imagined_rows: int,
+    purge: int | None,
     cold: bool,
     keep: Path | None,
     as_json: bool,
@@ -134,6 +141,7 @@ def command_bench(
       passerelle bench --dossier 1000000 --dossiers 50000 --rate 50 --seconds 60 --keep filled
       passerelle bench --alerts --rate 50 --seconds 30
       passerelle bench --dashboard 1000000 --keep filled
+      passerelle bench --purge 100000
       passerelle bench --dashboard 1000000 --keep filled --cold
       passerelle bench --nodes 1,2,4 --rate 200 --seconds 20
       passerelle bench --journal-rows 10000000 --url postgresql+psycopg://postgres@localhost/bench
@@ -142,6 +150,8 @@ def command_bench(
         return _bench_nodes(nodes, rate, seconds, closed_seconds, as_json=as_json)
     if journal_rows:
         return _bench_growth(journal_rows, imagined_rows, url, as_json=as_json)
+    if purge:
+        return _bench_purge(purge, url, as_json=as_json)
     if pages:
         return _bench_dashboard(pages, keep, cold=cold, as_json=as_json)
     if mappings:
@@ -282,6 +292,27 @@ def _bench_directory(lines: int, *, as_json: bool) -> int:
     figures = measure_directory(lines, say=lambda said: click.echo(said, err=True))
     _show(figures, print_directory, as_json=as_json)
     return 0
+
+
+def _bench_purge(messages: int, url: str, *, as_json: bool) -> int:
+    import tempfile
+
+    from router.bench.purging import measure_purge
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure_purge(Path(folder), messages, url)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(asdict(found) | {"rate": found.rate}))
+    else:
+        for name, times in (("without", found.quiet), ("during", found.purging)):
+            click.echo(
+                f"Commit {name} a purge: p50 {times[0]:.1f} ms, p99 {times[1]:.1f} ms, longest {times[2]:.1f} ms"
+            )
+        click.echo(f"{found.erased} of {found.messages} messages erased in {found.seconds:.1f} s: {found.rate:.0f}/s")
+        click.echo(f"{found.size} messages in a transaction at the end")
+    return 0 if found.erased == found.messages else 1
 
 
 def _bench_dashboard(messages: int, keep: Path | None, *, cold: bool, as_json: bool) -> int:

@@ -71,7 +71,7 @@ def command_plan(
             report = compare(store, present, changed, scope, now, told=told)
         by = actor or terminal.actor()
         diff = changes(present.path.read_text(encoding="utf-8"), text)
-        number = terminal.apply(store, keep(report, scope, diff, actor=by, now=micros(now)))
+        number = terminal.apply(store, keep(report, scope, diff, actor=by, now=micros(now), text=text))
     finally:
         store.close()
     if as_json:

@@ -179,7 +179,8 @@ class JetStreamLanes:
             late = self._now() - self._valid
             for lane in [lane for lane, token in self._held.items() if token.confirmed_at <= late]:
                 if lane not in self._taking:
-                    await self._drop(lane)
+                    # Not waited for: a lane that takes long to let go of must not make the others late too.
+                    self.give_up(lane)
             await asyncio.sleep(KEEP_SECONDS)
 
     async def _keep_one(self, tokens: Tokens, token: Token) -> None:

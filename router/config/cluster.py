@@ -44,9 +44,6 @@ class ClusterSection(Section):
     user: str = Field("", description="User at the NATS servers, where they want one.")
     password: SecretStr | None = Field(None, description="Its password.")
     token: SecretStr | None = Field(None, description="Token, where the servers want one instead.")
-    credentials: str = Field(
-        "", description="Credentials file of a NATS account (JWT and seed), relative to this file."
-    )
     authorities: str = Field("", description="PEM file of the servers' authorities. Empty: the system's.")
     certificate: str = Field("", description="PEM file of this node's own certificate, for mutual TLS.")
     private_key: str = Field("", description="PEM file of its private key.")
@@ -72,7 +69,7 @@ class ClusterSection(Section):
 
     def problems(self, folder: Path) -> Iterator[tuple[str, str]]:
         """Say what cannot be used, by key: files that are not there, halves of pairs."""
-        for key in ("credentials", "authorities", "certificate", "private_key"):
+        for key in ("authorities", "certificate", "private_key"):
             name = getattr(self, key)
             if name and not (folder / name).is_file():
                 yield key, f"the file {name} cannot be read"
@@ -80,5 +77,5 @@ class ClusterSection(Section):
             yield "certificate", "certificate and private_key go together"
         if bool(self.user) != (self.password is not None):
             yield "user", "user and password go together"
-        if sum((bool(self.user), self.token is not None, bool(self.credentials))) > 1:
-            yield "user", "name one way to sign in at the servers: user and password, token, or credentials"
+        if self.user and self.token is not None:
+            yield "token", "name one way to sign in at the servers: user and password, or a token"

@@ -52,6 +52,19 @@ class JournalSection(Section):
     )
 
 
+class RetentionSection(Section):
+    """How long the rest is kept, in days; 0 is for good. Messages: `[journal] retention_days`."""
+
+    notices_days: int = Field(365, ge=0, description="Notices of the router about itself and its partners.")
+    alerts_days: int = Field(0, ge=0, description="Alerts to the members of circles, once nothing of them waits.")
+    accesses_days: int = Field(0, ge=0, description="Who asked for what in which dossier.")
+    audit_days: int = Field(
+        0,
+        ge=0,
+        description="Who did or saw what; the chain of what is left still verifies (`passerelle audit verify`).",
+    )
+
+
 def _processors() -> int:
     """Count the processors that this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)
@@ -402,6 +415,7 @@ class Configuration(Section):
     """The whole file."""
 
     journal: JournalSection = JournalSection()
+    retention: RetentionSection = RetentionSection()
     engine: EngineSection = EngineSection()
     identity: IdentitySection = IdentitySection()
     insi: InsiSection | None = None

@@ -159,17 +159,19 @@ def settle_at_start(text: str, *, now: int) -> Change[None]:
     return Change(change, note="configuration at the start")
 
 
-def first_version(text: str, *, now: int) -> Change[None]:
+def first_version(text: str, *, now: int, instead: int | None = None) -> Change[None]:
     """Note with which text the first node of a cluster starts: later ones start with what the journal has.
 
-    What a node was asked to apply, and cannot be applying any more, was interrupted with it.
+    `instead` is a version that it stands in the place of: one of a router that was alone. What a node was asked to
+    apply, and cannot be applying any more, was interrupted with it.
     """
 
     def change(unit: Unit) -> None:
         for version in versions(unit.connection, states=[VersionState.APPLYING]):
             if version.at < now - GIVEN_UP:
                 _settle(unit, version.id, VersionState.INTERRUPTED, now, "")
-        if running_version(unit.connection) is None:
+        running = running_version(unit.connection)
+        if running is None or running.id == instead:
             number = _insert(unit, text, digest_of(text), VersionState.APPLYING, VersionOrigin.FILE, "", "", now)
             _settle(unit, number, VersionState.APPLIED, now, "")
 

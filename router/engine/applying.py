@@ -31,7 +31,7 @@ from router.config.versions import (
 from router.config.writing import FileChanged, StagedFile, read_text, tidy
 from router.engine.clock import micros
 from router.engine.reconfiguring import CannotApply
-from router.journal.operations import Operation
+from router.journal.operations import Operation, apply_at_once
 from router.journal.store import JournalFault, Store
 
 R = TypeVar("R")
@@ -239,16 +239,20 @@ class Applying:
         self._seen = seen
 
 
-def shared_configuration(store: Store, loaded: Loaded) -> Loaded:
+def shared_configuration(store: Store, loaded: Loaded, now: int) -> Loaded:
     """Give the configuration that the nodes of a cluster run with: what was applied last, whatever this node's file is.
 
-    The first node of all has its file's. Raises ConfigurationFault, or JournalFault.
+    The first node of all has its file's, and so has the first one after the router was alone. Raises
+    ConfigurationFault, or JournalFault.
     """
+    form = loaded.configuration.observe.log_format
     with store.reading() as connection:
         version = running_version(connection)
-        if version is None:
-            return loaded
-        text = text_of(connection, store.sealer.clone(), version.id)
-    running = load_text(text, loaded.path)
-    form = loaded.configuration.observe.log_format
-    return running.logging_as(form)
+        text = "" if version is None else text_of(connection, store.sealer.clone(), version.id)
+    if version is not None:
+        running = load_text(text, loaded.path)
+        if running.configuration.cluster is not None:
+            return running.logging_as(form)
+    own = read_text(loaded.path)
+    apply_at_once(store, first_version(own, now=now, instead=None if version is None else version.id))
+    return load_text(own, loaded.path).logging_as(form)

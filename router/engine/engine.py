@@ -93,11 +93,13 @@ class Engine:
         if cluster is not None:
             trouble = partial(self.notices.trouble, "cluster")
             self.node = Node(cluster, store, self.writer, lambda: self._loaded, now, trouble, self.stopping)
+        node, count = self.node, section.worker_count
+        processes = count if node is None else node.processes(count)
         # What a node that reads nothing receives is read from the journal by another one.
-        self._handed = HandOver() if self.node is None or self.node.works else HandOver(NOTHING)
+        self._handed = HandOver() if node is None or node.works else HandOver(NOTHING)
         self._outcomes = Outcomes(store)
         self.plan = plan_of(loaded, store.sealer.master)
-        self.pool = WorkerPool(self.plan, self._processes(section.worker_count), section.batch_seconds)
+        self.pool = WorkerPool(self.plan, processes, section.batch_seconds, store.sealer)
         self._schedule = Schedule(self.notices)
         self._pauses: Pauses = {}
         self._changing, self._sweeping = asyncio.Lock(), asyncio.Lock()
@@ -139,10 +141,8 @@ class Engine:
             loaded.place.data,
             self._observer,
         )
-        node = self.node
-        self._sources = Sources(
-            self._lender, self._inbox_of, section.stop_seconds, *((node.is_opened,) if node is not None else ())
-        )
+        is_ours = node.is_opened if node is not None else None
+        self._sources = Sources(self._lender, self._inbox_of, section.stop_seconds, is_ours)
         self._destinations = Destinations(
             self._lender,
             self._gate,
@@ -150,7 +150,7 @@ class Engine:
             self.stopping,
             section.stop_seconds,
             node.send if node is not None else None,
-            (lambda: node.has_jobs) if node is not None else (lambda: True),
+            self._runs_once,
         )
         self._jobs_writer = JobsWriter(self.writer)
         self.dossier = DossierRuntime(
@@ -194,7 +194,6 @@ class Engine:
             partial(self.notices.trouble, "configuration"),
             shared=node is not None,
         )
-
         self.bulk = BulkRunner(
             store,
             self._jobs_writer.submit,
@@ -260,8 +259,9 @@ class Engine:
             self._spawn(self._observer.run(), "observer")
         if self.node is None:
             await self.jobs.start(self._spawn)
-        # Each node has an index of its own: it is a file beside its journal's key.
-        if self.directory.configured:
+        else:
+            await asyncio.to_thread(self.store.blobs.sweep_spool)
+        if self.directory.configured and (self.node is None or self.node.looks_up):
             self._schedule.every(60.0, self.directory.begin_if_due)
             await self.directory.begin_if_due()
         await self._sources.open(self._loaded.sources)
@@ -291,8 +291,8 @@ class Engine:
         told = self.node.received if self.node is not None else None
         return SourceInbox(source, self.store, self.writer, self._handed, self._pressure, self._outcomes, told)
 
-    def _processes(self, count: int) -> int:
-        return count if self.node is None else self.node.processes(count)
+    def _runs_once(self) -> bool:
+        return self.node is None or self.node.has_jobs
 
     def _queued(self, queued: Sequence[Queued]) -> None:
         self._destinations.enqueue(queued)
@@ -474,7 +474,7 @@ class Engine:
 
     async def _look_at_maps(self) -> None:
         """Tell what cannot be used in the files of concept maps, once a change; workers read them themselves."""
-        if not self._map_files or not await asyncio.to_thread(self._map_files.look):
+        if not (self._map_files and self._runs_once() and await asyncio.to_thread(self._map_files.look)):
             return
         for problem in self._map_files.problems[:MAP_PROBLEMS]:
             self.notices.report("codes", Finding(severity=Severity.ERROR, code="codes.file", where="", message=problem))

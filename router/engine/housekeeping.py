@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, select
 
+from router.config.model import Configuration
 from router.dossier.rounds import Writes
 from router.engine.clock import micros
 from router.journal import tables
-from router.journal.flow_hours import Counted, count_hours, forget_hours, hours_to_count, keep_hours, remember_erased
+from router.journal.flow_hours import Counted, count_hours, forget_hours, hours_to_count, keep_hours
 from router.journal.operations import Change
+from router.journal.pacing import Pace
+from router.journal.retention import Kind, erasable, erase_messages, erase_rows
 from router.journal.storage import Storage, is_measured, keep_measure, measure
 from router.journal.store import Store
-from router.journal.tables import OPEN_DELIVERIES, DeliveryState, MessageState
 from router.journal.unit import Unit
 from router.journal.view import viewing
 
 PURGE_GROUP = 200
-"""Messages erased in one transaction: few enough not to delay an acknowledgement."""
+"""Messages erased in one transaction at most; how many, the time that it takes says (`router.journal.pacing`)."""
+
+REST = 2.0
+"""How long erasing rests after a group, in times of what the group took."""
 
 
 class Housekeeping:
     """Erases and sweeps, and counts hours; never both at once, so that what is counted is what is there."""
 
-    def __init__(self, store: Store, writer: Writes, retention_days: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: Writes,
+        retention_days: int,
+        now: Callable[[], datetime],
+        limits: Mapping[Kind, int] | None = None,
+    ) -> None:
+        """Keep messages for `retention_days`, and other kinds for the days that `limits` gives; 0 is for good."""
+        self._limits = {kind: days for kind, days in (limits or {}).items() if days and kind is not Kind.MESSAGES}
+        self._pace = Pace(10, PURGE_GROUP)
         self._store = store
         self._writer = writer
         self._retention = timedelta(days=retention_days)
@@ -38,6 +54,11 @@ class Housekeeping:
         async with self._one_at_a_time:
             await self._erase()
         await asyncio.to_thread(self._sweep)
+
+    @property
+    def group_size(self) -> int:
+        """How many rows a group has by now."""
+        return self._pace.size
 
     async def count(self) -> None:
         """Count the hours that are over, and those whose rows may have changed; measure the storage once an hour."""
@@ -70,15 +91,39 @@ class Housekeeping:
 
     async def _erase(self) -> None:
         limit = micros(self._now() - self._retention)
-        erased = PURGE_GROUP
-        while erased == PURGE_GROUP:
-            # One group a transaction: acknowledgements get through between two of them.
-            erased = await self._writer.submit(Change(lambda unit: purge(unit, limit), note="retention"))
+        await self._erase_messages(limit)
+        for kind, days in self._limits.items():
+            await self._erase_kind(kind, micros(self._now() - timedelta(days=days)))
         await self._writer.submit(Change(lambda unit: purge_codes(unit, limit), note="retention of codes"))
         await self._writer.submit(Change(lambda unit: purge_calls(unit, limit), note="retention of calls to INSi"))
         await self._writer.submit(Change(lambda unit: purge_notices(unit, limit), note="retention of notices"))
         now = micros(self._now())
         await self._writer.submit(Change(lambda unit: forget_hours(unit, now), note="retention of hours"))
+
+    async def _erase_messages(self, limit: int) -> None:
+        """Erase group after group: each is looked for beside the writer, which only takes it out."""
+        after = (0, 0)
+
+        def find() -> list[tuple[int, int]]:
+            with self._store.reading() as connection:
+                return erasable(connection, limit, after, self._pace.size)
+
+        while found := await asyncio.to_thread(find):
+            numbers = [number for _, number in found]
+            await self._writer.submit(Change(partial(self._timed, partial(erase_messages, numbers=numbers))))
+            after = found[-1]
+            await asyncio.sleep(self._pace.seconds * REST)
+
+    async def _erase_kind(self, kind: Kind, limit: int) -> None:
+        while True:
+            group = partial(erase_rows, kind=kind, limit=limit, size=self._pace.size)
+            if not await self._writer.submit(Change(partial(self._timed, group))):
+                return
+            await asyncio.sleep(self._pace.seconds * REST)
+
+    def _timed(self, change: Callable[[Unit], int], unit: Unit) -> int:
+        with self._pace.timed():
+            return change(unit)
 
     def _sweep(self) -> int:
         used: set[str] = set()
@@ -94,25 +139,21 @@ class Housekeeping:
         return self._store.blobs.sweep(used)
 
 
+def kept_days(configuration: Configuration) -> dict[Kind, int]:
+    """Give how many days each kind is kept; 0 is for good."""
+    section = configuration.retention
+    return {
+        Kind.MESSAGES: configuration.journal.retention_days,
+        Kind.NOTICES: section.notices_days,
+        Kind.ALERTS: section.alerts_days,
+        Kind.ACCESSES: section.accesses_days,
+        Kind.AUDIT: section.audit_days,
+    }
+
+
 def purge(unit: Unit, limit: int) -> int:
     """Erase a group of messages received before `limit` (microseconds) that nothing waits for; gives how many."""
-    message, delivery = tables.message.c, tables.delivery.c
-    waiting = [state.value for state in (*OPEN_DELIVERIES, DeliveryState.HELD)]
-    old = (
-        select(message.id)
-        .where(
-            message.received_at < limit,
-            message.state.in_((MessageState.PROCESSED.value, MessageState.REJECTED.value)),
-            ~exists().where(delivery.message_id == message.id, delivery.state.in_(waiting)),
-        )
-        .order_by(message.received_at)
-        .limit(PURGE_GROUP)
-    )
-    numbers = list(unit.connection.execute(old).scalars())
-    if numbers:
-        remember_erased(unit, numbers)
-        unit.connection.execute(delete(tables.message).where(message.id.in_(numbers)))
-    return len(numbers)
+    return erase_messages(unit, [number for _, number in erasable(unit.connection, limit, (0, 0), PURGE_GROUP)])
 
 
 def purge_notices(unit: Unit, limit: int) -> int:

@@ -18,14 +18,16 @@ from router.certificates import certificate_notes
 from router.config.load import Loaded
 from router.dossier.serving import DossierRuntime
 from router.engine.destinations import Destinations
-from router.engine.housekeeping import Housekeeping
+from router.engine.housekeeping import Housekeeping, kept_days
 from router.engine.lending import Schedule, Stop, take_back
 from router.engine.noticing import Notices
+from router.engine.resealing import Resealer
 from router.engine.reverification import Reverification
 from router.identity.insi import Insi
 from router.identity.reindexing import bring_index_up
 from router.journal.fencing import Fence, NoLongerOurs, Under
 from router.journal.operations import Operation
+from router.journal.retention import Kind
 from router.journal.store import Store
 from router.journal.writer import R, Writer
 from router.watch.telling import Teller
@@ -98,8 +100,10 @@ class Jobs:
 
         begin(self._bulk.run(), "bulk actions")
         begin(bring_index_up(self._store, self._writer.submit), "patient index")
-        days = self._loaded().configuration.journal.retention_days
-        housekeeping = Housekeeping(self._store, self._writer, days, self._now)
+        trouble = partial(self._notices.trouble, "keys")
+        begin(Resealer(self._store, self._writer.submit, self._now, trouble).run(), "keys")
+        kept = kept_days(self._loaded().configuration)
+        housekeeping = Housekeeping(self._store, self._writer, kept[Kind.MESSAGES], self._now, kept)
         self._stops.append(self._schedule.every(3600.0, housekeeping.run))
         self._stops.append(self._schedule.every(COUNT_SECONDS, housekeeping.count))
         self._stop_watching = self._schedule.every(EVERY, self.watching.run)

@@ -46,6 +46,9 @@ from router.web.context import FlowStatus
 RING_SECONDS = 0.005
 """Time within which what is to be told becomes one bell."""
 
+SEEN_SECONDS = 0.5
+"""How often it is noted which nodes are there."""
+
 _WAITING = (
     select(tables.message.c.source, func.count())
     .where(tables.message.c.state == MessageState.RECEIVED.value)
@@ -107,6 +110,7 @@ class Node:
         self._read_to_tell: dict[str, int] = {}
         self._send_to_tell = self._wake_to_tell = self._ringing = False
         self._started_at = micros(now())
+        self._seen: Sequence[NodeStatus] = ()
         self.trouble = ""
 
     def attach(self, parts: Parts) -> None:
@@ -128,6 +132,11 @@ class Node:
         if self.works:
             return count
         return min(count, 1) if "web" in self.cluster.roles else 0
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether it needs the directory of professionals: each node has an index of its own, a file on its disk."""
+        return not self.cluster.roles.isdisjoint({"work", "web"})
 
     @property
     def has_jobs(self) -> bool:
@@ -158,6 +167,7 @@ class Node:
         self.cluster.bells.listen(self._heard)
         self.cluster.presence.say(self.status)
         self._parts.spawn(self._read_when_rung(), "bells")
+        self._parts.spawn(self._see(), "nodes")
         await self.cluster.lanes.run(self.wanted, self.gained, self.lost)
 
     async def gained(self, fence: Fence) -> bool:
@@ -171,6 +181,15 @@ class Node:
             return False
         if not taken:
             return False
+        try:
+            await self._begin(fence)
+        except Exception as defect:
+            self._trouble(f"{fence.lane} could not be begun ({type(defect).__name__}); another node may take it")
+            await self.lost(fence.lane)
+            return False
+        return True
+
+    async def _begin(self, fence: Fence) -> None:
         if fence.lane.startswith(READ):
             self._parts.pipeline.gain(fence)
         elif fence.lane.startswith(SEND):
@@ -183,10 +202,15 @@ class Node:
             self._jobs = fence
             self._parts.pipeline.decide_under(fence)
             await self._parts.jobs.start(self._parts.spawn, fence)
-        return True
 
     async def lost(self, lane: str) -> None:
         """Let go of a lane: nothing more is begun in it, and what is under way is refused once another node has it."""
+        try:
+            await self._end(lane)
+        except Exception as defect:
+            self._trouble(f"{lane} was not let go of in good order ({type(defect).__name__}); its fence sees to it")
+
+    async def _end(self, lane: str) -> None:
         if lane.startswith(READ):
             self._parts.pipeline.lose(lane)
         elif lane.startswith(SEND):
@@ -284,8 +308,18 @@ class Node:
     def _shows(self, flow: FlowStatus) -> bool:
         return self.receives if flow.side == "source" else self.works
 
+    async def _see(self) -> None:
+        """Note who is there, in the event loop: pages ask from other threads."""
+        while True:
+            self._seen = tuple(self.cluster.presence.nodes())
+            await asyncio.sleep(SEEN_SECONDS)
+
+    def seen(self) -> Sequence[NodeStatus]:
+        """Give the nodes that were there a moment ago, this one included."""
+        return self._seen
+
     def flows(self) -> Sequence[FlowStatus]:
         """Say how every source and destination is doing, on all nodes together."""
-        others = [node for node in self.cluster.presence.nodes() if node.name != self.cluster.name]
+        others = [node for node in self._seen if node.name != self.cluster.name]
         own = self._parts.own_flows()
         return together(own, [one for one in own if self._shows(one)], others)

@@ -113,11 +113,11 @@ class Prepared:
 class WorkerPool:
     """Runs batches in `workers` processes, or in one thread of this process when `workers` is 0."""
 
-    def __init__(self, plan: Plan, workers: int, batch_seconds: float) -> None:
+    def __init__(self, plan: Plan, workers: int, batch_seconds: float, sealer: Sealer) -> None:
         self._plan = plan
         self.workers = workers
         self._seconds = batch_seconds
-        self._sealer = Sealer(plan.master)
+        self._sealer = sealer.clone()
         self._executor = self._make()
         self._generation = 0
         self._bereavement: Bereavement | None = None

@@ -12,6 +12,9 @@ from router.web.context import FlowStatus
 ELSEWHERE = "standby"
 """State of a source that another node goes and gets from; a connector says it too of what it holds in reserve."""
 
+NOBODY = "stopped"
+"""State of what no node that was heard is doing."""
+
 TROUBLED = ("failed", "refused", "degraded", "unreachable")
 """States that are shown before any other, the worst first."""
 
@@ -51,7 +54,7 @@ def together(known: Sequence[FlowStatus], own: Sequence[FlowStatus], others: Ite
 def _shown(status: FlowStatus, told: list[tuple[str, NodeFlow]]) -> FlowStatus:
     here = [(node, flow) for node, flow in told if flow.state != ELSEWHERE]
     if not here:
-        return status
+        return status if status.paused else replace(status, state=NOBODY, detail="no node has it")
     node, worst = min(here, key=lambda one: _rank(one[1].state))
     detail = f"{node}: {worst.detail}" if node and worst.detail else worst.detail
     addresses = dict.fromkeys(flow.address for _, flow in here if flow.address)

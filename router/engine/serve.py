@@ -21,12 +21,12 @@ import uvicorn
 
 from connectors.address import parse_address
 from router.certificates import known_ends
-from router.cluster.contracts import Cluster
 from router.config.cluster import ROLES
 from router.config.load import Loaded
 from router.engine.applying import shared_configuration
-from router.engine.clock import utc_now
+from router.engine.clock import micros, utc_now
 from router.engine.engine import Engine
+from router.engine.membership import membership
 from router.engine.pool import keep_memory_low
 from router.faults import Fault
 from router.journal.blobs_database import DatabaseBlobs
@@ -57,9 +57,6 @@ class Ready:
 ALL = "all"
 """The role of a node that does everything."""
 
-Join = Callable[[Loaded, frozenset[str]], contextlib.AbstractAsyncContextManager[Cluster]]
-"""Joins a cluster, with the roles of this node; leaving it is its end. Raises Fault."""
-
 
 def serve(
     loaded: Loaded,
@@ -67,7 +64,6 @@ def serve(
     ready: Callable[[Ready], None],
     ready_file: Path | None = None,
     role: str = ALL,
-    join: Join | None = None,
 ) -> None:
     """Run until SIGINT or SIGTERM. `ready` is called once everything listens; `ready_file` then gets it as JSON.
 
@@ -82,9 +78,9 @@ def serve(
     try:
         with router_lock(store.engine, loaded.place.data, shared=clustered):
             if clustered:
-                loaded = shared_configuration(store, loaded)
+                loaded = shared_configuration(store, loaded, micros(utc_now()))
             roles = ROLES if role == ALL else frozenset({role})
-            run = _serve(loaded, store, ready, ready_file, roles, join if clustered else None)
+            run = _serve(loaded, store, ready, ready_file, roles)
             try:
                 import uvloop
             except ImportError:  # pragma: no cover - where uvloop does not exist, the standard loop does
@@ -105,13 +101,23 @@ async def _serve(
     ready: Callable[[Ready], None],
     ready_file: Path | None,
     roles: frozenset[str],
-    join: Join | None,
 ) -> None:
     keep_memory_low()
     if isinstance(store.blobs, DatabaseBlobs):
         await asyncio.to_thread(store.blobs.bring_in)
-    async with contextlib.nullcontext() if join is None else join(loaded, roles) as cluster:
-        await _run(loaded, Engine(loaded, store, cluster=cluster), ready, ready_file, has_pages="web" in roles)
+    section = loaded.configuration.cluster
+    if section is None:
+        await _run(loaded, Engine(loaded, store), ready, ready_file, has_pages=True)
+        return
+    engines: list[Engine] = []
+
+    def trouble(said: str) -> None:
+        for engine in engines:
+            engine.notices.trouble("cluster", said)
+
+    async with membership(loaded, section, roles, store, trouble) as cluster:
+        engines.append(Engine(loaded, store, cluster=cluster))
+        await _run(loaded, engines[0], ready, ready_file, has_pages="web" in roles)
 
 
 async def _run(
@@ -134,7 +140,7 @@ async def _run(
             submit=engine.submit,
             flows=engine.flows,
             own_flows=engine.own_flows,
-            nodes=None if node is None else node.cluster.presence.nodes,
+            nodes=None if node is None else node.seen,
             routes=engine.routes,
             loaded=lambda: engine.loaded,
             applied=lambda: AppliedFile(engine.applying.waits_for_start, engine.applying.file_differs),

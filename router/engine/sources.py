@@ -35,9 +35,9 @@ class Sources:
         lender: Lender,
         inbox_of: Callable[[str], SourceInbox],
         seconds: float,
-        is_ours: Callable[[ResolvedSource], bool] = lambda _: True,
+        is_ours: Callable[[ResolvedSource], bool] | None = None,
     ) -> None:
-        """`is_ours` says whether a source is opened on this node."""
+        """`is_ours` says whether a source is opened on this node, None where all are."""
         self._is_ours = is_ours
         self._turning = asyncio.Lock()
         self._lender = lender
@@ -102,7 +102,8 @@ class Sources:
             running.health.state = "paused" if running.paused else ELSEWHERE
 
     def _is_closed(self, running: RunningSource) -> bool:
-        return self._is_paused(running) or not self._is_ours(running.resolved)
+        elsewhere = self._is_ours is not None and not self._is_ours(running.resolved)
+        return elsewhere or self._is_paused(running)
 
     def _is_paused(self, running: RunningSource) -> bool:
         return running.resolved.section.paused or (FlowSide.SOURCE, running.name) in self._pauses

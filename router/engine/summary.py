@@ -81,7 +81,7 @@ def _lab(report: LabReport) -> dict[str, Any]:
     observations = list(_observations(report.chapters))
     chapters = dict.fromkeys(chapter.title for chapter in report.chapters if chapter.title)
     titles = [report.title] if report.title else list(chapters)[:2]
-    abnormal = [one for one in observations if _gravity(one)]
+    abnormal = [one for one in observations if one.flags and _gravity(one)]
     abnormal.sort(key=_gravity, reverse=True)
     count = len(observations)
     parts = [*titles, f"{count} résultat{'s' if count > 1 else ''}", *(_named(one) for one in abnormal[:_SHOWN])]

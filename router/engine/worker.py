@@ -37,6 +37,7 @@ from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
 from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
 from router.identity.patients import Patient, load_patients
+from router.journal.asking import ANY_DOSSIER, ask
 from router.journal.correspondence import PreparedMail, prepared_mail
 from router.journal.mapping_versions import MappingsInForce, MappingsKept, mappings_of
 from router.journal.operations import (
@@ -52,7 +53,6 @@ from router.journal.routing import SEEN, RoutingSeen, routing_digest
 from router.journal.sealing import loose
 from router.journal.store import Store, open_store
 from router.journal.tables import WORST, ItemState, MessageState
-from router.journal.unit import ANY_DOSSIER
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
 from schemas.item import ITEM, Item, NoteItem, ReceiptItem, dump_item
@@ -296,7 +296,7 @@ class Worker:
             return {}
         with self._store.reading() as connection:
             if look_for_dossiers and not self._dossiers:
-                self._dossiers = connection.exec_driver_sql(ANY_DOSSIER).first() is not None
+                self._dossiers = bool(ask(connection, ANY_DOSSIER))
             decisions = self._matcher.decide(connection, [(asked(item), authority_of(item)) for item in items])
         return {id(item): decision for item, decision in zip(items, decisions, strict=True)}
 

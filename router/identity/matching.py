@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from mappings.recollection import Recollection
 from router.identity.claims import worth_of_ins
 from router.identity.comparison import compare, contradicts
 from router.identity.decisions import Facts, Policy, decided
@@ -75,6 +76,9 @@ ONLY_A_PERSON = frozenset({*ALARMS.values(), HoldReason.DECLARED})
 """Reasons that no registration lifts: alarms of a reader, and what a person declared."""
 
 
+REMEMBERED = 2000
+"""Identities and comparisons that one Matcher remembers: a pure function's memory, bounded."""
+
 MOST_CANDIDATES = 20
 """Candidates kept with a held Item; the desk looks for more when a person opens it."""
 
@@ -129,6 +133,8 @@ class Matcher:
         self._policy = policy
         self._environment = environment
         self._remembered = {} if remembered is None else remembered
+        self._looked: Recollection[dict[str, Sought]] = Recollection(REMEMBERED)
+        self._compared: Recollection[str] = Recollection(REMEMBERED)
 
     def decide(self, connection: Connection, wanted: Sequence[tuple[PatientIdentity, str]]) -> list[Decision]:
         """Decide for identities, each with the URI of the authority of identifiers sent without one (or empty)."""
@@ -147,6 +153,16 @@ class Matcher:
         return [self._decide(draft, patients) for draft in drafts]
 
     def _sought(self, identity: PatientIdentity, sender: str) -> Sought:
+        # Readers give the same object for the same text: who comes back is not looked through again.
+        by_sender = self._looked.of(identity)
+        if by_sender is None:
+            by_sender = self._looked.keep({}, identity)
+        sought = by_sender.get(sender)
+        if sought is None:
+            sought = by_sender[sender] = self._tokens_of(identity, sender)
+        return sought
+
+    def _tokens_of(self, identity: PatientIdentity, sender: str) -> Sought:
         tokens = tuple(identifier_token(self._sealer, *pair) for pair in matching_identifiers(identity, sender))
         worth = worth_of_ins(identity, self._environment, self._policy)
         ins = identity.ins if worth == "qualified" else None
@@ -195,6 +211,10 @@ class Matcher:
         )
 
     def _traits(self, identity: PatientIdentity, known: PatientIdentity) -> str:
+        said = self._compared.of(identity, known)
+        return said or self._compared.keep(self._comparison(identity, known), identity, known)
+
+    def _comparison(self, identity: PatientIdentity, known: PatientIdentity) -> str:
         if self._policy is Policy.REGISTER:
             return "differ" if contradicts(identity, known) else "same"
         comparison = compare(identity, known)

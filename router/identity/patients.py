@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from router.identity.comparison import first_given_name
 from router.journal import tables
+from router.journal.asking import ask_about
 from router.journal.operations import IDENTITY_PLACE, Change
 from router.journal.sealing import Sealer, loose
 from router.journal.unit import Unit
@@ -18,22 +19,10 @@ from schemas.identity import PatientIdentity, Sex
 from schemas.traits import loosened
 
 _FIND = (
-    select(
-        tables.patient_token.c.token,
-        tables.patient_token.c.patient_id,
-        tables.patient_token.c.kind,
-        tables.patient.c.merged_into,
-    )
-    .join(tables.patient, tables.patient.c.id == tables.patient_token.c.patient_id)
-    .where(tables.patient_token.c.token.in_(bindparam("tokens", expanding=True)))
+    "SELECT patient_token.token, patient_token.patient_id, patient_token.kind, patient.merged_into FROM patient_token"
+    " JOIN patient ON patient.id = patient_token.patient_id WHERE patient_token.token IN"
 )
-_LOAD = select(
-    tables.patient.c.id,
-    tables.patient.c.updated_at,
-    tables.patient.c.in_coordination,
-    tables.patient.c.sealed_identity,
-    tables.patient.c.merged_into,
-).where(tables.patient.c.id.in_(bindparam("ids", expanding=True)))
+_LOAD = "SELECT id, updated_at, in_coordination, sealed_identity, merged_into FROM patient WHERE id IN"
 
 KEPT_KIND = "former"
 """Kind of the tokens that outlive an update: matricules that were this person's."""
@@ -244,12 +233,11 @@ class Hits:
 def look_up(connection: Connection, tokens: Sequence[int]) -> Hits:
     """Look tokens up in the index."""
     hits = Hits()
-    if tokens:
-        for token, patient_id, kind, survivor in connection.execute(_FIND, {"tokens": list(tokens)}):
-            found = hits.former if kind == KEPT_KIND else hits.active
-            found.setdefault(token, set()).add(patient_id if survivor is None else survivor)
-            if survivor is not None:
-                hits.merged.add(patient_id)
+    for token, patient_id, kind, survivor in ask_about(connection, _FIND, tokens):
+        found = hits.former if kind == KEPT_KIND else hits.active
+        found.setdefault(token, set()).add(patient_id if survivor is None else survivor)
+        if survivor is not None:
+            hits.merged.add(patient_id)
     return hits
 
 
@@ -262,13 +250,13 @@ def load_patients(
         return {}
     cache = {} if remembered is None else remembered
     found: dict[int, Patient] = {}
-    for row in connection.execute(_LOAD, {"ids": wanted}):
-        key = (row.id, row.updated_at)
-        patient = cache.get(key)
+    for number, updated_at, in_coordination, sealed, merged_into in ask_about(connection, _LOAD, wanted):
+        patient = cache.get((number, updated_at))
         if patient is None:
             if len(cache) >= REMEMBERED:
                 cache.clear()
-            identity = PatientIdentity.model_validate_json(sealer.open(row.sealed_identity, IDENTITY_PLACE))
-            patient = cache[key] = Patient(row.id, bool(row.in_coordination), identity, row.updated_at, row.merged_into)
-        found[row.id] = patient
+            identity = PatientIdentity.model_validate_json(sealer.open(sealed, IDENTITY_PLACE))
+            patient = Patient(number, bool(in_coordination), identity, updated_at, merged_into)
+            cache[number, updated_at] = patient
+        found[number] = patient
     return found

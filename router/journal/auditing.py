@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from router.journal import tables
 from router.journal.ready import Ready
@@ -20,6 +20,9 @@ from router.journal.unit import Unit
 
 GROUP = 1000
 """Rows read at once while a chain is verified."""
+
+ERASED = "erase audit"
+"""The action of the row that says where the chain was cut at its beginning."""
 
 _LAST = Ready(select(tables.audit.c.id, tables.audit.c.chain).order_by(tables.audit.c.id.desc()).limit(1))
 _APPEND = insert(tables.audit)
@@ -79,7 +82,7 @@ def verify_audit(
             before += 1
             continue
         values = {name: getattr(row, name) for name in ("id", "at", "actor", "action", "target", "detail")}
-        link = b"" if previous is None else bytes(previous.chain or b"")
+        link = _erased(connection, row.id) if previous is None else bytes(previous.chain or b"")
         follows = previous is None or row.id == previous.id + 1
         fits = row.chain is not None and bytes(row.chain) == _link(sealer, link, values)
         if broken is None and not (follows and fits):
@@ -91,6 +94,37 @@ def verify_audit(
         head = f"{row.id}:{bytes(row.chain or b'').hex()}"
         passed = passed or head == known
     return Chain(rows, before, broken, head, passed if known else None)
+
+
+def erase_audit(unit: Unit, limit: int, size: int, *, now: int) -> int:
+    """Erase up to `size` of the oldest rows, older than `limit` (microseconds); gives how many.
+
+    The chain goes on from where it is cut: a row of its own says where, and with which digest the last one ended. The
+    newest row always stays.
+    """
+    column = tables.audit.c
+    newest = unit.connection.execute(select(func.max(column.id))).scalar() or 0
+    wanted = select(column.id, column.at, column.chain).where(column.id < newest).order_by(column.id).limit(size)
+    gone = []
+    for row in unit.connection.execute(wanted):
+        if row.at >= limit:
+            break
+        gone.append(row)
+    if not gone:
+        return 0
+    last = gone[-1]
+    detail = bytes(last.chain or b"").hex()
+    append_audit(unit, actor="retention", action=ERASED, target=f"audit to {last.id}", detail=detail, now=now)
+    unit.connection.execute(delete(tables.audit).where(column.id <= last.id))
+    return len(gone)
+
+
+def _erased(connection: Connection, first: int) -> bytes:
+    """Give the digest that the chain's first row follows: of the last row that was erased, if any was."""
+    column = tables.audit.c
+    cut = (column.action == ERASED, column.target == f"audit to {first - 1}")
+    found = connection.execute(select(column.detail).where(*cut)).scalar()
+    return bytes.fromhex(found) if found else b""
 
 
 def _rows(connection: Connection) -> Iterator[Any]:

@@ -17,13 +17,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from router.journal.sealing import KeyFault, Sealer
+from router.journal.sealing import NUMBER_BYTES, KeyFault, Sealer
 
 CHUNK = 1024 * 1024
 """Plain bytes per chunk."""
 
 LARGE = 256 * 1024
 """Contents above this many bytes go to the blob store instead of a table."""
+
+SALT_BYTES = 16
 
 SWEEP_AGE = 3600.0
 """Seconds before an unreferenced file may be swept: younger ones may be about to be committed."""
@@ -57,7 +59,7 @@ class BlobStore:
         self._root.mkdir(parents=True, exist_ok=True)
         temporary = self._root / f".{secrets.token_hex(12)}.tmp"
         # The name depends on the whole content, so it cannot be in the seals: a random salt stands for it.
-        salt = os.urandom(16)
+        salt = os.urandom(SALT_BYTES)
         sealer = self._sealer.clone()  # several threads store at once; a Sealer serves one
         digest = hashlib.sha256()
         try:
@@ -94,7 +96,7 @@ class BlobStore:
         """Give a blob's content chunk by chunk. Raises FileNotFoundError, or KeyFault when it was damaged."""
         sealer = self._sealer.clone()
         with self._path(name).open("rb") as handle:
-            salt = handle.read(16)
+            salt = handle.read(SALT_BYTES)
             rank = 0
             while True:
                 head = handle.read(5)
@@ -109,6 +111,34 @@ class BlobStore:
     def get(self, name: str) -> bytes:
         """Give a blob's whole content."""
         return b"".join(self.stream(name))
+
+    def is_there(self, name: str) -> bool:
+        """Whether a content is stored."""
+        return self._path(name).is_file()
+
+    def names(self, after: str, limit: int) -> list[str]:
+        """Give the names of stored contents that follow one, in their order; an empty one is before all."""
+        found: list[str] = []
+        for folder in sorted(path for path in self._root.glob("??") if path.name >= after[:2]):
+            found += sorted(path.name for path in folder.iterdir() if path.name > after and len(path.name) == 32)
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def reseal(self, name: str, *, only_look: bool = False) -> bool:
+        """Write a content anew, under its name, when an older key sealed it; whoever reads it meanwhile goes on.
+
+        Gives whether an older one did; with `only_look` it stays as it is.
+
+        Raises FileNotFoundError when it is gone, KeyFault when it does not open.
+        """
+        with self._path(name).open("rb") as handle:
+            handle.seek(SALT_BYTES + 5)
+            if self._sealer.is_newest(handle.read(1 + NUMBER_BYTES)):
+                return False
+        if not only_look and self._write(self.stream(name)) != name:
+            raise KeyFault("a stored content is not what its name says: restore it from a backup")
+        return True
 
     def sweep(self, used: set[str], *, now: float | None = None) -> int:
         """Remove blobs that no row names, and spool or temporary files left by a crash; returns how many went."""

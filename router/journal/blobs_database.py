@@ -131,6 +131,39 @@ class DatabaseBlobs(BlobStore):
                 raise KeyFault("a stored content is cut short: restore it from a backup")
             yield sealer.open(bytes(sealed), place_of(salt, rank, last=rank == blob.chunks - 1))
 
+    def is_there(self, name: str) -> bool:
+        """Whether a content is stored."""
+        with self._translated(), self._engine.connect() as connection:
+            return connection.execute(select(_BLOB.name).where(_BLOB.name == name)).first() is not None
+
+    def names(self, after: str, limit: int) -> list[str]:
+        """Give the names of stored contents that follow one, in their order; an empty one is before all."""
+        wanted = select(_BLOB.name).where(_BLOB.name > after).order_by(_BLOB.name).limit(limit)
+        with self._translated(), self._engine.connect() as connection:
+            return list(connection.execute(wanted).scalars())
+
+    def reseal(self, name: str, *, only_look: bool = False) -> bool:
+        """Seal those parts of a content anew that an older key sealed, one by one: any mixture of them opens."""
+        found = False
+        with self._translated(), self._engine.connect() as connection:
+            blob = connection.execute(select(_BLOB.salt, _BLOB.chunks).where(_BLOB.name == name)).one_or_none()
+        if blob is None:
+            raise FileNotFoundError("not the name of a stored content")
+        salt, sealer = bytes(blob.salt), self._sealer.clone()
+        for rank in range(blob.chunks):
+            mine = (_PART.salt == salt, _PART.rank == rank)
+            with self._translated(), self._engine.begin() as connection:
+                sealed = connection.execute(select(_PART.sealed).where(*mine)).scalar()
+                if sealed is None or sealer.is_newest(bytes(sealed)):
+                    continue
+                found = True
+                if only_look:
+                    return True
+                place = place_of(salt, rank, last=rank == blob.chunks - 1)
+                anew = sealer.seal(sealer.open(bytes(sealed), place), place)
+                connection.execute(update(tables.stored_chunk).where(*mine).values(sealed=anew))
+        return found
+
     def sweep(self, used: set[str], *, now: float | None = None) -> int:
         """Remove blobs that no row names, and spool files left by a crash; returns how many went."""
         limit = int(((time.time() if now is None else now) - SWEEP_AGE) * 1_000_000)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from router.journal import tables
 from router.journal.unit import Unit
@@ -105,6 +105,11 @@ def fenced(unit: Unit, fences: Collection[Fence]) -> frozenset[Fence]:
         (lane, epoch, count) for lane, epoch, count in unit.query(f"{_FENCES}({', '.join(['?'] * len(lanes))})", lanes)
     }
     return frozenset(fence for fence in fences if (fence.lane, fence.epoch, fence.count) not in there)
+
+
+def newest_epoch(connection: Connection) -> int:
+    """Give the greatest epoch of all lanes, 0 when none was ever taken: whoever counts anew must begin after it."""
+    return connection.execute(select(func.max(tables.lane_fence.c.epoch))).scalar() or 0
 
 
 _FENCES = "SELECT lane, epoch, fence FROM lane_fence WHERE lane IN "

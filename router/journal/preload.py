@@ -32,13 +32,15 @@ def preload(folder: Path, rows: int) -> None:
         done = 0
         while done < rows:
             count = min(GROUP, rows - done)
-            _append(store, count)
+            append_settled(store, count)
             done += count
     finally:
         store.close()
 
 
-def _append(store: Store, count: int) -> None:
+def append_settled(store: Store, count: int, *, tokens: int = 1) -> None:
+    """Append settled messages in one transaction, each Item found by so many tokens."""
+    each = tokens
     with store.writing() as connection:
         first = (connection.execute(select(func.max(tables.message.c.id))).scalar() or 0) + 1
         first_item = (connection.execute(select(func.max(tables.item.c.id))).scalar() or 0) + 1
@@ -51,7 +53,7 @@ def _append(store: Store, count: int) -> None:
             )
         }
         base = 1_700_000_000_000_000
-        messages, contents, items, tokens, deliveries, parcels, attempts = [], [], [], [], [], [], []
+        messages, contents, items, found_by, deliveries, parcels, attempts = [], [], [], [], [], [], []
         for rank in range(count):
             number, item, delivery = first + rank, first_item + rank, first_delivery + rank
             at = base + number * 1000
@@ -87,7 +89,11 @@ def _append(store: Store, count: int) -> None:
                     "sealed_body": sealed["body"],
                 }
             )
-            tokens.append({"token": store.sealer.token("value", f"PRELOAD{number}"), "item_id": item})
+            found_by += [
+                {"token": store.sealer.token("value", f"PRELOAD{number}.{rank}" if rank else f"PRELOAD{number}")}
+                | {"item_id": item}
+                for rank in range(each)
+            ]
             deliveries.append(
                 {
                     "id": delivery,
@@ -122,7 +128,7 @@ def _append(store: Store, count: int) -> None:
             (tables.message, messages),
             (tables.message_content, contents),
             (tables.item, items),
-            (tables.item_token, tokens),
+            (tables.item_token, found_by),
             (tables.delivery, deliveries),
             (tables.delivery_content, parcels),
             (tables.attempt, attempts),

@@ -120,9 +120,21 @@ def situation(view: View, destinations: Sequence[str], *, since: int, troubles_s
         by_source,
         failure_groups(view),
         failure_groups(view, DeliveryState.HELD),
-        {name: backlog(view, name) for name in destinations},
+        {name: backlog(view, name) for name in dict.fromkeys((*destinations, *waiting_destinations(view)))},
         tuple(notices(view, severity="error", since=troubles_since, limit=5)),
     )
+
+
+def waiting_destinations(view: View) -> list[str]:
+    """Name the destinations for which something waits, configured or not: one step of the index for each."""
+    column = tables.delivery.c
+    found: list[str] = []
+    wanted = select(func.min(column.destination)).where(OPEN)
+    name = view.connection.execute(wanted).scalar()
+    while name is not None:
+        found.append(name)
+        name = view.connection.execute(wanted.where(column.destination > name)).scalar()
+    return found
 
 
 def backlog(view: View, destination: str) -> Backlog:

@@ -1,9 +1,10 @@
 """Encryption of what the journal keeps, and the blind indexes by which it is found again.
 
 A 32-byte master key, made by `passerelle init`, gives two keys by HKDF: one for AES-256-GCM, one for keyed digests.
-A sealed value is `version byte | 12-byte nonce | ciphertext and tag`; the plain text is compressed first (zstd), as a
-journal is mostly repetition. The associated data binds a value to its place, so that one row's content
-cannot be moved to another.
+Once the master key was changed, the keys come from the journal's ring (`router.journal.keyring`): several that open,
+the newest of which seals. A sealed value is `version byte | key number (2 bytes, only where it is not the first key) |
+12-byte nonce | ciphertext and tag`; the plain text is compressed first (zstd), as a journal is mostly repetition. The
+associated data binds a value to its place, so that one row's content cannot be moved to another.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import hashlib
 import os
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import zstandard
 from cryptography.exceptions import InvalidTag
@@ -24,7 +28,10 @@ from router.faults import Fault
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+NUMBER_BYTES = 2
 PLAIN, COMPRESSED = b"\x01", b"\x02"
+NUMBERED = {b"\x03": PLAIN, b"\x04": COMPRESSED}
+"""Versions of a value that names its key, and what they are without that."""
 SMALL = 2048
 """Below this many bytes compression saves less than it costs while an acknowledgement is waited for."""
 
@@ -40,56 +47,137 @@ class KeyFault(Fault):
     """The key is missing, malformed, or not the one that this journal was sealed with."""
 
 
-class Sealer:
-    """Seals and opens values, and makes blind tokens, with one master key. Safe to use from one thread at a time."""
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of a journal at one moment: those that open, by number, the newest of which seals; the index's own.
+
+    Number 0 is the key that the first master key gives; what it sealed names no number.
+    """
+
+    master: bytes
+    seals: Mapping[int, bytes]
+    index: bytes
+
+    @property
+    def newest(self) -> int:
+        """The number of the key that seals."""
+        return max(self.seals)
+
+
+class Ring(Protocol):
+    """Where a Sealer finds the keys of the moment."""
+
+    def keys(self) -> Keys:
+        """Give the keys that seal and open now; asked at each sealing."""
+        ...
+
+    def keys_with(self, number: int) -> Keys:
+        """Give the keys, looked up again when this number is not known yet."""
+        ...
+
+    def renew(self) -> Keys:
+        """Look the keys up now, and give them."""
+        ...
+
+
+def first_keys(master: bytes) -> Keys:
+    """Give the keys of a journal whose master key was never changed. Raises KeyFault when it is malformed."""
+    if len(master) != KEY_BYTES:
+        raise KeyFault(f"the journal key must be {KEY_BYTES} bytes long")
+    return Keys(master, {0: derived(master, b"passerelle seal")}, derived(master, b"passerelle token"))
+
+
+def master_id(master: bytes) -> str:
+    """Name a master key without telling anything of it: 16 hexadecimal digits."""
+    keyed = hashlib.blake2b(key=derived(master, b"passerelle token"), digest_size=16)
+    return _digest(keyed, b"key id", b"").hex()[:16]
+
+
+class FirstRing:
+    """The keys of one master key, for who knows no journal."""
 
     def __init__(self, master: bytes) -> None:
-        if len(master) != KEY_BYTES:
-            raise KeyFault(f"the journal key must be {KEY_BYTES} bytes long")
-        self._master = master
-        self._aead = AESGCM(_derive(master, b"passerelle seal"))
-        self._keyed = hashlib.blake2b(key=_derive(master, b"passerelle token"), digest_size=16)
+        self._keys = first_keys(master)
+
+    def keys(self) -> Keys:
+        """Give them."""
+        return self._keys
+
+    def keys_with(self, number: int) -> Keys:
+        """Give them: there are no others."""
+        return self._keys
+
+    def renew(self) -> Keys:
+        """Give them: they never change."""
+        return self._keys
+
+
+class Sealer:
+    """Seals and opens values, and makes blind tokens. Safe to use from one thread at a time."""
+
+    def __init__(self, master: bytes | Ring) -> None:
+        self._ring = FirstRing(master) if isinstance(master, bytes) else master
+        self._aeads: dict[int, AESGCM] = {}
+        self._keyed = hashlib.blake2b(key=self._ring.keys().index, digest_size=16)
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._decompressor = zstandard.ZstdDecompressor()
         self._tokens: dict[tuple[str, ...], int] = {}
 
     def clone(self) -> Sealer:
-        """Give another Sealer of the same key, for another thread."""
-        return Sealer(self._master)
+        """Give another Sealer of the same keys, for another thread."""
+        return Sealer(self._ring)
 
     @property
     def master(self) -> bytes:
         """The master key, to hand to a worker process."""
-        return self._master
+        return self._ring.keys().master
+
+    def renew(self) -> None:
+        """Know of a change of the keys at once, for all Sealers of this journal in this process."""
+        self._ring.renew()
 
     def seal(self, plain: bytes, place: bytes) -> bytes:
         """Compress and encrypt; `place` (table, column) is authenticated with the value."""
+        keys = self._ring.keys()
+        number = keys.newest
+        small = len(plain) < SMALL
+        if number == 0:
+            head = PLAIN if small else COMPRESSED
+        else:
+            head = (b"\x03" if small else b"\x04") + number.to_bytes(NUMBER_BYTES, "big")
         nonce = os.urandom(NONCE_BYTES)
-        if len(plain) < SMALL:
-            return PLAIN + nonce + self._aead.encrypt(nonce, plain, place + PLAIN)
-        packed = self._compressor.compress(plain)
-        return COMPRESSED + nonce + self._aead.encrypt(nonce, packed, place + COMPRESSED)
+        packed = plain if small else self._compressor.compress(plain)
+        return head + nonce + self._aead(number, keys).encrypt(nonce, packed, place + head)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
         """Decrypt and decompress. Raises KeyFault when the key is not the right one or the value was altered."""
-        version = sealed[:1]
+        version, number = sealed[:1], key_number(sealed)
+        start = 1 + (NUMBER_BYTES if version in NUMBERED else 0)
+        head, nonce = sealed[:start], sealed[start : start + NONCE_BYTES]
         try:
-            packed = self._aead.decrypt(sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :], place + version)
-        except (InvalidTag, ValueError):  # ValueError: shorter than its own nonce
+            aead = self._aead(number, self._ring.keys_with(number))
+            packed = aead.decrypt(nonce, sealed[start + NONCE_BYTES :], place + head)
+        except (InvalidTag, ValueError, KeyError):  # ValueError: shorter than its own nonce; KeyError: a retired key
             raise KeyFault(
                 "a value of the journal does not open with this key: wrong key file or damaged row"
             ) from None
-        if version == PLAIN:
+        if NUMBERED.get(version, version) == PLAIN:
             return packed
         return self._decompressor.decompress(packed, max_output_size=MAX_PLAIN)
 
+    def is_newest(self, sealed: bytes) -> bool:
+        """Whether a value was sealed by the key that seals now."""
+        return key_number(sealed) == self._ring.keys().newest
+
+    def _aead(self, number: int, keys: Keys) -> AESGCM:
+        found = self._aeads.get(number)
+        if found is None:
+            found = self._aeads[number] = AESGCM(keys.seals[number])
+        return found
+
     def digest(self, *parts: bytes) -> bytes:
         """Make a keyed 16-byte digest of some parts, unambiguous about where one ends."""
-        state = self._keyed.copy()
-        for part in parts:
-            state.update(len(part).to_bytes(8, "little"))
-            state.update(part)
-        return state.digest()
+        return _digest(self._keyed, *parts)
 
     def token(self, kind: str, *values: str) -> int:
         """Make a blind index entry: a signed 64-bit integer that reveals nothing without the key.
@@ -106,7 +194,21 @@ class Sealer:
         return token
 
 
-def _derive(master: bytes, purpose: bytes) -> bytes:
+def key_number(sealed: bytes) -> int:
+    """Say which key sealed a value."""
+    return int.from_bytes(sealed[1 : 1 + NUMBER_BYTES], "big") if sealed[:1] in NUMBERED else 0
+
+
+def _digest(keyed: hashlib.blake2b, *parts: bytes) -> bytes:
+    state = keyed.copy()
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.digest()
+
+
+def derived(master: bytes, purpose: bytes) -> bytes:
+    """Give the 32-byte key of one purpose that a master key holds (HKDF, SHA-256)."""
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(master)
 
 

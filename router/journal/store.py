@@ -23,7 +23,8 @@ from router.faults import Fault
 from router.journal import tables
 from router.journal.blobs import BlobStore
 from router.journal.blobs_database import DatabaseBlobs
-from router.journal.sealing import KeyFault, Sealer, read_key_file
+from router.journal.keyring import JournalRing, ring_reader
+from router.journal.sealing import KeyFault, Sealer, first_keys, read_key_file
 
 WRITE_LOCK = 0x7061_7373
 """Key of the PostgreSQL advisory lock that serialises write transactions (`pass` in ASCII)."""
@@ -48,6 +49,9 @@ _LIVELINESS = {
 
 WRITER_CACHE_KIB = 32 * 1024
 """Page cache of the one connection that writes; those that read are many, and have a small one each."""
+
+KEY_CHECK = "key_check"
+"""The setting that says which key a journal was made with."""
 
 CHECK_PLACE = b"setting.check"
 
@@ -295,15 +299,17 @@ def open_store(place: JournalPlace, *, master: bytes | None = None, migrate: boo
     Raises JournalFault or KeyFault, in one sentence.
     """
     key = master if master is not None else read_key_file(place.key_file)
-    sealer = Sealer(key)
+    first_keys(key)  # a malformed one is told of before anything is asked
     engine = connect(place)
-    store = Store(place, engine, sealer)
     try:
-        if migrate:
-            from router.journal.migrate import upgrade  # alembic takes 0.2 s to import; workers do without
+        with translated():
+            if migrate:
+                from router.journal.migrate import upgrade  # alembic takes 0.2 s to import; workers do without
 
-            with translated():
                 upgrade(engine, place)
+            ring = JournalRing(key, ring_reader(engine), place.key_file)
+        store = Store(place, engine, Sealer(ring))
+        if migrate:
             _check_key(store)
     except BaseException:
         engine.dispose()
@@ -314,10 +320,10 @@ def open_store(place: JournalPlace, *, master: bytes | None = None, migrate: boo
 def _check_key(store: Store) -> None:
     row = tables.setting
     with store.writing() as connection:
-        found = connection.execute(select(row.c.value).where(row.c.name == "key_check")).scalar()
+        found = connection.execute(select(row.c.value).where(row.c.name == KEY_CHECK)).scalar()
         if found is None:
             sealed = store.sealer.seal(b"passerelle", CHECK_PLACE).hex()
-            connection.execute(row.insert().values(name="key_check", value=sealed))
+            connection.execute(row.insert().values(name=KEY_CHECK, value=sealed))
             return
     try:
         store.sealer.open(bytes.fromhex(found), CHECK_PLACE)

@@ -55,6 +55,7 @@ from router.journal.tables_flows import (
     flow_pause as flow_pause,
     mapping_version as mapping_version,
 )
+from router.journal.tables_holds import legal_hold as legal_hold
 from router.journal.tables_identity import (
     identity_decision as identity_decision,
     identity_task as identity_task,
@@ -64,6 +65,7 @@ from router.journal.tables_identity import (
     patient_link as patient_link,
     patient_merge as patient_merge,
 )
+from router.journal.tables_keys import data_key as data_key, key_rotation as key_rotation
 from router.journal.tables_people import (
     account as account,
     api_key as api_key,
@@ -301,6 +303,7 @@ item_token = Table(
     metadata,
     Column("token", BigInteger, primary_key=True, autoincrement=False),
     Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Index("ix_item_token_item", "item_id"),
     sqlite_with_rowid=False,
 )
 """Blind index of Items: the report's or visit's number, and the identifiers of a patient who is not registered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, text
 
 from router.journal.tables_base import Id, metadata
 
@@ -43,9 +43,11 @@ what_if = Table(
     Column("compared", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
     Column("report", Text, nullable=False),
+    Column("sealed_draft", LargeBinary),
 )
 """Comparisons of a draft with what runs (`router.whatif`). `draft` is a unified diff of the two texts; secrets are
-references in them, and what looks like one is struck out. `report` is JSON of the differences, without content."""
+references in them, and what looks like one is struck out. `report` is JSON of the differences, without content.
+`sealed_draft` is the whole draft, so that one message can be read by it again and its values shown side by side."""
 
 flow_hour = Table(
     "flow_hour",

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Insert, Table, Update, bindparam, update
 
 from router.journal import tables
+from router.journal.asking import ANY_DOSSIER
 from router.journal.sealing import Sealer
 from router.journal.store import Repeated
 
@@ -198,7 +199,6 @@ _BY_IDENTITY = (
     "FROM given CROSS JOIN message "
     "WHERE message.control_id = given.control_id AND message.identity = given.identity"
 )
-ANY_DOSSIER = "SELECT id FROM dossier LIMIT 1"
 _WAITING = "SELECT id, replays FROM message WHERE state = 'received' AND id IN "
 _CHANGED = "SELECT id, updated_at FROM patient WHERE id IN "
 _SETTLED = "SELECT id, state FROM delivery WHERE state NOT IN ('pending', 'retrying') AND id IN "

@@ -19,9 +19,10 @@ from sqlalchemy.engine import make_url
 
 from router.journal import tables
 from router.journal.auditing import verify_audit
+from router.journal.keyring import JournalRing, load_ring
 from router.journal.locking import file_lock
 from router.journal.migrate import current
-from router.journal.sealing import KeyFault, Sealer, read_key_file
+from router.journal.sealing import KeyFault, Sealer, master_id, read_key_file
 from router.journal.store import JournalPlace, open_store
 from router.keeping.dumping import SQLITE_FILE, dump, is_sound, load, looking
 from router.keeping.manifest import (
@@ -36,11 +37,6 @@ from router.keeping.manifest import (
 )
 
 BLOBS = "blobs"
-
-
-def key_id(sealer: Sealer) -> str:
-    """Name a master key without telling anything of it."""
-    return sealer.digest(b"key id", b"").hex()[:16]
 
 
 def back_up(
@@ -119,7 +115,7 @@ class _Told:
 
 def _read(place: JournalPlace, file: Path) -> _Told:
     with looking(file) as engine:
-        return _told(engine, Sealer(read_key_file(place.key_file)))
+        return _told(engine, _sealer(engine, place.key_file))
 
 
 def _ask(place: JournalPlace) -> _Told:
@@ -146,7 +142,7 @@ def _counted(connection: Connection, sealer: Sealer, revision: str) -> _Told:
         deliveries=count(tables.delivery.c.id),
         waiting=count(tables.delivery.c.id, tables.delivery.c.state.in_(open_states)),
         audit_head=verify_audit(connection, sealer).head,
-        key_id=key_id(sealer),
+        key_id=master_id(sealer.master),
         revision=revision,
     )
 
@@ -156,14 +152,13 @@ def verify(folder: Path, key: Path) -> Manifest:
     manifest = read_manifest(folder)
     for trouble in damaged(folder, manifest):
         raise BackupFault(f"the back-up in {folder} cannot be trusted: {trouble}; take another one")
-    sealer = Sealer(read_key_file(key))
-    if key_id(sealer) != manifest.key_id:
+    if master_id(read_key_file(key)) != manifest.key_id:
         raise KeyFault("this key file is not the one of the backed-up journal; bring the right one")
     if manifest.engine == "sqlite":
         if not is_sound(folder / SQLITE_FILE):
             raise BackupFault(f"SQLite finds {folder / SQLITE_FILE} damaged; take another back-up")
         with looking(folder / SQLITE_FILE) as engine, engine.connect() as connection:
-            _verify_audit(connection, sealer, manifest)
+            _verify_audit(connection, _sealer(engine, key), manifest)
     return manifest
 
 
@@ -219,6 +214,13 @@ def _place_key(source: Path, target: Path) -> None:
     temporary.touch(mode=0o600)
     temporary.write_bytes(source.read_bytes())
     temporary.replace(target)
+
+
+def _sealer(engine: Engine, key: Path) -> Sealer:
+    """Give what opens a dumped journal, whose master key may have been changed."""
+    with engine.connect() as connection:
+        ring = load_ring(connection)
+    return Sealer(JournalRing(read_key_file(key), lambda: ring))
 
 
 def _verify_audit(connection: Connection, sealer: Sealer, manifest: Manifest) -> None:

@@ -49,7 +49,7 @@ class Sender:
         self._ledger = ledger
         self._patients = patients
         self._draw = draw
-        self._pause = pause
+        self.pause = pause
         self._answer = answer
         self._places: dict[int, int] = {}
         self._link: tuple[str, MllpSender] | None = None
@@ -62,8 +62,8 @@ class Sender:
                 self._places[number] = self._places.get(number, 0) + 1
                 mark = (number, self._places[number])
                 await self._deliver(mark, self._message(mark, person))
-                if self._pause:
-                    await asyncio.sleep(self._draw.uniform(0.0, 2 * self._pause))
+                if self.pause:
+                    await asyncio.sleep(self._draw.uniform(0.0, 2 * self.pause))
         finally:
             await self._hang_up()
 

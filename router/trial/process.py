@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -73,7 +73,17 @@ class RouterProcess:
     Its output goes to `serve.log` in that folder. Used as a context, it is stopped at the end, killed if it must be.
     """
 
-    def __init__(self, folder: Path, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        timeout: float = 60.0,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`arguments` are further ones of `passerelle serve`; `environment` is added to ours."""
+        self._arguments = tuple(arguments)
+        self._environment = dict(environment or {})
         self._folder = folder
         self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
@@ -115,11 +125,21 @@ class RouterProcess:
         """Start the router without waiting."""
         self._ready_file.unlink(missing_ok=True)
         arguments = command(
-            "serve", "--config", str(self._folder / "passerelle.toml"), "--ready-file", str(self._ready_file)
+            "serve",
+            "--config",
+            str(self._folder / "passerelle.toml"),
+            "--ready-file",
+            str(self._ready_file),
+            *self._arguments,
         )
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command, under our own interpreter
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={**os.environ, **self._environment},
             )
         self.starts += 1
 

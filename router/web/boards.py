@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -171,7 +171,7 @@ class Boards:
 
     def _board(self, view: View, now: int, complete: bool) -> Board:
         found = self.situation(view, now)
-        flows = _with_former(self.context.flows(), self.tally)
+        flows = _with_former(self.context.flows(), self.tally, found.backlog)
         failing: dict[str, int] = {}
         for group in found.failures.groups:
             failing[group.destination] = failing.get(group.destination, 0) + group.count
@@ -235,10 +235,13 @@ def late_at(context: WebContext, now: int) -> int | None:
     return now - context.receipt_hours * HOUR if context.receipt_hours else None
 
 
-def _with_former(flows: Sequence[FlowStatus], tally: Tally) -> list[FlowStatus]:
-    """Add what was active today and is no longer configured: its traffic must not vanish from the page."""
+def _with_former(flows: Sequence[FlowStatus], tally: Tally, waiting: Mapping[str, Backlog]) -> list[FlowStatus]:
+    """Add what was active today and is no longer configured, and destinations that are gone and have something waiting.
+
+    Their traffic must not vanish from the page.
+    """
     known = {(status.side, status.name) for status in flows}
-    received, ended = sorted(tally.names(RECEIVED)), sorted(tally.names(ENDED))
+    received, ended = sorted(tally.names(RECEIVED)), sorted({*tally.names(ENDED), *waiting})
     former = [FlowStatus(name, "source", "", "removed") for name in received if ("source", name) not in known]
     former += [FlowStatus(name, "destination", "", "removed") for name in ended if ("destination", name) not in known]
     return [*flows, *former]

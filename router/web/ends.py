@@ -1,4 +1,4 @@
-"""What ends soon: certificates, access of tools, passwords and keys whose end is known; when the disk would be full."""
+"""What ends soon: certificates, access of tools, keys of the API, passwords of known end; when the disk is full."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ def ends_of(view: View, certificates: Iterable[CertificateEnd], known: Iterable[
     found = [_certificate(one, at) for one in certificates]
     found += [_line("secret", one.owner, one.name, one.until, at) for one in known]
     found += [_line("tool", name, "", until, at) for name, until in tool_ends(view)]
+    found += [_line("key", name, "", until, at) for name, until in key_ends(view, at)]
     shown = [one for one in found if one.tone != "grey" or one.days is None or one.days <= SHOWN_DAYS]
     later = [one.until for one in found if one not in shown and one.until is not None]
     return Ends(
@@ -81,6 +82,20 @@ def tool_ends(view: View) -> Sequence[tuple[str, datetime]]:
     wanted = select(column.name, column.expires_at).where(column.revoked_at.is_(None), column.expires_at.is_not(None))
     rows = view.connection.execute(wanted.order_by(column.expires_at))
     return [(row.name, datetime.fromtimestamp(row.expires_at / 1_000_000, UTC)) for row in rows]
+
+
+def key_ends(view: View, at: datetime) -> Sequence[tuple[str, datetime]]:
+    """Give the API keys that end, or ended within the last days: a program may still try one that did."""
+    column = tables.api_key.c
+    wanted = select(column.name, column.expires_at).where(
+        column.revoked_at.is_(None), column.expires_at > _micros(at - timedelta(days=SOON_DAYS))
+    )
+    rows = view.connection.execute(wanted.order_by(column.expires_at))
+    return [(row.name, datetime.fromtimestamp(row.expires_at / 1_000_000, UTC)) for row in rows]
+
+
+def _micros(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
 
 
 def _certificate(end: CertificateEnd, at: datetime) -> EndLine:

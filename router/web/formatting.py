@@ -136,6 +136,12 @@ class Formats:
         """Write a day of the year."""
         return f"{moment.day}{NO_BREAK}{self.texts.say(f'month.{moment.month}')}"
 
+    def date(self, micros: int) -> str:
+        """Write a moment's day, with its year unless that is this one."""
+        moment = self.local(micros)
+        year = "" if moment.year == self.local(self.now).year else f"{NO_BREAK}{moment.year}"
+        return self.day(moment) + year
+
     def weekday(self, moment: datetime) -> str:
         """Write a day of the week, shortened."""
         return str(self.texts.say(f"weekday.{moment.isoweekday()}"))

@@ -99,7 +99,10 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
         waiting = line.backlog.pending
         see = Action(say("trouble.see_waiting"), _deliveries("retrying", line.status.name))
         effect = say("trouble.waiting", count=waiting.count.count, shown=formats.capped(waiting.count))
-        if line.status.state in DOWN:
+        if line.status.state == "removed":
+            if waiting:
+                yield _left_behind(line, effect, formats)
+        elif line.status.state in DOWN:
             again = line.backlog.next_attempt_at
             next_at = (
                 say("trouble.next_attempt", time=formats.time(again)) if again and again > board.at else Markup("")
@@ -135,6 +138,19 @@ def _destinations(board: Board, formats: Formats) -> Iterator[Trouble]:
             sentence = say("trouble.late", name=_name(line), effect=effect, since=formats.since(waiting.oldest_at))
             see = Action(say("trouble.see_waiting"), _deliveries("pending", line.status.name))
             yield Trouble(45, "amber", "quarter", sentence, (see,))
+
+
+def _left_behind(line: FlowLine, effect: Markup, formats: Formats) -> Trouble:
+    """Tell of Deliveries whose destination is no longer configured: nobody will send them."""
+    say, name = formats.texts.say, line.status.name
+    state = "retrying" if line.backlog.retrying else "pending"
+    fields = {"state": state, "destination": name, "all": "1", "action": "cancel"}
+    actions = (
+        Action(say("trouble.see_or_reroute"), _deliveries(state, name)),
+        Action(say("trouble.set_aside"), "/deliveries/plan", fields),
+    )
+    sentence = say("trouble.left_behind", name=_name(line), effect=effect)
+    return Trouble(78, "amber", "triangle", sentence, actions)
 
 
 def _routes(routes: Sequence[RouteStatus], formats: Formats) -> Iterator[Trouble]:

@@ -168,14 +168,15 @@ def places(format_name: str, one: bytes, other: bytes, limit: int = 40) -> list[
     """Name the places in which two contents of one format differ; ranks of repetitions are left out of the names."""
     try:
         fmt = format_named(format_name)
-        values = [_by_place(content, fmt.positions(content)) for content in (one, other)]
+        values = [by_place(content, fmt.positions(content)) for content in (one, other)]
     except FormatError:
         return ["content"]
     named = (where for where in sorted({*values[0], *values[1]}) if values[0].get(where) != values[1].get(where))
     return list(islice(named, limit)) or ["layout"]
 
 
-def _by_place(content: bytes, positions: Iterable[tuple[str, int, int]]) -> dict[str, Sequence[bytes]]:
+def by_place(content: bytes, positions: Iterable[tuple[str, int, int]]) -> dict[str, Sequence[bytes]]:
+    """Give the values of each place, in their own order; ranks of repetitions are left out of the names."""
     found: dict[str, list[bytes]] = {}
     for where, start, end in positions:
         found.setdefault(_RANK.sub("", where), []).append(content[start:end])

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, insert, select
 from router.journal import tables
 from router.journal.auditing import append_audit
 from router.journal.operations import Change
+from router.journal.sealing import Sealer
 from router.journal.unit import Unit
 from router.whatif.differences import Aspect, Difference, Gathered, Report
 from router.whatif.replaying import Scope
@@ -21,6 +22,7 @@ from router.whatif.replaying import Scope
 _SECRET = re.compile(
     r"^([+\- ]?\s*[\w-]*(?:password|secret|token|api_key|key)[\w-]*\s*=\s*)(?!.*\$\{).+$", re.IGNORECASE
 )
+DRAFT_PLACE = b"what_if.sealed_draft"
 MOST = 2000
 """Differences that are kept of one comparison."""
 
@@ -43,8 +45,8 @@ def changes(present: str, draft: str) -> str:
     return "\n".join(_SECRET.sub(r"\1(not shown)", line) for line in lines)
 
 
-def keep(report: Report, scope: Scope, draft: str, *, actor: str, now: int) -> Change[int]:
-    """Keep a comparison; gives its number."""
+def keep(report: Report, scope: Scope, draft: str, *, actor: str, now: int, text: str = "") -> Change[int]:
+    """Keep a comparison; gives its number. `draft` is what the draft changes, `text` the whole of it."""
     rows = [
         {**asdict(difference), "times": found.times, "messages": found.messages, "examples": found.examples}
         for difference, found in report.ranked()[:MOST]
@@ -59,6 +61,7 @@ def keep(report: Report, scope: Scope, draft: str, *, actor: str, now: int) -> C
             "compared": report.compared,
             "changed": report.changed,
             "report": orjson.dumps(rows).decode(),
+            "sealed_draft": unit.sealer.seal(text.encode(), DRAFT_PLACE) if text else None,
         }
         made = insert(tables.what_if).values(values).returning(tables.what_if.c.id)
         number: int = unit.connection.execute(made).scalar_one()
@@ -79,6 +82,13 @@ def kept_one(connection: Connection, number: int) -> Kept | None:
     """Give one comparison."""
     row = connection.execute(select(tables.what_if).where(tables.what_if.c.id == number)).one_or_none()
     return None if row is None else _kept(row)
+
+
+def draft_text(connection: Connection, sealer: Sealer, number: int) -> str | None:
+    """Give the whole draft of a comparison; None where it was not kept."""
+    wanted = select(tables.what_if.c.sealed_draft).where(tables.what_if.c.id == number)
+    sealed = connection.execute(wanted).scalar()
+    return None if sealed is None else sealer.open(sealed, DRAFT_PLACE).decode()
 
 
 def _kept(row: Any) -> Kept:

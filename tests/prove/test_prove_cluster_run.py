@@ -31,7 +31,7 @@ def servers() -> None:
 def test_a_cluster_whose_node_is_killed_loses_nothing(servers: None) -> None:
     # How long the others take says how busy this machine is: what a failover may last is for campaigns, not for tests.
     options = CampaignOptions(
-        nodes=2, receivers=1, seconds=6.0, faults="kill:work1@2", patients=12, rate=10.0, send_lanes=4, limit=60.0
+        nodes=2, receivers=1, pages=False, seconds=4.0, faults="kill:work1@2", patients=12, send_lanes=4, limit=60.0
     )
     try:
         verdict = run_campaign(options)
@@ -51,6 +51,7 @@ def test_a_cluster_whose_node_is_killed_loses_nothing(servers: None) -> None:
 def test_the_demonstration_of_a_cluster_ends_by_itself_and_lost_nothing(
     servers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(demo, "NODES", 2)
     monkeypatch.setattr(demo, "_QUIET", 1.0)
     monkeypatch.setattr(demo, "_DOWN", 0.0)
     monkeypatch.setattr(demo, "LIMIT", 60.0)

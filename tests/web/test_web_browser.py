@@ -185,17 +185,6 @@ def test_replay_asks_first(person: Person) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("en attente de lecture")
 
 
-def test_a_delivery_is_set_aside_then_sent_again(person: Person) -> None:
-    person.sign_in()
-    page = person.go("/messages/7/sent")
-    page.get_by_role("button", name="Écarter…").click()
-    page.get_by_role("dialog").get_by_role("button", name="Écarter").click()
-    expect(page.locator("article .state").first).to_have_text("écarté")
-    page.get_by_role("button", name="Renvoyer…").click()
-    page.get_by_role("dialog").get_by_role("button", name="Renvoyer").click()
-    expect(page.locator("article .state").first).to_have_text("en cours")
-
-
 def test_many_are_chosen_previewed_and_done(person: Person) -> None:
     person.sign_in()
     page = person.go("/deliveries?state=dead")

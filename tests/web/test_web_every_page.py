@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from dossier_scene import Scene, daughter, doctor, home_help
 from screen_reader import violations
+from web_actions import ACTS, kind_of as posted_kind
 from web_journal import HOSTILE, MINUTE, fill, flood, hasten, open_journal, person as patient, report
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
 from web_person import CHROMIUM, NOW, Person, Served
@@ -50,8 +51,15 @@ NODES = (
     NodeStatus(HOSTILE, ("receive", "web"), "1.0", NOW - MINUTE, NOW, ("poll.labo-sud",)),
     NodeStatus(LONG[:63], ("work",), "1.0", NOW - MINUTE, NOW, ("jobs", "read.labo-sud", "send.1"), trouble=RTL),
 )
-_EACH = 2
+_EACH = 1
 """Pages of one kind that are looked at: `/messages/1` and `/messages/2` are of one kind."""
+
+OFFERED = """() => [
+  ...[...document.forms].filter(one => one.method === 'post').map(one => one.getAttribute('action')),
+  ...[...document.querySelectorAll('[formaction]')].map(one => one.getAttribute('formaction')),
+  ...[...document.querySelectorAll('[hx-post]')].map(one => one.getAttribute('hx-post')),
+].filter(one => one)"""
+"""Where a page posts to."""
 
 MUST_BE_REACHED = frozenset(
     {
@@ -153,9 +161,10 @@ def test_every_page(chromium: Any, everything: Served, language: str, scheme: st
     pictures = PICTURES / f"{language}-{scheme}-{width}"
     pictures.mkdir(parents=True, exist_ok=True)
     wrong: list[str] = []
-    reached = set()
+    reached, offered = set(), set[str]()
     for path in pages_of(someone):
         reached.add(kind_of(path))
+        offered.update(map(posted_kind, page.evaluate(OFFERED)))
         name = re.sub(r"[^\w-]+", "_", path.strip("/"))[:80] or "overview"
         page.screenshot(path=pictures / f"{name}.png", full_page=True)
         wrong += [f"{path}: {one}" for one in violations(page)]
@@ -170,3 +179,4 @@ def test_every_page(chromium: Any, everything: Served, language: str, scheme: st
     someone.context.close()
     assert wrong == [], "\n" + "\n".join(wrong)
     assert MUST_BE_REACHED - reached == set()
+    assert offered - {act.kind for act in ACTS} == set(), "add what is new to `web_actions.ACTS`"

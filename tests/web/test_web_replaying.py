@@ -87,7 +87,7 @@ async def test_versions_of_the_mappings_are_pages(versions: Any) -> None:
     )
     assert "ne peut pas être remise en marche" in (await browser.get("/mappings/1")).plain
     assert (await browser.get("/mappings/3")).status == 404
-    assert "Lu avec les correspondances de" in (await browser.get("/messages/1")).plain
+    assert "Lu avec les correspondances du" in (await browser.get("/messages/1")).plain
 
 
 async def test_a_message_is_compared_and_replayed_with_a_version(versions: Any) -> None:
@@ -101,7 +101,7 @@ async def test_a_message_is_compared_and_replayed_with_a_version(versions: Any) 
     assert (await browser.post("/messages/1/replay", {"mappings": "2"})).status == 303
     assert versions.value("SELECT mappings FROM message WHERE id = 1") == 2
     assert versions.audited("replay message") == [("admin", "message 1", "mappings 2")]
-    assert "À lire avec les correspondances de" in (await browser.get("/messages/1")).plain
+    assert "À lire avec les correspondances du" in (await browser.get("/messages/1")).plain
 
 
 async def test_many_are_compared_then_replayed_with_a_version(versions: Any) -> None:

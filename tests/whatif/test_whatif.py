@@ -20,7 +20,7 @@ from connectors.sandbox.people import ROSE, STRANGER
 from connectors.sandbox.registration import import_bundle
 from connectors.sandbox.reports import LABORATORY_AUTHORITY, draw_report
 from router.cli.base import run
-from router.config.load import load
+from router.config.load import load, load_text
 from router.engine.engine import Engine
 from router.engine.inbox import SourceInbox
 from router.journal import tables
@@ -28,7 +28,8 @@ from router.journal.sealing import make_key_file
 from router.journal.store import open_store
 from router.web.trials import Trials
 from router.whatif.differences import Aspect, Difference, ItemSeen, Seen, Sent, differences, places
-from router.whatif.evidence import changes, kept
+from router.whatif.evidence import changes, draft_text, kept
+from router.whatif.values import values_beside
 
 CONFIGURATION = """\
 [journal]
@@ -132,6 +133,20 @@ async def test_a_code_map_changes_a_place_of_what_is_sent(folder: Path, capsys: 
     assert "content tool" in said
     assert "code" in said
     assert "718-7" not in said, "places are named, not values"
+    present = load(folder / "passerelle.toml")
+    store = open_store(present.place)
+    with store.reading() as connection:
+        text = draft_text(connection, store.sealer.clone(), 1)
+        sealed = connection.execute(select(tables.what_if.c.sealed_draft)).scalar_one()
+    assert text == draft
+    assert b"718-7" not in sealed
+    assert b"map.csv" not in sealed
+    values = values_beside(store, present, load_text(text, present.path), 1, datetime.now(UTC))
+    assert values is not None
+    assert any("718-7" in line and one.before == () for one in values for line in one.after), "side by side"
+    assert values_beside(store, present, present, 1, datetime.now(UTC)) == ()
+    assert values_beside(store, present, present, 99, datetime.now(UTC)) is None
+    store.close()
 
 
 async def test_it_is_kept_as_evidence_and_secrets_are_struck_out(folder: Path, capsys: Any) -> None:

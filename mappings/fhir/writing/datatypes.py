@@ -201,6 +201,7 @@ def number(text: str) -> orjson.Fragment:
 
 
 @lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def number_text(text: str) -> str:
     """Give a decimal's digits as they are (`13.20`), put into JSON's grammar when they are not (`+.5`)."""
     if _JSON_NUMBER.fullmatch(text):

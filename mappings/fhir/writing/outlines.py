@@ -39,9 +39,10 @@ class Outline(NamedTuple):
 
     def filled(self, url: str, subject: str, number: str) -> bytes:
         """Give the entry. `subject` is the JSON of the reference and, after it, of the members that are inherited."""
+        before_url, before_subject, before_number, before_identifier, before_request, end = self
         return (
-            f"{self.before_url}{url}{self.before_subject}{subject}{self.before_number}{number}"
-            f"{self.before_identifier}{url}{self.before_request}{url}{self.end}"
+            f"{before_url}{url}{before_subject}{subject}{before_number}{number}"
+            f"{before_identifier}{url}{before_request}{url}{end}"
         ).encode()
 
 

@@ -35,7 +35,7 @@ _CALM_BEFORE = 4.0
 class CampaignOptions:
     """How large the cluster is, and what is done to it.
 
-    `nodes` routers that work, `receivers` that receive, and one with the dashboard. `faults` is a list as
+    `nodes` routers that work, `receivers` that receive, and with `pages` one with the dashboard. `faults` is a list as
     `schedule.read_list` takes it; empty, as many are drawn as fit into `seconds`. `rate` messages a second come over
     `connections`. `limit` is the longest failover, `settle` how long the run waits for traffic that does not come back,
     in seconds. `network` says whether hosts are namespaces; `postgres` is the URL of an empty database to use instead
@@ -44,6 +44,7 @@ class CampaignOptions:
 
     nodes: int = 3
     receivers: int = 2
+    pages: bool = True
     seconds: float = 300.0
     faults: str = ""
     seed: int = 1
@@ -87,7 +88,7 @@ class _Campaign:
             nodes=[
                 *((f"receive{rank}", "receive") for rank in range(1, options.receivers + 1)),
                 *((f"work{rank}", "work") for rank in range(1, options.nodes + 1)),
-                ("web", "web"),
+                *((("web", "web"),) if options.pages else ()),
             ],
             people=people,
             send_lanes=options.send_lanes,

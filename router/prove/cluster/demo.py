@@ -29,11 +29,15 @@ from router.prove.cluster.stage import Cast, Say, Stage, furnish_places, set_up
 from router.prove.cluster.watch import LaneBook
 from router.trial.process import TrialFault
 
+NODES = 3
 PEOPLE = 24
 _QUIET = 5.0
 """Seconds of traffic before the kill, and after it."""
 
 _DOWN = 12.0
+_GENTLE = 2.0
+"""Messages a second once the story is told."""
+
 LIMIT = 10.0
 _SETTLE = 60.0
 
@@ -97,10 +101,14 @@ async def _run(folder: Path, *, once: bool, port: int, say: Say) -> int:
     async with _staged(folder, load, password, port, say) as stage:
         first = stage.cluster.nodes[0]
         if not once:
-            say(f"\n  Dashboard   {first.web}\n  Login       {ADMINISTRATOR}\n  Password    {password}\n")
+            say(
+                f"\n  Dashboard   {first.web}  (its page of nodes: {first.web}/nodes)\n"
+                f"  Login       {ADMINISTRATOR}\n  Password    {password}\n"
+            )
         async with load.flowing(stage.address):
             killed, seconds = await _kill_one(stage, load, ended, say)
             if not once and not ended.is_set():
+                load.at(_GENTLE)
                 say(f"\nTraffic goes on; the dashboard is at {first.web}. Ctrl-C ends it, with a last account.")
                 await ended.wait()
             say("No more messages are sent; those under way are brought to their end.")
@@ -117,7 +125,7 @@ async def _run(folder: Path, *, once: bool, port: int, say: Say) -> int:
 async def _staged(folder: Path, load: Load, password: str, port: int, say: Say) -> AsyncIterator[Stage]:
     network = Loopback()
     cast = Cast(
-        nodes=[(f"node{rank}", "all") for rank in (1, 2, 3)],
+        nodes=[(f"node{rank}", "all") for rank in range(1, NODES + 1)],
         people=population(PEOPLE),
         password=password,
         web=("127.0.0.1", free_or_any(port)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from router.journal.store import WRITE_LOCK
@@ -28,7 +29,7 @@ WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s AND clien
 Step = Callable[[], Awaitable[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fault:
     """One fault on one host: `begin` makes it and says what was done, `end` undoes it and says what was seen."""
 
@@ -53,10 +54,9 @@ class _Scene:
     draw: random.Random
 
     def node(self) -> Node:
-        """Give the node that is to be hit: never one that only shows pages."""
-        if self.wanted:
-            return self.cluster.node(self.wanted)
-        return self.draw.choice([node for node in self.cluster.nodes if node.role != "web"])
+        """Give the node that is to be hit: the one of that name, or one of that role; never one with pages alone."""
+        able = [node for node in self.cluster.nodes if node.role == self.wanted or (not self.wanted and node.works)]
+        return self.draw.choice(able) if able else self.cluster.node(self.wanted)
 
     def server(self) -> str:
         """Give the NATS server that is to be hit."""
@@ -134,12 +134,13 @@ def _cut(scene: _Scene, *, writing: bool = False) -> Fault:
 
 def _cut_nats(scene: _Scene) -> Fault:
     name = scene.server()
-    host, network = scene.cluster.queues.servers[name].host, scene.cluster.network
+    queues, network = scene.cluster.queues, scene.cluster.network
+    host = queues.servers[name].host
 
     async def begin() -> str:
-        leader = await scene.cluster.queues.leader()
+        led = await queues.leaders()
         network.cut(host)
-        return f"the link of {name} cut{', which led the lanes' if leader == name else ''}"
+        return f"the link of {name} cut, which led {_led(led, name)}"
 
     async def end() -> str:
         network.mend(host)
@@ -150,24 +151,27 @@ def _cut_nats(scene: _Scene) -> Fault:
 
 def _kill_leader(scene: _Scene) -> Fault:
     queues = scene.cluster.queues
-    killed: list[str] = []
 
     async def begin() -> str:
-        leader = await queues.leader()
-        name = leader if leader in queues.servers else scene.server()
-        killed.append(name)
-        queues.servers[name].kill()
-        return (
-            f"{name} killed, {'the leader of the lanes' if name == leader else 'drawn: nobody could name the leader'}"
-        )
+        led = await queues.leaders()
+        # The server that leads most: of the stream of lanes, and of the consumers by which lanes are kept.
+        leader, _ = max(Counter(led.values()).items(), key=lambda one: one[1], default=("", 0))
+        fault.target = leader if leader in queues.servers else scene.server()
+        queues.servers[fault.target].kill()
+        return f"{fault.target} killed, which led {_led(led, fault.target)}"
 
     async def end() -> str:
-        now = await queues.leader()
-        for name in killed:
-            queues.start(name)
-        return f"{now or 'nobody'} leads now; {', '.join(killed)} started again"
+        led = await queues.leaders()
+        queues.start(fault.target)
+        return f"{', '.join(sorted(set(led.values()))) or 'nobody'} led meanwhile; {fault.target} started again"
 
-    return Fault("the leader", begin, end)
+    fault = Fault("", begin, end)
+    return fault
+
+
+def _led(leaders: Mapping[str, str], server: str) -> str:
+    led = sorted(part for part, leader in leaders.items() if leader == server)
+    return f"{len(led)} of {len(leaders)} parts ({', '.join(led)})" if led else f"none of {len(leaders)} parts"
 
 
 def _restart(scene: _Scene, *, immediate: bool) -> Fault:

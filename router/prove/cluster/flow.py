@@ -17,6 +17,7 @@ class TimedLedger(Ledger):
     sent_at: dict[Mark, float] = field(default_factory=dict)
     acknowledged_at: dict[Mark, float] = field(default_factory=dict)
     arrived_at: dict[Mark, float] = field(default_factory=dict)
+    _waiting: set[Mark] = field(default_factory=set)
 
     def sending(self, mark: Mark) -> None:
         """Note one attempt."""
@@ -27,6 +28,8 @@ class TimedLedger(Ledger):
         """Note a positive answer."""
         Ledger.acknowledge(self, mark)
         self.acknowledged_at.setdefault(mark, self.clock())
+        if mark not in self.arrivals:
+            self._waiting.add(mark)
 
     def arrived(self, key: str, body: bytes) -> set[Mark]:
         """Note a Bundle."""
@@ -34,17 +37,13 @@ class TimedLedger(Ledger):
         present = self.clock()
         for mark in marks:
             self.arrived_at.setdefault(mark, present)
+        self._waiting -= marks
         return marks
 
     @property
     def backlog(self) -> int:
         """How many messages were acknowledged and have not arrived yet."""
-        return len(self.acknowledged - self.arrivals.keys())
-
-    @property
-    def outstanding(self) -> int:
-        """How many messages were sent and have not arrived yet."""
-        return len(self.attempts.keys() - self.arrivals.keys())
+        return len(self._waiting)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,12 @@ class Load:
         self._pause = connections / rate
         self._connections = connections
         self._seed = seed
+        self._senders: list[Sender] = []
+
+    def at(self, rate: float) -> None:
+        """Send so many messages a second from now on."""
+        for sender in self._senders:
+            sender.pause = self._connections / rate
 
     @asynccontextmanager
     async def flowing(self, address: str) -> AsyncIterator[None]:
@@ -38,21 +44,19 @@ class Load:
         enough = asyncio.Event()
         target = Target(address)
         measuring = asyncio.create_task(self._measure(), name="backlog")
-        senders = [
-            asyncio.create_task(
-                Sender(
-                    target,
-                    self.ledger,
-                    mine,
-                    random.Random(self._seed * 1000 + rank),
-                    pause=self._pause,
-                    answer=_ANSWER_SECONDS,
-                ).run(enough),
-                name=f"sender-{rank}",
+        self._senders = [
+            Sender(
+                target,
+                self.ledger,
+                mine,
+                random.Random(self._seed * 1000 + rank),
+                pause=self._pause,
+                answer=_ANSWER_SECONDS,
             )
             for rank in range(self._connections)
             if (mine := self._people[rank :: self._connections])
         ]
+        senders = [asyncio.create_task(sender.run(enough)) for sender in self._senders]
         try:
             yield
             enough.set()

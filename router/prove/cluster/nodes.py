@@ -84,6 +84,11 @@ class Node:
         self._ready_file = self.folder / "ready.json"
 
     @property
+    def works(self) -> bool:
+        """Whether messages go through it."""
+        return self.role != "web"
+
+    @property
     def web(self) -> str:
         """Where its dashboard or health answers."""
         return "http://{}:{}".format(*self.web_address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import shutil
@@ -90,18 +91,24 @@ class Queues:
             error_cb=_quiet,
         )
 
-    async def leader(self) -> str:
-        """Ask JetStream which server leads the stream of lanes; empty when nobody can say."""
-        try:
-            async with asyncio.timeout(3.0):
+    async def leaders(self) -> dict[str, str]:
+        """Ask JetStream which server leads the stream of lanes, and each consumer that hands them out.
+
+        By name, the stream's own among them; a part that nobody can name a leader of is left out.
+        """
+        found: dict[str, str] = {}
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            async with asyncio.timeout(4.0):
                 client = await self.connect()
                 try:
-                    cluster = (await client.jetstream().stream_info(STREAM)).cluster
+                    jetstream = client.jetstream(timeout=1.0)
+                    stream = (await jetstream.stream_info(STREAM)).cluster
+                    parts = [(STREAM, stream)]
+                    parts += [(one.name, one.cluster) for one in await jetstream.consumers_info(STREAM)]
+                    found = {name: part.leader for name, part in parts if part is not None and part.leader}
                 finally:
                     await client.close()
-        except (NatsError, OSError, TimeoutError):
-            return ""
-        return "" if cluster is None or cluster.leader is None else str(cluster.leader)
+        return found
 
     def stop_all(self) -> None:
         """End every server."""

@@ -117,7 +117,11 @@ def print_cluster_verdict(verdict: ClusterVerdict, console: Console) -> None:
         f"Lanes: {lanes.lanes}, taken {lanes.takings} times; {amiss} of them ever owned wrongly "
         f"({lanes.samples} looks at the journal, {lanes.statements} statements of nodes)."
     )
-    table = Table("at", "fault", "host", "lasted", "held up", "answer", "lanes moved", "backlog", box=SIMPLE_HEAD)
+    table = Table(
+        "at", "fault", "host", "lasted", "held up", "answer", "moved", "backlog", box=SIMPLE_HEAD, pad_edge=False
+    )
+    for column in table.columns:
+        column.no_wrap = True
     for seen in verdict.faults:
         table.add_row(
             f"{seen.began:.0f} s",
@@ -133,7 +137,8 @@ def print_cluster_verdict(verdict: ClusterVerdict, console: Console) -> None:
     console.print(table)
     console.print(
         f"held up: the longest that a message was on its way (limit {verdict.limit:.0f} s); answer: the longest wait "
-        "for an acknowledgement. Both from the sending, or from the end of an outage of PostgreSQL or of its disk."
+        "for an acknowledgement; both from the sending, or from the end of an outage of PostgreSQL or of its disk; "
+        "moved: lanes that changed hands."
     )
     for sentence in verdict.left_out:
         console.print(f"Left out: {sentence}.", style="yellow")

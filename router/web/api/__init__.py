@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from router.web.api import (
+    accounts,
     bulk,
     codes,
+    configuration,
     deliveries,
     directory,
     dossiers,
@@ -18,6 +20,7 @@ from router.web.api import (
     mappings,
     messages,
     patients,
+    pauses,
     submissions,
 )
 from router.web.api.declared import declare_problems
@@ -41,6 +44,9 @@ def mount_api(app: FastAPI) -> None:
         mail,
         submissions,
         flows,
+        pauses,
+        configuration,
+        accounts,
         health,
     ):
         app.include_router(module.router, prefix=PREFIX)

@@ -12,8 +12,8 @@ from typing import Any
 from fastapi import FastAPI
 
 PROBLEM_TYPE = "application/problem+json"
-_ANY = (401, 403, 404, 422, 503)
-_WITH_BODY = (413,)
+_ANY = (401, 403, 404, 422, 429, 503)
+_WITH_BODY = (408, 413)
 _CHANGES = (409,)
 _READS = frozenset({"get", "head"})
 _METHODS = frozenset({"get", "head", "post", "put", "patch", "delete"})
@@ -22,10 +22,12 @@ _MEANS = {
     401: "Nobody who is known: send a key, or sign in.",
     403: "The account's role does not allow it, or a session did not send its CSRF token.",
     404: "There is no such thing.",
+    408: "The request did not arrive in time.",
     409: "It cannot be done as things stand.",
     413: "The request is too large.",
     415: "The body is of a type that is not taken here.",
     422: "Something that was sent is missing, malformed, or refused by a rule.",
+    429: "Too much was asked, or shown in vain; wait as long as `Retry-After` says.",
     503: "The journal does not answer, or something that this needs is not there; ask again later.",
 }
 _PROBLEM = {

@@ -8,7 +8,9 @@ from fastapi.responses import HTMLResponse, Response
 from router.journal import tables
 from router.journal.queries_lines import ItemLine, item_lines
 from router.journal.queries_overview import notices
+from router.journal.retention import holds
 from router.journal.view import View
+from router.keeping.resealing import find_rotation
 from router.web.access import Asked, Looking, Office, Own
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
@@ -59,6 +61,8 @@ async def notices_page(request: Request, desk: Office, visit: Looking) -> Respon
             "severities": SEVERITIES,
             "storage": desk.boards.storage(view),
             "place": desk.context.store.place,
+            "rotation": find_rotation(view.connection),
+            "held": len(holds(view.connection)),
             "flows": desk.context.flows(),
         }
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.responses import Response
 
+from router.config.load import ConfigurationFault, load_text
 from router.journal.view import View
 from router.web.access import Configured, Configuring, Office
 from router.web.answers import Values, go, page
 from router.web.faults import NotThere
 from router.web.filters import day_of
-from router.whatif.evidence import kept, kept_one
+from router.web.previews import visible
+from router.web.rights import Right
+from router.whatif.evidence import draft_text, kept, kept_one
+from router.whatif.values import ValueBeside, values_beside
 
 router = APIRouter()
 
@@ -79,10 +83,45 @@ async def stop(key: str, desk: Office, visit: Configured) -> Response:
 @router.get(PATH + "/{number}")
 async def result(number: int, desk: Office, visit: Configuring) -> Response:
     """Show one comparison: what was changed in the configuration, and what that changes."""
-    found = await desk.look(lambda view: kept_one(view.connection, number))
-    if found is None:
+
+    def ask(view: View) -> Values | None:
+        found = kept_one(view.connection, number)
+        readable = visit.may(Right.READ) and desk.context.loaded is not None
+        beside = readable and draft_text(view.connection, view.sealer, number) is not None
+        return None if found is None else {"kept": found, "beside": beside}
+
+    values = await desk.look(ask)
+    if values is None:
         raise NotThere
-    return await page(desk, visit, "whatif_result.html", lambda _view: {"kept": found})
+    return await page(desk, visit, "whatif_result.html", lambda _view: values)
+
+
+@router.get(PATH + "/{number}/messages/{message}")
+async def beside(number: int, message: int, desk: Office, visit: Configuring) -> Response:
+    """Show one message both ways, value beside value: health data, noted in the audit."""
+    if not visit.may(Right.READ) or desk.context.loaded is None or desk.context.configuration is None:
+        raise NotThere
+    path, present = desk.context.configuration, desk.context.loaded()
+
+    def find(view: View) -> str | None:
+        return draft_text(view.connection, view.sealer, number)
+
+    text = await desk.look(find)
+    if text is None:
+        raise NotThere
+    problems: tuple[str, ...] = ()
+    values: tuple[ValueBeside, ...] | None = ()
+    await desk.audit(visit.account, "compare reading", f"message {message}", f"what-if {number}")
+    try:
+        draft = await asyncio.to_thread(load_text, text, path)
+        now = datetime.fromtimestamp(desk.now() / 1_000_000, UTC)
+        values = await desk.work(lambda: values_beside(desk.context.store, present, draft, message, now))
+    except ConfigurationFault as fault:  # the draft was good then: a file that it names is gone since
+        problems = tuple(fault.problems)
+    if values is None:
+        raise NotThere
+    shown = {"number": number, "message": message, "values": values, "problems": problems, "visible": visible}
+    return await page(desk, visit, "whatif_message.html", lambda _view: shown)
 
 
 def _text(path: Path) -> str:

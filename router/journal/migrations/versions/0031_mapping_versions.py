@@ -1,4 +1,4 @@
-"""mapping versions: the mappings that each message was read with
+"""mapping versions: the mappings that each message was read with; the draft of a what-if comparison
 
 Revision: 0031
 Follows: 0027
@@ -26,8 +26,10 @@ def upgrade() -> None:
     sa.UniqueConstraint('digest', name=op.f('uq_mapping_version_digest'))
     )
     op.add_column('message', sa.Column('mappings', sa.Integer(), nullable=True))
+    op.add_column('what_if', sa.Column('sealed_draft', sa.LargeBinary(), nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column('what_if', 'sealed_draft')
     op.drop_column('message', 'mappings')
     op.drop_table('mapping_version')
