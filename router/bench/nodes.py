@@ -52,7 +52,10 @@ _LOCK_EVERY = 0.02
 
 @dataclass(frozen=True, slots=True)
 class NodesOptions:
-    """How many work nodes to try, one size after the other; seconds and messages a second of the paced load."""
+    """How many work nodes to try, one size after the other; seconds and messages a second of the paced load.
+
+    `sizes` names the sizes themselves, when they are not a router alone on both databases and then each of `counts`.
+    """
 
     counts: tuple[int, ...] = (1, 2, 4)
     seconds: float = 20.0
@@ -61,13 +64,13 @@ class NodesOptions:
     connections: int = 8
     patients: int = 400
     seed: int = 1
+    sizes: tuple[str, ...] = ()
 
 
 def measure_nodes(options: NodesOptions, say: Callable[[str], None] = lambda _: None) -> NodesFigures:
     """Measure every size. Raises TrialFault when the programs are missing, or a node ends."""
     cases = []
-    sizes = [ALONE_EMBEDDED, ALONE, *(f"{count} work" for count in options.counts)]
-    for size in sizes:
+    for size in options.sizes or (ALONE_EMBEDDED, ALONE, *(f"{count} work" for count in options.counts)):
         say(f"{size}: starting")
         with tempfile.TemporaryDirectory(prefix="passerelle-nodes-") as scratch:
             cases.append(asyncio.run(_Case(options, size, Path(scratch), say).run()))

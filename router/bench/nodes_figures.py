@@ -23,11 +23,11 @@ OVERHEAD_LIMIT, SPEEDUP_WANTED = 0.20, 1.6
 class NodesCase:
     """One size.
 
-    `ack_per_s` is of the closed loop; `drain_per_s` what left once nothing came in any more, which is what the nodes can
-    do, with `drain_lock_share` the share of that time that somebody wrote. All that follows is of the paced load: `cpu_ms`
-    milliseconds of processor time a message by kind of process, `lock_share` and `lock_ms` the share of the time and
-    the milliseconds a message that the write lock was held, `waiting` how many waited for it; bytes are a message's,
-    `network_bytes` all that went over the loopback, the generator's and the receiver's share included.
+    `ack_per_s` is of the closed loop; `drain_per_s` what left once nothing came in any more, which is what the nodes
+    can do, with `drain_lock_share` the share of that time that somebody wrote. All that follows is of the paced load:
+    `cpu_ms` milliseconds of processor time a message by kind of process, `lock_share` and `lock_ms` the share of the
+    time and the milliseconds a message that the write lock was held, `waiting` how many waited for it; bytes are a
+    message's, `network_bytes` all that went over the loopback, the generator's and the receiver's share included.
     """
 
     name: str
