@@ -223,10 +223,9 @@ class WorkerPool:
 
     async def _run(self, function: Callable[..., R], *arguments: Any) -> R:
         generation = self._generation
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._seconds if self.workers else None):
-                return await loop.run_in_executor(self._executor, function, *arguments)
+                return await _answered(asyncio.wrap_future(self._executor.submit(function, *arguments)))
         except (BrokenProcessPool, TimeoutError):
             self._replace(generation)
             raise
@@ -260,6 +259,21 @@ class WorkerPool:
         if self.workers == 0:
             self._executor.submit(_end_in_process).result()
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+async def _answered(work: asyncio.Future[R]) -> R:
+    """Wait for a worker. Work that was still queued as its pool was replaced is lost like what was under way.
+
+    The pool cancels it; taken for a cancellation of whoever waits, that would end the pipeline, or an action on many
+    rows, without a word.
+    """
+    try:
+        return await work
+    except asyncio.CancelledError:
+        waiting = asyncio.current_task()
+        if work.cancelled() and waiting is not None and not waiting.cancelling():
+            raise BrokenProcessPool("the pool was replaced before its turn came") from None
+        raise
 
 
 def _exchange_in_process(worker: Worker) -> None:

@@ -75,7 +75,7 @@ def test_no_text_is_left_over() -> None:
     written = "\n".join(file.read_text(encoding="utf-8") for file in FILES)
     quoted = set(re.findall(r"""["']([\w. -]+)["']""", written))
     prefixes = set(re.findall(r"""f?["']([a-z_]+\.(?:[a-z_]+[._])*)(?:["']\s*~|\{)""", written))
-    families = set(re.findall(r"""word\(\s*["']([a-z_.]+)["']""", written)) | {"state." + name for name in MARKS}
+    families = set(re.findall(r"""words?\(\s*["']([a-z_.]+)["']""", written)) | {"state." + name for name in MARKS}
     left = [
         key
         for key in catalogue("fr")
