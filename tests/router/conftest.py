@@ -64,17 +64,33 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def journal_url(request: pytest.FixtureRequest) -> str:
-    """An empty journal's URL: empty for SQLite in the data folder, or a fresh PostgreSQL database."""
+def new_url(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Give the URL of an empty journal: empty for SQLite in the data folder, or a fresh PostgreSQL database."""
     if request.param == "sqlite":
-        return ""
+        return str
     server: str = request.getfixturevalue("postgres_url")
-    name = f"journal{next(_numbers)}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server.replace("/postgres?", f"/{name}?", 1)
+
+    def make() -> str:
+        name = f"journal{next(_numbers)}"
+        engine = create_engine(server, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return server.replace("/postgres?", f"/{name}?", 1)
+
+    return make
+
+
+@pytest.fixture
+def journal_url(new_url: Callable[[], str]) -> str:
+    """An empty journal's URL."""
+    return new_url()
+
+
+@pytest.fixture
+def make_place(tmp_path_factory: pytest.TempPathFactory, new_url: Callable[[], str]) -> Callable[[], JournalPlace]:
+    """Make places of empty journals."""
+    return lambda: JournalPlace.at(tmp_path_factory.mktemp("place"), new_url())
 
 
 @pytest.fixture
