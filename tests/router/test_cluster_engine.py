@@ -18,6 +18,7 @@ from router.config.load import Loaded
 from router.config.model import (
     Configuration,
     DestinationSection,
+    DossierSection,
     EngineSection,
     JournalSection,
     ResolvedDestination,
@@ -150,6 +151,7 @@ class Stage:
         configuration = Configuration(
             journal=JournalSection(data=".", url=self.place.url),
             engine=EngineSection(workers=0, batch=8),
+            dossier=DossierSection(api=True),
             sources=dict.fromkeys(names, source),
             destinations={"tool": target},
             routes=(RouteSection(name="all", when="patient.in_coordination", to=("tool",)),),
@@ -388,11 +390,15 @@ async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
         await stage.hub.give(lane, "nord")
     for number in range(SEND_LANES):
         await stage.hub.give(f"send.{number}", "sud")
-    names = [task.get_name() for task in asyncio.all_tasks()]
-    assert names.count("bulk actions") == 1
-    await stage.hub.give(JOBS, "sud")
-    names = [task.get_name() for task in asyncio.all_tasks()]
-    assert names.count("bulk actions") == 1
+
+    def running() -> list[str]:
+        once = ("bulk actions", "dossier", "notices", "subscriptions")
+        return sorted(name for task in asyncio.all_tasks() if (name := task.get_name()) in once)
+
+    for node in ("sud", "nord", "sud"):
+        await stage.hub.give(JOBS, node)
+        stage.engines[node].wake()
+        assert running() == ["bulk actions", "dossier", "notices", "subscriptions"]
     # A patient who is registered on one node lets go on the other what waited for him.
     await submit(stage, "nord", "labo", make_report(1, "ROSE"), 1)
     await stage.until(lambda: stage.states(tables.message) == {"held": 1})
@@ -403,6 +409,9 @@ async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
     nord.wake()
     await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 2})
     assert {node for node, _ in stage.sent} == {"sud"}
+    assert running() == ["bulk actions", "dossier", "notices", "subscriptions"], "what is begun again goes on"
+    assert nord.failed is None
+    assert sud.failed is None
     # A pause is everybody's.
     await nord.submit(pause_flow(FlowSide.SOURCE, "radio", "maintenance", actor="test", now=3))
     nord.wake()
