@@ -208,10 +208,7 @@ class Dispatcher:
         self._traced = traced
 
     def rebind(self, destination: Destination, *, concurrency: int, retry: RetrySection) -> None:
-        """Send through another Destination from now on; the former one is closed once what it sends has ended.
-
-        What waits keeps its place and its bytes.
-        """
+        """Send what waits, as it stands, through another Destination; the former closes once its own has ended."""
         former, self._destination = self._destination, destination
         self._concurrency, self._retry = concurrency, retry
         self._reached()
@@ -331,6 +328,8 @@ class Dispatcher:
         findings: Sequence[Finding] = ()
         try:
             loaded = await self._contents.of(entry)
+            insisted = entry.attempts > 0 and await asyncio.to_thread(self._waiting.was_held, entry.id)
+            trace = await asyncio.to_thread(self._traced, entry.id, entry.attempts + 1) if self._traced else ""
         except (JournalFault, OSError) as problem:
             self._trouble(f"a delivery's content cannot be read ({type(problem).__name__})")
             outcome = Retry("its content cannot be read from the journal")
@@ -346,8 +345,8 @@ class Dispatcher:
                 filename=entry.filename,
                 attempt=entry.attempts - entry.attempts_before + 1,
                 attachments=loaded.attachments,
-                insisted=entry.attempts > 0 and await asyncio.to_thread(self._waiting.was_held, entry.id),
-                traceparent=await asyncio.to_thread(self._traced, entry.id, entry.attempts + 1) if self._traced else "",
+                insisted=insisted,
+                traceparent=trace,
             )
             judgement = await self._gate.judge(entry, parcel) if self._gate is not None else Judgement()
             findings = judgement.findings

@@ -10,9 +10,10 @@ import asyncio
 import base64
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import bindparam, func, select
@@ -99,6 +100,8 @@ _HELD = (
 )
 
 
+R = TypeVar("R")
+
 _Batch = tuple[list[RawMessage], dict[int, Fence]]
 """Messages to read, and under which taking of its source's lane each is read."""
 
@@ -180,11 +183,11 @@ class Pipeline:
         try:
             while True:
                 while len(under_way) < depth and self._going_on.is_set():
-                    raws, fences = await self._next_batch()
+                    raws, fences = await self._surely(self._next_batch)
                     if not raws:
                         break
                     self._in_flight.update(raw.message_id for raw in raws)
-                    task = asyncio.create_task(self._pool.process(raws, self._now()))
+                    task = asyncio.create_task(self._prepared(raws))
                     under_way.append((task, (raws, fences)))
                 if not under_way and not self._going_on.is_set():
                     self._still.set()
@@ -259,7 +262,20 @@ class Pipeline:
             if not stale:
                 return
             raws = [raw for raw in raws if raw.message_id in stale]
-            prepared = await self._pool.process(raws, self._now())
+            prepared = await self._prepared(raws)
+
+    async def _prepared(self, raws: Sequence[RawMessage]) -> list[PreparedMessage]:
+        """Prepare a batch; workers read the journal as well."""
+        return await self._surely(lambda: self._pool.process(raws, self._now()))
+
+    async def _surely(self, ask: Callable[[], Awaitable[R]]) -> R:
+        """Ask again and again while the journal's database is away; nothing that `ask` gives up is lost to it."""
+        while True:
+            try:
+                return await ask()
+            except JournalFault as fault:
+                self._trouble(str(fault))
+                await asyncio.sleep(RETRY_SECONDS)
 
     @property
     def _is_behind(self) -> bool:
@@ -294,8 +310,11 @@ class Pipeline:
         return [], {}
 
     async def _next_again(self) -> list[RawMessage]:
-        ids = [self._again.popleft() for _ in range(min(self._batch, len(self._again)))]
-        return await asyncio.to_thread(self._load, _THESE, {"ids": ids})
+        ids = list(islice(self._again, self._batch))
+        raws = await asyncio.to_thread(self._load, _THESE, {"ids": ids})
+        for _ in ids:
+            self._again.popleft()
+        return raws
 
     async def _next_of_all(self, level: dict[str, Fence] | None = None) -> list[RawMessage]:
         """Give what comes after the cursor, of some sources or of all; the cursor moves behind it."""

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, text
 from web_journal import open_journal
 
 from router.journal import store as store_module
-from router.journal.store import JournalFault
+from router.journal.store import JournalFault, WriteSession
 
 
 @pytest.mark.postgres
@@ -43,6 +43,37 @@ def test_postgres_ends_a_write_transaction_that_says_nothing_more(
     with pytest.raises(JournalFault, match="does not answer"):
         first()
     other.join()
+    with made.store.reading() as connection:
+        assert connection.execute(text("SELECT count(*) FROM setting WHERE value LIKE 'of one%'")).scalar() == 0
+    made.store.close()
+
+
+@pytest.mark.postgres
+def test_postgres_ends_a_writer_that_stops_in_the_middle_of_its_rows(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows sent in a row make a session that waits for its client an active one: no idle time is counted for it."""
+    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("CREATE DATABASE writerows"))
+    admin.dispose()
+    made = open_journal(tmp_path / "data", postgres_url.replace("/postgres?", "/writerows?"))
+    monkeypatch.setattr(store_module, "WHOLE_MILLISECONDS", 300)
+    session = WriteSession(made.store)
+
+    def stopped() -> None:
+        with session.transaction() as connection:
+            driver = connection.connection.driver_connection
+            with driver.pipeline():
+                driver.execute("UPDATE setting SET value = 'of one that stopped'")
+                driver.pgconn.send_flush_request()  # sent and not synchronised: the server waits for more
+                driver.pgconn.flush()
+                with made.store.writing() as other:  # its turn comes, although the first one says nothing more
+                    other.execute(text("UPDATE setting SET value = value"))
+
+    with pytest.raises(JournalFault):
+        stopped()
+    session.close()
     with made.store.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM setting WHERE value LIKE 'of one%'")).scalar() == 0
     made.store.close()

@@ -18,7 +18,7 @@ from router.journal.actions import cancel_deliveries, replay_deliveries, replay_
 from router.journal.locking import AlreadyRunning, router_lock
 from router.journal.operations import REPORT_PLACE, SUMMARY_PLACE
 from router.journal.routing import kept_routings, routing_digest
-from router.journal.store import JournalFull
+from router.journal.store import JournalFault, JournalFull
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -278,6 +278,41 @@ async def test_a_full_disk_is_said_to_the_sender_and_mended_without_a_restart(
             await rig.submit(1, "ROSE")
     await rig.submit(1, "ROSE")
     await rig.until(lambda: len(rig.sent) == 1)
+
+
+async def test_a_database_that_is_away_for_a_moment_ends_no_part_of_the_router(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reads, works and sends asks the journal as well; each of them is refused once, and goes on."""
+    await rig.know("ROSE")
+    monkeypatch.setattr("router.engine.pipeline.RETRY_SECONDS", 0.01)
+    pipeline, away = rig.engine.pipeline, []
+
+    def once(owner: object, name: str) -> None:
+        real = getattr(owner, name)
+
+        def asked(*what: Any) -> Any:
+            if name not in away:
+                away.append(name)
+                raise JournalFault("the journal's database does not answer (OperationalError)")
+            return real(*what)
+
+        monkeypatch.setattr(owner, name, asked)
+
+    once(pipeline, "_load")
+    once(rig.engine.pool, "process")
+    once(rig.engine._destinations._running["tool"].dispatcher._waiting, "was_held")
+    monkeypatch.setattr(
+        pipeline._handed, "take", lambda number: (False, None)
+    )  # read from the journal, as other nodes do
+    rig.answer = lambda parcel: Retry("try again") if not rig.tried[1:] else Delivered(acknowledged=True)
+    await rig.submit(1, "ROSE")
+    await rig.until(lambda: rig.states(tables.delivery) == {"acknowledged": 1})
+    assert away == ["_load", "process", "was_held"]
+    with rig.engine.store.writing() as connection:  # replayed by hand: behind the cursor
+        connection.execute(tables.message.update().values(state="received"))
+    away.remove("_load")
+    await rig.until(lambda: "_load" in away and rig.states(tables.message) == {"processed": 1})
 
 
 async def test_a_large_message_goes_through_the_blob_store(rig: Rig) -> None:

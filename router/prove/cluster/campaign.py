@@ -69,7 +69,10 @@ def run_campaign(options: CampaignOptions, say: Say = lambda _: None) -> Cluster
     with ExitStack() as stack:
         network: Network = stack.enter_context(namespaces()) if options.with_namespaces else Loopback()
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"passerelle-cluster-{os.getpid()}-"))
-        return asyncio.run(_Campaign(options, network, Path(scratch), planned, say).run())
+        try:
+            return asyncio.run(_Campaign(options, network, Path(scratch), planned, say).run())
+        except asyncio.CancelledError:
+            raise TrialFault("the campaign was asked to end before its time: nothing is proved") from None
 
 
 class _Campaign:

@@ -101,10 +101,8 @@ async def _run(folder: Path, *, once: bool, port: int, say: Say) -> int:
     async with _staged(folder, load, password, port, say) as stage:
         first = stage.cluster.nodes[0]
         if not once:
-            say(
-                f"\n  Dashboard   {first.web}  (its page of nodes: {first.web}/nodes)\n"
-                f"  Login       {ADMINISTRATOR}\n  Password    {password}\n"
-            )
+            say(f"\n  Dashboard   {first.web}  (who does what: {first.web}/nodes)")
+            say(f"  Login       {ADMINISTRATOR}\n  Password    {password}\n")
         async with load.flowing(stage.address):
             killed, seconds = await _kill_one(stage, load, ended, say)
             if not once and not ended.is_set():
