@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from connectors.contracts import Connector, Delivered, Inbound, Inbox, Outcome, Parcel, Services, Settings
+from connectors.contracts import Connector, Delivered, Inbound, Inbox, Outcome, Parcel, Receipt, Services, Settings
 from router.cluster.contracts import JOBS, Bell, Cluster, Fence, NodeStatus
 from router.config.load import Loaded
 from router.config.model import (
@@ -274,9 +274,9 @@ def content(report: LabReportItem) -> bytes:
     return ItemSet(items=(report,)).model_dump_json().encode()
 
 
-async def submit(stage: Stage, node: str, source: str, report: LabReportItem, number: int) -> None:
+async def submit(stage: Stage, node: str, source: str, report: LabReportItem, number: int) -> Receipt:
     inbound = Inbound(content(report), datetime.now(UTC), control_id=f"{source}-{number}", message_type="T")
-    await stage.inboxes[node][source].submit(inbound)
+    return await stage.inboxes[node][source].submit(inbound)
 
 
 async def test_lanes_move_under_load_and_each_patients_reports_arrive_once_and_in_order(
@@ -371,7 +371,12 @@ async def test_a_source_that_is_gained_is_read_from_its_oldest_message_on_withou
     await stage.until(lambda: len(told_of(stage).get("PAUL", ())) == 30)
     assert told_of(stage) == {"PAUL": list(range(30))}
     await stage.until(lambda: door.waiting == 30)
+    receipt = await submit(stage, "door", "labo", make_report(0, "ROSE"), 0)
+    assert receipt.duplicate
+    read = asyncio.create_task(stage.inboxes["door"]["labo"].outcome(receipt))
     await stage.hub.give("read.labo", "work")
+    async with asyncio.timeout(30):
+        assert await read is None, "a source that waits for the reading is told of it, whoever read"
     for number in range(30, 40):
         await submit(stage, "door", "labo", make_report(number, "ROSE"), number)
     await stage.until(lambda: len(told_of(stage).get("ROSE", ())) == 40)
