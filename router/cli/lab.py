@@ -60,7 +60,9 @@ def command_cluster_demo(once: bool, port: int) -> int:
 @click.command("bench")
 @click.option("--seconds", default=60.0, show_default=True, help="Length of the paced load.")
 @click.option("--rate", default=1100.0, show_default=True, help="Messages a second of the paced load.")
-@click.option("--closed-seconds", default=4.0, show_default=True, help="Length of the floor and of each closed loop.")
+@click.option(
+    "--closed-seconds", default=4.0, show_default=True, help="Length of the floor and, at most, of each closed loop."
+)
 @click.option("--patients", default=1000, show_default=True, help="Registered patients that the messages are about.")
 @click.option("--workers", type=int, help="Worker processes of the router.  [default: what the router takes here]")
 @click.option("--concurrency", default=8, show_default=True, help="Deliveries under way at once.")
@@ -83,6 +85,7 @@ def command_cluster_demo(once: bool, port: int) -> int:
     metavar="[MESSAGES]",
     help="Time every page of the dashboard instead, on a journal of so many messages.  [1000000]",
 )
+@click.option("--nodes", default="", metavar="N,N…", help="Measure clusters of so many work nodes instead.")
 @click.option("--journal-rows", default=0, help="Look at what pages read of this many narrow messages (--url).")
 @click.option("--imagined-rows", default=100_000_000, show_default=True, help="And by the plans of this many.")
 @click.option("--cold", is_flag=True, help="Of --dashboard: have each page read from the disk anew.")
@@ -115,6 +118,7 @@ def command_bench(
     alerts: bool,
     dossiers: int,
     pages: int,
+    nodes: str,
     journal_rows: int,
     imagined_rows: int,
     purge: int | None,
@@ -141,8 +145,11 @@ def command_bench(
       passerelle bench --dashboard 1000000 --keep filled
       passerelle bench --purge 100000
       passerelle bench --dashboard 1000000 --keep filled --cold
+      passerelle bench --nodes 1,2,4 --rate 200 --seconds 20
       passerelle bench --journal-rows 10000000 --url postgresql+psycopg://postgres@localhost/bench
     """
+    if nodes:
+        return _bench_nodes(nodes, rate, seconds, closed_seconds, as_json=as_json)
     if journal_rows:
         return _bench_growth(journal_rows, imagined_rows, url, as_json=as_json)
     if purge:
@@ -410,6 +417,23 @@ def command_prove_no_loss(
         raise Failed(str(problem)) from None
     _show(verdict, print_verdict, as_json=as_json)
     return 0 if verdict.holds else 1
+
+
+def _bench_nodes(nodes: str, rate: float, seconds: float, closed_seconds: float, *, as_json: bool) -> int:
+    from router.bench.nodes import NodesOptions, measure_nodes
+    from router.bench.nodes_figures import print_nodes
+    from router.trial.process import TrialFault
+
+    counts = tuple(int(word) if word.isdecimal() else 0 for word in nodes.split(","))
+    if not all(1 <= count <= 16 for count in counts):
+        raise Failed("write --nodes as numbers of work nodes from 1 to 16, like 1,2,4")
+    options = NodesOptions(counts, seconds, closed_seconds, rate)
+    try:
+        figures = measure_nodes(options, lambda said: click.echo(said, err=True))
+    except TrialFault as problem:
+        raise Failed(str(problem)) from None
+    _show(figures, print_nodes, as_json=as_json)
+    return 0 if figures.sound else 1
 
 
 def _bench_growth(messages: int, imagined: int, url: str, *, as_json: bool) -> int:

@@ -143,6 +143,9 @@ def load_text(text: str, path: Path, environment: Mapping[str, str] | None = Non
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise ConfigurationFault(path, [f"is not valid TOML: {problem}"]) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets inside one another without end
+        told = "is not valid TOML: a number is too long, or values are nested too deeply"
+        raise ConfigurationFault(path, [told]) from None
     problems: list[str] = []
     lines = _line_numbers(text, path.resolve().parent)
     values = _resolve(raw, dict(os.environ if environment is None else environment), path.parent, lines, problems, ())

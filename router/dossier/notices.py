@@ -85,6 +85,8 @@ def read_rules(text: str) -> tuple[NoticeRule, ...]:
         raw: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise RulesFault([f"it is not valid TOML: {problem}"]) from None
+    except (ValueError, RecursionError):
+        raise RulesFault(["it is not valid TOML: a number is too long, or values are nested too deeply"]) from None
     problems = [f"there is no such table as {name[:40]!r}" for name in raw if name != "rule"]
     rules: list[NoticeRule] = []
     given = raw.get("rule", [])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Row, func, select
+from sqlalchemy import Column, Row, func, literal_column, select
 
 from router.journal import tables
 from router.journal.queries import CLOCK_SLACK, OPEN_MESSAGES, first_from
@@ -190,7 +190,7 @@ def _rejected(view: View, since: int) -> tuple[Capped, dict[str, int]]:
     if first is None:
         return NONE, {}
     # By number as well: those rejected long ago are in the same index, and would all be looked at.
-    recent = (column.id >= first - CLOCK_SLACK, column.received_at >= since)
+    recent = (column.id >= first - CLOCK_SLACK, column.received_at + literal_column("0") >= since)
     matching = (
         select(column.source)
         .where(*_open_message(MessageState.REJECTED), *recent)

@@ -205,6 +205,10 @@ class WriteSession:
         except Repeated:
             self.last_ids.clear()
             raise
+        except KeyFault as fault:
+            # Nothing was committed: whoever sent keeps it, until the right key file is there.
+            self.close()
+            raise JournalFault(str(fault)) from None
         except BaseException:
             self.close()
             raise

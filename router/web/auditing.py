@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from router.bulk.jobs import MAPPINGS
 from router.dossier.accesses import AccessLine
 from router.journal.auditing import Chain
 from router.journal.queries_audit import AuditFilters
@@ -19,6 +20,7 @@ from router.journal.queries_overview import AuditLine
 from router.web.filters import Query, row_number
 from router.web.formatting import Formats
 from router.web.peer_words import family_words
+from router.web.rights import Role
 from router.web.texts import Texts
 
 VERIFIED = "verify audit"
@@ -50,6 +52,10 @@ _ROWS = re.compile(
     r"(?:(?P<changed>\d+) of )?(?P<total>\d+) rows(?:, to (?P<target>.+))?"
 )
 """What the audit keeps of an action on many rows."""
+
+_UNDONE = re.compile(r"(?P<action>\w+), (?P<why>\w+), (?P<cancelled>\d+) cancelled, (?P<gone>\d+) had left")
+_ROLES = re.compile(rf"({'|'.join(Role)}) → ({'|'.join(Role)})")
+"""What it keeps of a decision that was taken back, and of an account's change of role."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -139,8 +145,16 @@ def detail_words(detail: str, texts: Texts) -> str:
     if rows := _ROWS.fullmatch(detail):
         places: dict[str, object] = {name: found for name, found in rows.groupdict().items() if found is not None}
         places["what"] = texts.say(f"bulk_short.{rows['what']}")
+        kind, _, name = (rows["target"] or "").partition(":")
+        places["target"] = texts.say("audit_detail.mappings", number=name) if kind == MAPPINGS else name
         shown = "done" if rows["changed"] else "begun_to" if rows["target"] else "begun"
         return texts.say(f"audit_rows.{shown}", None, **places).unescape()
+    if undone := _UNDONE.fullmatch(detail):
+        places = {**undone.groupdict()}
+        places |= {"action": texts.word("desk_done", undone["action"]), "why": texts.word("desk_why", undone["why"])}
+        return texts.say("audit_rows.undone", None, **places).unescape()
+    if roles := _ROLES.fullmatch(detail):
+        return " → ".join(texts.word("role", one).unescape() for one in roles.groups())
     return family_words("audit_detail", detail, texts) or detail
 
 

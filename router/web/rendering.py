@@ -21,6 +21,7 @@ from router.web.masking import masked, unmasked
 from router.web.peer_words import finding_text, in_words, refusal_words
 from router.web.places import places_for
 from router.web.recipients import shown_address
+from router.web.setting_words import setting_words
 from router.web.states import mark
 from router.web.visits import Visit
 
@@ -75,6 +76,7 @@ class Pages:
         everything["in_words"] = partial(in_words, texts=visit.texts)
         everything["refusal_words"] = partial(refusal_words, texts=visit.texts)
         everything["finding_text"] = partial(finding_text, texts=visit.texts)
+        everything["setting_words"] = partial(setting_words, texts=visit.texts)
         everything["place_words"] = partial(place_words, texts=visit.texts)
         everything |= values
         if block is None:

@@ -262,6 +262,8 @@ async def test_a_patch_masks_archives_and_supersedes_and_nothing_else(ready: Rig
     assert (await tool.call("PATCH", query, parameters)).json()["status"] == "superseded"
     wrong = [{"op": "replace", "path": "/description", "value": "autre"}]
     assert (await tool.call("PATCH", query, wrong, media_type="application/json-patch+json")).status == 405
+    odd = [{"op": "replace", "path": "/status", "value": {"current": []}}]
+    assert (await tool.call("PATCH", query, odd, media_type="application/json-patch+json")).status == 422
 
 
 async def test_scopes_bind_a_tool(ready: Rig) -> None:
@@ -286,6 +288,8 @@ async def test_people_decide_about_patients_and_consents(ready: Rig) -> None:
         (b'{"resourceType":"Patient"}', "application/fhir+json", 400),
         (b'{"a":' * 60 + b"1" + b"}" * 60, "application/fhir+json", 400),
         (b'{"resourceType":"DocumentReference","status":NaN}', "application/fhir+json", 400),
+        (b'{"resourceType":"DocumentReference","status":"\\ud800"}', "application/fhir+json", 400),
+        (b'{"resourceType":"DocumentReference","x":99999999999999999999}', "application/fhir+json", 400),
     ],
 )
 async def test_bodies_that_are_no_resource(ready: Rig, body: bytes, media_type: str, status: int) -> None:

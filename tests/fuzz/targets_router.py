@@ -437,7 +437,9 @@ def _subscriptions() -> Sequence[bytes]:
     )
 
 
-register(Target("fhir-subscription", _subscribed, _subscriptions, (json, raw), (Refused,)))
+register(
+    Target("fhir-subscription", _subscribed, _subscriptions, (json, raw), (Refused,), may_quote=(CANARY, "TESTROSE"))
+)
 
 
 def _parameters(content: bytes) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from router.journal.actions import record_audit
 from router.web.accounts import Role
-from router.web.auditing import as_csv, told_of_audit
+from router.web.auditing import as_csv, detail_words, target_words, told_of_audit
 from router.web.formatting import Formats
 from router.web.texts import Texts
 
@@ -131,3 +131,18 @@ async def test_others_carry_the_page_that_they_asked_on(site: Any) -> None:
     browser.headers["HX-Current-URL"] = "http://router/messages?search=secret"
     assert "TESTROSE" in (await browser.post("/items/1/reveal", {})).text
     assert site.audited("reveal patient") == [("admin", "item 1", "/messages")]
+
+
+def test_details_are_said_in_the_readers_language() -> None:
+    french, english = Texts.of("fr"), Texts.of("en")
+    begun = "replay_messages, 3 rows, to mappings:12"
+    assert detail_words(begun, french) == "rejeu de messages : 3 lignes, vers correspondances v12"
+    assert detail_words("reroute, 3 rows, to destination:spico", english) == "rerouting: 3 rows, to spico"
+    assert detail_words("undo, 1 of 2 rows", english) == "undoing: 1 of 2 rows"
+    assert detail_words("undo of bulk 3", french) == "annulation de l’action n° 3"
+    assert detail_words("hl7v2, cp1252, mappings 12", french) == "hl7v2, cp1252, correspondances v12"
+    assert detail_words("read_only → auditor", french) == "Lecture seule → Auditeur"
+    assert "2 livraisons écartées, 1 déjà parties" in detail_words("attach, checked, 2 cancelled, 1 had left", french)
+    assert detail_words("was 718-7", french) == "était 718-7"
+    assert target_words("code GLY of SUD", french) == "code GLY de SUD"
+    assert detail_words("panne du disque", english) == "panne du disque"

@@ -229,7 +229,7 @@ def test_every_action(
     slow.write_text("#!/bin/sh\nexec sleep 600\n")
     slow.chmod(0o755)
     someone = Person(chromium, served, color_scheme=scheme, viewport={"width": width, "height": 900})
-    someone.context.set_default_timeout(2_500)
+    someone.context.set_default_timeout(15_000)
     hand = Hand(someone, served, language, slow)
     someone.sign_in()
     someone.context.add_cookies([{"name": "passerelle_language", "value": language, "url": served.address}])

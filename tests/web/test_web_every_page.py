@@ -25,6 +25,8 @@ from web_person import CHROMIUM, NOW, Person, Served
 from router.certificates import CertificateEnd, CertificateUse
 from router.cluster.contracts import NodeStatus
 from router.identity.patients import register
+from router.journal.mapping_versions import EndMappings, MappingsKept, keep_mappings, pack
+from router.journal.operations import Change
 from router.journal.store import Store
 from router.web.context import FlowStatus
 from router.web.rendering import Pages
@@ -65,7 +67,8 @@ MUST_BE_REACHED = frozenset(
     {
         "/", "/account", "/alarms", "/api", "/audit", "/bulk", "/codes", "/deliveries", "/dmp", "/dossiers",
         "/dossiers/#", "/flows", "/flows/sources/labo-sud", "/identities", "/identities/decisions",
-        "/identities/tasks", "/indicators", "/mail", "/mail/#", "/mailboxes", "/messages", "/messages/#",
+        "/identities/tasks", "/indicators", "/mail", "/mail/#", "/mailboxes", "/mappings", "/mappings/#",
+        "/messages", "/messages/#",
         "/messages/#/findings", "/messages/#/original", "/messages/#/sent", "/messages/#/side",
         "/messages/#/understood", "/messages/#/why", "/nodes", "/notices", "/people", "/whatif",
     }
@@ -92,6 +95,8 @@ def _fill(folder: Path) -> Store:
         )
         journal.read(number, NOW - MINUTE + rank + 1, [made])
         journal.notice(NOW - MINUTE, "error", name[:120], name)
+    kept = MappingsKept(HOSTILE, "Europe/Paris", {HOSTILE: EndMappings(LONG, RTL, "", {RTL: LONG})}, {}, ())
+    journal.apply(Change(lambda unit: keep_mappings(unit, [pack(kept)], NOW)))
     store: Store = journal.store
     return store
 

@@ -6,10 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
+from pydantic import BaseModel
 
 import router.web
+from connectors.registry import connectors
 from mappings.hl7v2.triggers import triggers
 from router.bulk.jobs import BulkAction, JobState, Left
+from router.config.model import DestinationSection, RouteSection, SourceSection
 from router.desk.dossiers import SOUGHT
 from router.desk.reasons import Why
 from router.dossier.happenings import Event
@@ -24,6 +28,7 @@ from router.identity.matching import HoldReason
 from router.identity.tasks import TaskKind
 from router.journal.decisions import DeskAction
 from router.journal.tables import DeliveryState, ItemState, MessageState
+from router.web.setting_words import setting_words
 from router.web.states import MARKS
 from router.web.texts import LANGUAGES, Texts, catalogue
 from schemas.circle import MemberState, RoleFamily
@@ -75,7 +80,7 @@ def test_no_text_is_left_over() -> None:
     written = "\n".join(file.read_text(encoding="utf-8") for file in FILES)
     quoted = set(re.findall(r"""["']([\w. -]+)["']""", written))
     prefixes = set(re.findall(r"""f?["']([a-z_]+\.(?:[a-z_]+[._])*)(?:["']\s*~|\{)""", written))
-    families = set(re.findall(r"""word\(\s*["']([a-z_.]+)["']""", written)) | {"state." + name for name in MARKS}
+    families = set(re.findall(r"""words?\(\s*["']([a-z_.]+)["']""", written)) | {"state." + name for name in MARKS}
     left = [
         key
         for key in catalogue("fr")
@@ -171,3 +176,21 @@ def test_a_name_that_runs_the_other_way_does_not_turn_its_sentence() -> None:
     assert "\u2068\u202eTSET\u2069" in texts.say(key, **{place: "\u202eTSET"})
     assert "\u2068" not in texts.say(key, **{place: "TESTROSE"})
     assert "&lt;b&gt;" in texts.say(key, **{place: "<b>\u202e"})
+
+
+def test_what_settings_mean_is_said_in_both_languages() -> None:
+    """A reworded or new description is shown in English, marked as such; most of them must not be."""
+    models: list[type[BaseModel] | None] = [SourceSection, DestinationSection, RouteSection]
+    for one in connectors().values():
+        models += [one.source_settings, one.destination_settings]
+    found = {
+        " ".join((info.description or "").split())
+        for model in models
+        if model is not None
+        for info in model.model_fields.values()
+    } - {""}
+    french = Texts.of("fr")
+    left = sorted(one for one in found if "lang=" in setting_words(one, texts=french))
+    assert len(found) > 150
+    assert len(left) < len(found) / 10, left
+    assert all(setting_words(one, texts=Texts.of("en")) == escape(one) for one in found)

@@ -21,7 +21,7 @@ def patched(resource: Resource, patch: Json) -> Resource:
 
 def _with(resource: Resource, element: str, value: Json) -> Resource:
     if element == "status":
-        if value not in STATUSES:
+        if not isinstance(value, str) or value not in STATUSES:
             raise Refused(422, "The status of a document is current, superseded or entered-in-error.")
         return {**resource, "status": value}
     if element == "securityLabel":

@@ -37,6 +37,10 @@ def loaded(content: bytes | str) -> Json:
         raise NotJson("not JSON") from None
     if _too_deep(found, DEPTH):
         raise NotJson("nested too deep")
+    try:
+        dumped(found)
+    except TypeError:  # half a surrogate pair, a whole number past 64 bits: what cannot be kept is not taken
+        raise NotJson("not writable") from None
     return found
 
 
@@ -58,7 +62,7 @@ def _too_deep(node: Json, left: int) -> bool:
     return isinstance(node, list) and any(_too_deep(one, left - 1) for one in node)
 
 
-def dumped(resource: Resource) -> bytes:
+def dumped(resource: Json) -> bytes:
     """Write JSON; decimals as they were read."""
     return orjson.dumps(resource)
 

@@ -36,6 +36,13 @@ class Running:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """Its process id; raises TrialFault before it was started."""
+        if self._process is None:
+            raise TrialFault(f"{self.name} was not started")
+        return self._process.pid
+
+    @property
     def status(self) -> int | None:
         """How it ended; None while it runs or before it was started."""
         return None if self._process is None else self._process.poll()

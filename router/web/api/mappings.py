@@ -86,7 +86,7 @@ async def compare(
     if detail is None:
         raise NotThere
     if again is None:
-        raise Refused(503, "This router does not read messages at the moment; ask again later.")
+        raise Refused(404, "This router does not read messages again.")
     version = None
     if mappings is not None:
         version = await desk.look(lambda view: mapping_version(view.connection, mappings))
