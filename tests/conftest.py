@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from postgres_server import postgres_server
 from quick_journals import NewJournals
 
 from router.journal import migrate
@@ -29,6 +30,13 @@ def _new_journals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(migrate, "upgrade", NewJournals(tmp_path_factory.mktemp("new-journals")).upgrade)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of a real PostgreSQL, for databases of one's own (`postgres_server.new_database`)."""
+    with postgres_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
