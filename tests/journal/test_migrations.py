@@ -178,6 +178,6 @@ def test_by_the_command_line(tmp_path: Path) -> None:
 
     code, text = said("--check")
     assert code == 1
-    assert all(f"{revision}  " in text for revision in _after(BEFORE))
+    assert f"  {head()}  " in text
     assert said()[0] == 0
     assert said() == (0, f"Tables at revision {head()}; this version's is {head()}.\nNothing to do.\n")
