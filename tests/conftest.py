@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from quick_journals import NewJournals
 
+from router.journal import migrate
 from router.validation import Package, open_package
 
 # On a developer's machine properties are tried with new examples each time; in CI always with the same ones, so that a
@@ -18,6 +21,14 @@ settings.register_profile("ci", settings.get_profile("here"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _new_journals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make new journals quickly, alike to migrated ones (`tests/router/test_new_journals.py`)."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(migrate, "upgrade", NewJournals(tmp_path_factory.mktemp("new-journals")).upgrade)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+from pydantic import SecretStr
+
 from connectors.contracts import Outcome, Parcel, Retry, Services
 from connectors.http.codec import multipart
 from connectors.http.settings import HttpDestinationSettings
@@ -34,8 +36,8 @@ class HttpDestination:
         if parcel.traceparent:
             headers["traceparent"] = parcel.traceparent
         if self._settings.signature_secret is not None:
-            secret = self._settings.signature_secret.get_secret_value()
-            headers[self._settings.signature_header] = sign(body, secret, int(now.timestamp()))
+            secret, former = self._settings.signature_secret.get_secret_value(), self._settings.former_signature_secret
+            headers[self._settings.signature_header] = sign(body, secret, int(now.timestamp()), former=former)
         answer = await self._peer.post(body, headers, now)
         return answer if isinstance(answer, Retry) else judged_by_status(answer)
 
@@ -44,10 +46,13 @@ class HttpDestination:
         await self._peer.close()
 
 
-def sign(body: bytes, secret: str, timestamp: int) -> str:
+def sign(body: bytes, secret: str, timestamp: int, *, former: SecretStr | None = None) -> str:
     """Make the signature header: `t` (Unix seconds) and `v1`, the HMAC-SHA256 of `<t>.<body>` in hexadecimal.
 
-    The time is under the signature, so that a receiver can refuse an old post that somebody plays again.
+    The time is under the signature, so that a receiver can refuse an old post that somebody plays again. With a `former`
+    secret there is a second `v1` by it: a receiver that changes over takes the post when one of them is right.
     """
-    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={timestamp},v1={digest}"
+    signed = f"{timestamp}.".encode() + body
+    secrets = (secret,) if former is None else (secret, former.get_secret_value())
+    digests = (hmac.new(one.encode(), signed, hashlib.sha256).hexdigest() for one in secrets)
+    return ",".join((f"t={timestamp}", *(f"v1={digest}" for digest in digests)))

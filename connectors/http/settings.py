@@ -85,4 +85,7 @@ class HttpDestinationSettings(HttpPeerSettings):
         description="Secret of the signature header, which holds t=<Unix time> and v1=<hexadecimal HMAC-SHA256 of "
         "that time, a point and the body>.",
     )
+    former_signature_secret: SecretStr | None = Field(
+        None, description="The secret of before, while the receiver changes over: it signs beside the new one."
+    )
     signature_header: str = Field("X-Passerelle-Signature", description="Header that carries the signature.")

@@ -21,7 +21,13 @@ from router.trial.usage import PeakMemory, Usage, usage
 COMPARED = 32
 """The number of connections whose closed-loop figures are compared, and of the paced load."""
 
+ENOUGH = 20_000
+"""Messages after which a closed loop ends, however short it was: all of them are delivered before the next measurement
+begins, which takes about ten times as long as acknowledging them."""
+
 _POLL = 0.05
+_TELLING = 5.0
+"""Seconds between two words about a drain."""
 _STALL = 120.0
 """Seconds without one new delivery after which a drain is given up, and said."""
 
@@ -30,7 +36,8 @@ _STALL = 120.0
 class BenchOptions:
     """What to measure.
 
-    `seconds` and `rate` are of the paced load; `closed_seconds` of the floor and of each closed loop. `preload` fills
+    `seconds` and `rate` are of the paced load; `closed_seconds` of the floor and, at most, of each closed loop (which
+    ends after `ENOUGH` messages). `preload` fills
     the journal with that many rows first. `folder` keeps the router's folder there; without it, it is temporary.
     `workers` None leaves their number to the router. `url` puts the journal on PostgreSQL: its size is then not
     measured.
@@ -169,8 +176,8 @@ class _Run:
             closed_loop=closed,
         )
 
-    def _send(self, connections: int, seconds: float, rate: float) -> tuple[Order, Outcome]:
-        order = Order(self._host, self._port, connections, seconds, self._first, rate, str(self._record))
+    def _send(self, connections: int, seconds: float, rate: float, most: int = 0) -> tuple[Order, Outcome]:
+        order = Order(self._host, self._port, connections, seconds, self._first, rate, str(self._record), most)
         outcome = self._generator.load(order)
         self._first += outcome.sent
         self._expected += outcome.acknowledged
@@ -179,7 +186,7 @@ class _Run:
         return order, outcome
 
     def _closed_loop(self, connections: int) -> Rate:
-        order, outcome = self._send(connections, self._options.closed_seconds, 0.0)
+        order, outcome = self._send(connections, self._options.closed_seconds, 0.0, ENOUGH)
         left = self._expected - self._receiver.count()["distinct"]
         drained = self._drain()
         began = outcome.ended
@@ -190,10 +197,13 @@ class _Run:
     def _drain(self) -> dict[str, int]:
         """Wait until all that was acknowledged has arrived, or nothing new did for `_STALL` seconds."""
         count = self._receiver.count()
-        progress, patience = count["distinct"], Patience(_STALL)
+        progress, patience, told = count["distinct"], Patience(_STALL), time.monotonic()
         while count["distinct"] < self._expected and not patience.ended:
             time.sleep(_POLL)
             count = self._receiver.count()
+            if time.monotonic() - told >= _TELLING:
+                told = time.monotonic()
+                self._say(f"delivering what was acknowledged: {self._expected - count['distinct']:,} to go")
             if count["distinct"] != progress:
                 progress = count["distinct"]
                 patience.renew()

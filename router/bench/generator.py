@@ -30,7 +30,8 @@ class Order:
     """One load: over `connections` to `host:port`, numbers from `first` on, for `seconds`.
 
     `rate` 0 is closed loop (each connection sends as soon as it was answered); else messages fall due at `rate` a
-    second, and wait for a free connection when there is none.
+    second, and wait for a free connection when there is none. A closed loop ends before its time once it has sent
+    `most` messages, where that is not 0.
     """
 
     host: str
@@ -40,6 +41,7 @@ class Order:
     first: int
     rate: float
     record: str
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class _Load:
                 self.idle.append(connection)
                 self._finish()
                 return
-        elif now >= self.until:
+        elif now >= self.until or self._has_sent_enough():
             self._finish()
             return
         else:
@@ -124,6 +126,9 @@ class _Load:
             self.busy -= 1
         self._finish()
 
+    def _has_sent_enough(self) -> bool:
+        return 0 < self.order.most <= len(self.sent)
+
     def _next_due(self) -> int:
         return self.began + round(len(self.sent) * 1e9 / self.order.rate)
 
@@ -144,7 +149,7 @@ class _Load:
             self.done.set_result(None)
 
     def _finish(self) -> None:
-        over = time.monotonic_ns() >= self.until or self.lost >= self.order.connections
+        over = time.monotonic_ns() >= self.until or self.lost >= self.order.connections or self._has_sent_enough()
         if self.paced and self.lost < self.order.connections:
             over = over and self._next_due() >= self.until
         if over and self.busy == 0 and not self.done.done():

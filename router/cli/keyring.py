@@ -79,7 +79,7 @@ def keys_status(config: Path) -> None:
     """Say which key seals, and how far a change of it is."""
     from router.cli.journal import shown_time
     from router.journal.sealing import master_id
-    from router.keeping.resealing import find_rotation
+    from router.keeping.resealing import SETTLED_MICROS, find_rotation, resting
     from router.keeping.rotation import masters_of
 
     with opened(config) as store:
@@ -92,7 +92,10 @@ def keys_status(config: Path) -> None:
         click.echo(f"Keys that open this journal: {', '.join(masters_of(store))}")
         click.echo(f"Last change: {last.former} -> {last.master}, begun {shown_time(last.started_at)} by {last.actor}")
         click.echo(f"{last.looked} rows looked at, {last.changed} values sealed anew, {last.damaged} open with no key")
-        if last.state == "resealing":
+        if last.state == "resealing" and resting(last, now()):
+            begins = shown_time(last.started_at + SETTLED_MICROS)
+            click.echo(f"What was there is sealed anew. The pass that proves that nothing is left begins at {begins}.")
+        elif last.state == "resealing":
             click.echo(f"Pass {last.pass_number} is under way, at {last.where or 'its beginning'}.")
         elif last.state == "resealed":
             click.echo(

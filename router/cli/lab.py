@@ -60,7 +60,9 @@ def command_cluster_demo(once: bool, port: int) -> int:
 @click.command("bench")
 @click.option("--seconds", default=60.0, show_default=True, help="Length of the paced load.")
 @click.option("--rate", default=1100.0, show_default=True, help="Messages a second of the paced load.")
-@click.option("--closed-seconds", default=4.0, show_default=True, help="Length of the floor and of each closed loop.")
+@click.option(
+    "--closed-seconds", default=4.0, show_default=True, help="Length of the floor and, at most, of each closed loop."
+)
 @click.option("--patients", default=1000, show_default=True, help="Registered patients that the messages are about.")
 @click.option("--workers", type=int, help="Worker processes of the router.  [default: what the router takes here]")
 @click.option("--concurrency", default=8, show_default=True, help="Deliveries under way at once.")

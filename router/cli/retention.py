@@ -46,12 +46,12 @@ def journal_purge(config: Path, dry_run: bool, yes: bool) -> int:
         with store.reading() as connection:
             due = [preview(connection, kind, limit) for kind, limit in limits.items()]
         printed(
-            ("what", "kept for", "would go", "from", "to", "bytes received", "old and waiting", "old and held"),
+            ("what", "kept", "would go", "from", "to", "bytes received", "old and waiting", "old and held"),
             [
                 (one.kind.value, f"{days[one.kind]} days", one.rows, shown_time(one.oldest), shown_time(one.newest))
                 + ((one.size, one.waiting, one.held) if one.kind is Kind.MESSAGES else ("", "", ""))
                 if one.limit is not None
-                else (one.kind.value, "good", "", "", "", "", "", "")
+                else (one.kind.value, "for good", "", "", "", "", "", "")
                 for one in due
             ],
         )

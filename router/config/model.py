@@ -160,6 +160,9 @@ class AlertsSection(Section):
     sms_secret: SecretStr | None = Field(
         None, description="Signs the POST as a webhook destination does: `X-Passerelle-Signature`, time and HMAC."
     )
+    former_sms_secret: SecretStr | None = Field(
+        None, description="The secret of before, while the receiver changes over: it signs beside the new one."
+    )
 
     @model_validator(mode="after")
     def _mail_is_whole(self) -> Self:

@@ -49,6 +49,9 @@ class WatchSection(Section):
     webhook_secret: SecretStr | None = Field(
         None, description="Signs the POST as a webhook destination does: `X-Passerelle-Signature`, time and HMAC."
     )
+    former_webhook_secret: SecretStr | None = Field(
+        None, description="The secret of before, while the receiver changes over: it signs beside the new one."
+    )
     mail_to: tuple[str, ...] = Field((), description="Addresses that are told by mail.")
     mail_from: str = Field("", description="Sender of the mails.")
     mail_server: str = Field("", description="SMTP server, `host:port`; STARTTLS is used where it is offered.")

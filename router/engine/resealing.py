@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from router.engine.clock import micros
 from router.journal.operations import Operation
+from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault, Store
 from router.keeping.resealing import Resealing, resting
 
@@ -44,7 +45,7 @@ class Resealer:
             started = loop.time()
             try:
                 more = await self.step()
-            except JournalFault as fault:
+            except (JournalFault, KeyFault) as fault:
                 self._trouble(str(fault))
                 more = False
             await asyncio.sleep((loop.time() - started) * REST if more else LOOK_SECONDS)

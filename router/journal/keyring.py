@@ -120,16 +120,22 @@ class JournalRing:
         self._key_file = key_file
         self._clock = clock
         self._lock = threading.Lock()
+        self._behind: KeyFault | None = None
         self._keys = self._look(master)
         self._looked = clock()
 
     def keys(self) -> Keys:
-        """Give the keys of the moment, at most `FRESH_SECONDS` old while the journal answers."""
+        """Give the keys of the moment, at most `FRESH_SECONDS` old while the journal answers.
+
+        Raises KeyFault when the newest one cannot be opened here: what an older one would seal now might never be read.
+        """
         if self._clock() - self._looked > FRESH_SECONDS and self._lock.acquire(blocking=False):
             try:
                 self._renew()
             finally:
                 self._lock.release()
+        if self._behind is not None:
+            raise self._behind
         return self._keys
 
     def keys_with(self, number: int) -> Keys:
@@ -147,10 +153,12 @@ class JournalRing:
         return self._keys
 
     def _renew(self) -> None:
-        # What is known still opens what it opened. Nothing can be committed either while the journal does not answer,
-        # and a key file that is behind is told of by whoever opens the journal with it.
-        with contextlib.suppress(DBAPIError, KeyFault):
-            self._keys = self._look(self._keys.master)
+        # What is known still opens what it opened. Nothing can be committed either while the journal does not answer.
+        with contextlib.suppress(DBAPIError):
+            try:
+                self._keys, self._behind = self._look(self._keys.master), None
+            except KeyFault as fault:
+                self._behind = fault
         self._looked = self._clock()
 
     def _look(self, master: bytes) -> Keys:

@@ -38,7 +38,7 @@ IDLE_MILLISECONDS = 5_000
 Write transactions are serial: one whose process is stopped, or cut off, in the middle would hold all nodes up.
 """
 
-WHOLE_MILLISECONDS = 8_000
+WHOLE_MILLISECONDS = 6_000
 """How long the writer's transaction may last on PostgreSQL once it has its turn, without the commit itself.
 
 It ends what `IDLE_MILLISECONDS` does not: rows are sent in a row, and between two of them a session counts as active.
@@ -205,6 +205,10 @@ class WriteSession:
         except Repeated:
             self.last_ids.clear()
             raise
+        except KeyFault as fault:
+            # Nothing was committed: whoever sent keeps it, until the right key file is there.
+            self.close()
+            raise JournalFault(str(fault)) from None
         except BaseException:
             self.close()
             raise

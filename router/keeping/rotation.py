@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from router.faults import Fault
 from router.journal import tables
@@ -134,8 +134,9 @@ def retire(store: Store, *, actor: str, now: int) -> Rotation:
 
     def change(unit: Unit) -> None:
         row, key = tables.key_rotation, tables.data_key.c
-        older = (key.role == SEAL) & (key.number < last.number)
-        unit.connection.execute(delete(tables.data_key).where(or_(key.master != last.master, older)))
+        # The older keys stay, under the new master key: who has the former one could make them anyway, and what a
+        # process that slept through all this still brings can be read.
+        unit.connection.execute(delete(tables.data_key).where(key.master != last.master))
         unit.connection.execute(update(row).where(row.c.id == last.id).values(state="retired", retired_at=now))
         append_audit(unit, actor=actor, action="retire key", target=f"key {last.former}", detail="", now=now)
 

@@ -113,8 +113,8 @@ class Teller:
         body = json.dumps({"router": self._title, "alarms": told}, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json"}
         if self._section.webhook_secret is not None:
-            secret = self._section.webhook_secret.get_secret_value()
-            headers["X-Passerelle-Signature"] = sign(body, secret, int(now.timestamp()))
+            secret, former = self._section.webhook_secret.get_secret_value(), self._section.former_webhook_secret
+            headers["X-Passerelle-Signature"] = sign(body, secret, int(now.timestamp()), former=former)
         async with httpx.AsyncClient(timeout=SECONDS, transport=self._transport, follow_redirects=False) as client:
             answer = await client.post(str(self._section.webhook), content=body, headers=headers)
             if not answer.is_success:

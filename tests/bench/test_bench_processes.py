@@ -71,6 +71,12 @@ async def test_closed_loop_sends_each_number_once_and_notes_every_moment(tmp_pat
     assert max(answered) == outcome.ended
 
 
+async def test_a_closed_loop_ends_once_it_has_sent_enough(tmp_path: Path, traffic: Traffic) -> None:
+    async with acknowledger(positive) as port:
+        outcome = await load(Order("127.0.0.1", port, 3, 30.0, 0, 0.0, str(tmp_path / "r"), 50), traffic)
+    assert outcome.sent == outcome.acknowledged == 50
+
+
 async def test_paced_load_sends_what_falls_due(tmp_path: Path, traffic: Traffic) -> None:
     async with acknowledger(positive) as port:
         outcome = await load(Order("127.0.0.1", port, 4, 0.25, 0, 400.0, str(tmp_path / "r")), traffic)

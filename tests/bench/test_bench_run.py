@@ -17,7 +17,7 @@ def test_a_short_bench_is_sound() -> None:
     options = BenchOptions(seconds=2.0, rate=60.0, closed_seconds=0.5, connections=(1, 32), patients=20)
     figures = run_bench(options, steps.append)
     assert figures.sound, figures
-    assert len(steps) == 5
+    assert len([step for step in steps if "to go" not in step]) == 5
     assert figures.paced.acknowledged == 120
     assert [rate.connections for rate in figures.closed_loop] == [1, 32]
     assert figures.messages == 120 + sum(rate.acknowledged for rate in figures.closed_loop)

@@ -189,6 +189,17 @@ async def test_the_signature_can_be_checked(services: PlainServices) -> None:
     assert digest == expected
 
 
+async def test_two_secrets_sign_while_a_receiver_changes_over(services: PlainServices) -> None:
+    async with WebReceiver() as receiver:
+        await send(services, receiver.url, signature_secret="the new one", former_signature_secret="the former one")
+        (request,) = receiver.received
+    time, *digests = request.headers["x-passerelle-signature"].split(",v1=")
+    signed = f"{time.removeprefix('t=')}.".encode() + request.body
+    assert digests == [
+        hmac.new(secret, signed, hashlib.sha256).hexdigest() for secret in (b"the new one", b"the former one")
+    ]
+
+
 async def test_attachments_travel_in_one_form(services: PlainServices) -> None:
     parcel = Parcel(
         delivery_id=1,

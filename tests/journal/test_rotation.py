@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import select, update
-from web_journal import Journal
+from web_journal import Journal, open_journal
 
+from router.cli.base import passerelle
 from router.journal import tables
 from router.journal.auditing import verify_audit
 from router.journal.keyring import FRESH_SECONDS, JournalRing, next_key_file, ring_reader
@@ -85,6 +87,8 @@ def test_every_column_is_sealed_anew_and_opens_all_the_while(journal: Journal, t
     again = open_store(store.place)
     try:
         assert values(again) == held
+        slept = Sealer(former).seal(b"by who slept through it", b"here")
+        assert again.sealer.open(slept, b"here") == b"by who slept through it"
         assert again.sealer.token("ins", "279035121518989") == token
         assert again.sealer.digest(b"message", b"x") == identity
         with again.reading() as connection:
@@ -182,6 +186,9 @@ def test_a_process_knows_of_a_change_in_time_and_never_what_its_key_does_not_ope
     with pytest.raises(KeyFault):
         stranger.open(sealed, b"here")
     with pytest.raises(KeyFault, match="was changed"):
+        stranger.seal(b"what nobody may be able to read", b"here")
+    assert stranger.open(Sealer(former).seal(b"before", b"here"), b"here") == b"before"
+    with pytest.raises(KeyFault, match="was changed"):
         JournalRing(former, ring_reader(store.engine))
 
 
@@ -213,3 +220,23 @@ def test_a_group_is_as_long_as_its_time_allows() -> None:
         with pace.timed() as size:
             sizes.append(size)
     assert [*sizes, pace.size] == [10, 20, 30, 7, 1]
+
+
+def test_by_the_command_line(tmp_path: Path) -> None:
+    made = open_journal(tmp_path / "data", "")
+    made.message(START)
+    made.store.close()
+    (tmp_path / "passerelle.toml").write_text("")
+
+    def said(*words: str) -> str:
+        result = CliRunner().invoke(passerelle, ["keys", *words, "--config", str(tmp_path)])
+        return result.output if result.exception is None else str(result.exception)
+
+    assert "It was never changed." in said("status")
+    assert "no change of the master key is under way" in said("retire")
+    coming = said("prepare").split()[4].rstrip(",")
+    text = said("rotate", "--here")
+    assert f"Key {coming} seals from now on" in text
+    assert "values are sealed anew" in text
+    assert "The pass that proves that nothing is left begins at" in said("status")
+    assert "values sealed by the former key are left" in said("retire")

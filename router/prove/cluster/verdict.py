@@ -118,7 +118,7 @@ def print_cluster_verdict(verdict: ClusterVerdict, console: Console) -> None:
         f"({lanes.samples} looks at the journal, {lanes.statements} statements of nodes)."
     )
     table = Table(
-        "at", "fault", "host", "lasted", "held up", "answer", "moved", "backlog", box=SIMPLE_HEAD, pad_edge=False
+        "at", "fault", "host", "lasted", "held up", "answer", "moved", "backlog", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     for column in table.columns:
         column.no_wrap = True
