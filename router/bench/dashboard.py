@@ -40,6 +40,9 @@ SETTLED = 10.0
 
 PASSWORD = "un mot de passe pour le banc"  # noqa: S105 - of a router that lives for the bench, on this machine
 FILLED = "filled.txt"
+OFFERED = frozenset({"mail", "dmp", "directory", "configuration", "try"})
+"""What the router below is configured for: it is alone."""
+
 _CONFIGURATION = """\
 [engine]
 workers = 1
@@ -232,7 +235,7 @@ class _Reader:
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(60)) as session:
             await self._sign_in(session)
-            pages = [*addresses(self._messages), *await self._found(session)]
+            pages = [*addresses(self._messages, OFFERED), *await self._found(session)]
             if self._memory is None:
                 for _, address in pages:  # once for all: the first look of a process reads what none has read
                     await self._get(session, address)
