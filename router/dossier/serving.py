@@ -44,27 +44,37 @@ class DossierRuntime:
         self.door = CircleDoor()
         self.settings = DossierSettings(section.url, bool(section.client_authorities), policy, deposits)
         self._writer = writer
-        self.follower = Follower(store, writer, pool, now, trouble)
-        self.notifier = Notifier(store, writer, self.door, HttpSender(policy), now, trouble, base=section.url or base)
-        self.follower.kept = self._kept
         self._has_ways = section.api or section.alerts.any
-        self.senders = NoticeSenders(
-            store,
-            writer,
-            ToTools(self.door, store.blobs, on=section.api),
-            Ordinary(section.alerts),
-            now,
-            trouble,
-            mail=mail,
-            handed=self.notifier.wake,
-            queued=queued,
-        )
+        self._began = False
+
+        def make() -> tuple[Follower, Notifier, NoticeSenders]:
+            follower = Follower(store, writer, pool, now, trouble, self._kept)
+            notifier = Notifier(store, writer, self.door, HttpSender(policy), now, trouble, base=section.url or base)
+            senders = NoticeSenders(
+                store,
+                writer,
+                ToTools(self.door, store.blobs, on=section.api),
+                Ordinary(section.alerts),
+                now,
+                trouble,
+                mail=mail,
+                handed=notifier.wake,
+                queued=queued,
+            )
+            return follower, notifier, senders
+
+        self._make = make
+        self.follower, self.notifier, self.senders = make()
 
     async def start(self, spawn: Callable[[Awaitable[None], str], object]) -> None:
         """Begin to follow and to tell, where the API is on; else what changes is left for the day when it is.
 
-        Notices leave where there is any way for them; without one they wait, and the dossier shows it.
+        Notices leave where there is any way for them; without one they wait, and the dossier shows it. What is begun
+        again, after it was cancelled, begins with what the journal says: another node went on with it meanwhile.
         """
+        if self._began:
+            self.follower, self.notifier, self.senders = self._make()
+        self._began = True
         if self._has_ways:
             spawn(self.senders.run(), "notices")
         if not self.is_on:

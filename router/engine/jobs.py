@@ -94,6 +94,8 @@ class Jobs:
     async def start(self, spawn: Spawn, fence: Fence | None = None) -> None:
         """Begin; `fence` is under which taking of the jobs, None on a single machine."""
         self._writer.fence = fence
+        if fence is not None:
+            self.watching = self._watching()  # what it had seen is old: another node has watched meanwhile
 
         def begin(work: Awaitable[None], name: str) -> None:
             self._tasks.append(spawn(_while_ours(work), name))

@@ -14,14 +14,19 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from router.journal import tables
-from router.journal.blobs import CHUNK, SWEEP_AGE, BlobStore, place_of
+from router.journal.blobs import CHUNK, SALT_BYTES, SWEEP_AGE, BlobStore, place_of
 from router.journal.sealing import KeyFault, Sealer
 
 _BLOB, _PART = tables.stored_blob.c, tables.stored_chunk.c
+_CHUNK = (
+    select(_BLOB.salt, _PART.sealed)
+    .join(tables.stored_chunk, _PART.salt == _BLOB.salt)
+    .where(_BLOB.name == bindparam("name"), _PART.rank == bindparam("rank"))
+)
 TRIES = 3
 
 
@@ -95,7 +100,13 @@ class DatabaseBlobs(BlobStore):
             return connection.execute(touched).rowcount > 0
 
     def _insert(self, connection: Connection, name: str, chunks: Iterable[bytes]) -> None:
-        salt = os.urandom(16)
+        salt = os.urandom(SALT_BYTES)
+        count, size = self._insert_chunks(connection, salt, chunks)
+        row = {"name": name, "salt": salt, "chunks": count, "size": size, "stored_at": _now()}
+        if connection.execute(insert(tables.stored_blob).values(row).on_conflict_do_nothing()).rowcount == 0:
+            raise _Known
+
+    def _insert_chunks(self, connection: Connection, salt: bytes, chunks: Iterable[bytes]) -> tuple[int, int]:
         sealer = self._sealer.clone()  # several threads store at once; a Sealer serves one
         size = rank = 0
         held: bytes | None = None
@@ -106,9 +117,7 @@ class DatabaseBlobs(BlobStore):
             held = chunk
             size += len(chunk)
         self._append(connection, sealer, salt, rank, held or b"", last=True)
-        row = {"name": name, "salt": salt, "chunks": rank + 1, "size": size, "stored_at": _now()}
-        if connection.execute(insert(tables.stored_blob).values(row).on_conflict_do_nothing()).rowcount == 0:
-            raise _Known
+        return rank + 1, size
 
     @staticmethod
     def _append(connection: Connection, sealer: Sealer, salt: bytes, rank: int, chunk: bytes, *, last: bool) -> None:
@@ -116,53 +125,66 @@ class DatabaseBlobs(BlobStore):
         connection.execute(insert(tables.stored_chunk).values(salt=salt, rank=rank, sealed=sealed))
 
     def stream(self, name: str) -> Iterator[bytes]:
-        """Give a blob's content chunk by chunk. Raises FileNotFoundError, or KeyFault when it was damaged."""
+        """Give a blob's content chunk by chunk. Raises FileNotFoundError, or KeyFault when it was damaged.
+
+        It may be sealed anew meanwhile: each chunk is asked for by the blob's name.
+        """
         sealer = self._sealer.clone()
         with self._translated(), self._engine.connect() as connection:
-            blob = connection.execute(select(_BLOB.salt, _BLOB.chunks).where(_BLOB.name == name)).one_or_none()
-        if blob is None:
+            chunks = connection.execute(select(_BLOB.chunks).where(_BLOB.name == name)).scalar()
+        if chunks is None:
             raise FileNotFoundError("not the name of a stored content")
-        salt = bytes(blob.salt)
-        for rank in range(blob.chunks):
+        for rank in range(chunks):
             with self._translated(), self._engine.connect() as connection:
-                wanted = select(_PART.sealed).where(_PART.salt == salt, _PART.rank == rank)
-                sealed = connection.execute(wanted).scalar()
-            if sealed is None:
+                found = connection.execute(_CHUNK, {"name": name, "rank": rank}).one_or_none()
+            if found is None:
                 raise KeyFault("a stored content is cut short: restore it from a backup")
-            yield sealer.open(bytes(sealed), place_of(salt, rank, last=rank == blob.chunks - 1))
+            place = place_of(bytes(found.salt), rank, last=rank == chunks - 1)
+            yield sealer.open(bytes(found.sealed), place)
 
     def is_there(self, name: str) -> bool:
         """Whether a content is stored."""
         with self._translated(), self._engine.connect() as connection:
-            return connection.execute(select(_BLOB.name).where(_BLOB.name == name)).first() is not None
+            return connection.execute(select(_BLOB.name).where(_BLOB.name == name)).scalar() is not None
 
     def names(self, after: str, limit: int) -> list[str]:
         """Give the names of stored contents that follow one, in their order; an empty one is before all."""
-        wanted = select(_BLOB.name).where(_BLOB.name > after).order_by(_BLOB.name).limit(limit)
         with self._translated(), self._engine.connect() as connection:
+            wanted = select(_BLOB.name).where(_BLOB.name > after).order_by(_BLOB.name).limit(limit)
             return list(connection.execute(wanted).scalars())
 
     def reseal(self, name: str, *, only_look: bool = False) -> bool:
-        """Seal those parts of a content anew that an older key sealed, one by one: any mixture of them opens."""
-        found = False
+        """Write a content anew, under its name, when an older key sealed it; whoever reads it meanwhile goes on.
+
+        Gives whether an older one did. Raises FileNotFoundError when it is gone, KeyFault when it does not open.
+        """
         with self._translated(), self._engine.connect() as connection:
-            blob = connection.execute(select(_BLOB.salt, _BLOB.chunks).where(_BLOB.name == name)).one_or_none()
-        if blob is None:
+            first = connection.execute(_CHUNK, {"name": name, "rank": 0}).one_or_none()
+        if first is None:
             raise FileNotFoundError("not the name of a stored content")
-        salt, sealer = bytes(blob.salt), self._sealer.clone()
-        for rank in range(blob.chunks):
-            mine = (_PART.salt == salt, _PART.rank == rank)
+        if self._sealer.is_newest(bytes(first.sealed)):
+            return False
+        if not only_look:
             with self._translated(), self._engine.begin() as connection:
-                sealed = connection.execute(select(_PART.sealed).where(*mine)).scalar()
-                if sealed is None or sealer.is_newest(bytes(sealed)):
-                    continue
-                found = True
-                if only_look:
-                    return True
-                place = place_of(salt, rank, last=rank == blob.chunks - 1)
-                anew = sealer.seal(sealer.open(bytes(sealed), place), place)
-                connection.execute(update(tables.stored_chunk).where(*mine).values(sealed=anew))
-        return found
+                self._write_anew(connection, name, bytes(first.salt))
+        return True
+
+    def _write_anew(self, connection: Connection, name: str, former: bytes) -> None:
+        salt, digest = os.urandom(SALT_BYTES), hashlib.sha256()
+
+        def seen() -> Iterator[bytes]:
+            for chunk in self.stream(name):
+                digest.update(chunk)
+                yield chunk
+
+        self._insert_chunks(connection, salt, seen())
+        if self.name_of(digest.digest()) != name:
+            raise KeyFault("a stored content is not what its name says: restore it from a backup")
+        turned = update(tables.stored_blob).where(_BLOB.name == name, _BLOB.salt == former).values(salt=salt)
+        if connection.execute(turned).rowcount:
+            connection.execute(delete(tables.stored_chunk).where(_PART.salt == former))
+        else:  # swept, or sealed anew by another node
+            connection.execute(delete(tables.stored_chunk).where(_PART.salt == salt))
 
     def sweep(self, used: set[str], *, now: float | None = None) -> int:
         """Remove blobs that no row names, and spool files left by a crash; returns how many went."""
@@ -176,7 +198,9 @@ class DatabaseBlobs(BlobStore):
                     continue
                 with self._engine.begin() as connection:
                     # One that was touched meanwhile stays: its name is about to be committed.
-                    unused = delete(tables.stored_blob).where(_BLOB.name == name, _BLOB.stored_at < limit)
+                    unused = delete(tables.stored_blob).where(
+                        _BLOB.name == name, _BLOB.salt == salt, _BLOB.stored_at < limit
+                    )
                     if connection.execute(unused).rowcount:
                         connection.execute(delete(tables.stored_chunk).where(_PART.salt == salt))
                         gone += 1

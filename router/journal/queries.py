@@ -214,18 +214,17 @@ def _wishes(filters: MessageFilters) -> list[Any]:
         wishes.append(columns.state == literal_column(f"'{filters.state.value}'"))
         if filters.state is not MessageState.PROCESSED:
             wishes.append(OPEN_MESSAGES)
-    for column, wish in (
-        (columns.source, filters.source),
-        (columns.format, filters.format),
-        (columns.message_type, filters.message_type),
-    ):
+    # Walks are bounded by ranges of numbers. With the bare columns that the index of moments has, PostgreSQL may read
+    # all of that index, or a whole period of it, beside the range of each slice.
+    source = columns.source.op("||")(literal_column("''"))
+    moment = columns.received_at + literal_column("0")
+    if filters.source is not None:
+        wishes.append(source == filters.source)
+    for column, wish in ((columns.format, filters.format), (columns.message_type, filters.message_type)):
         if wish is not None:
             wishes.append(column == wish)
     if filters.worst is not None:
         wishes.append(columns.worst >= filters.worst)
-    # Ranges of numbers bound every walk by time already. With the bare column PostgreSQL reads the index of moments for
-    # the whole period beside them, for each slice anew.
-    moment = columns.received_at + literal_column("0")
     if filters.since is not None:
         wishes.append(moment >= filters.since)
     if filters.until is not None:

@@ -176,7 +176,8 @@ def count_by(view: View, series: str, stretch: int, first: int, end: int) -> lis
         .where(moment >= first * stretch, moment < end * stretch, *conditions)
         .group_by(number, name)
     )
-    return [(row[0], row[1], row[2]) for row in view.connection.execute(statement)]
+    # PostgreSQL rounds a division down to a real number.
+    return [(int(row[0]), row[1], row[2]) for row in view.connection.execute(statement)]
 
 
 def last_moment(

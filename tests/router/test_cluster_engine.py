@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from connectors.contracts import Connector, Delivered, Inbound, Inbox, Outcome, Parcel, Services, Settings
+from connectors.contracts import Connector, Delivered, Inbound, Inbox, Outcome, Parcel, Receipt, Services, Settings
 from router.cluster.contracts import JOBS, Bell, Cluster, Fence, NodeStatus
 from router.config.load import Loaded
 from router.config.model import (
     Configuration,
     DestinationSection,
+    DossierSection,
     EngineSection,
     JournalSection,
     ResolvedDestination,
@@ -150,6 +151,7 @@ class Stage:
         configuration = Configuration(
             journal=JournalSection(data=".", url=self.place.url),
             engine=EngineSection(workers=0, batch=8),
+            dossier=DossierSection(api=True),
             sources=dict.fromkeys(names, source),
             destinations={"tool": target},
             routes=(RouteSection(name="all", when="patient.in_coordination", to=("tool",)),),
@@ -272,9 +274,9 @@ def content(report: LabReportItem) -> bytes:
     return ItemSet(items=(report,)).model_dump_json().encode()
 
 
-async def submit(stage: Stage, node: str, source: str, report: LabReportItem, number: int) -> None:
+async def submit(stage: Stage, node: str, source: str, report: LabReportItem, number: int) -> Receipt:
     inbound = Inbound(content(report), datetime.now(UTC), control_id=f"{source}-{number}", message_type="T")
-    await stage.inboxes[node][source].submit(inbound)
+    return await stage.inboxes[node][source].submit(inbound)
 
 
 async def test_lanes_move_under_load_and_each_patients_reports_arrive_once_and_in_order(
@@ -369,7 +371,12 @@ async def test_a_source_that_is_gained_is_read_from_its_oldest_message_on_withou
     await stage.until(lambda: len(told_of(stage).get("PAUL", ())) == 30)
     assert told_of(stage) == {"PAUL": list(range(30))}
     await stage.until(lambda: door.waiting == 30)
+    receipt = await submit(stage, "door", "labo", make_report(0, "ROSE"), 0)
+    assert receipt.duplicate
+    read = asyncio.create_task(stage.inboxes["door"]["labo"].outcome(receipt))
     await stage.hub.give("read.labo", "work")
+    async with asyncio.timeout(30):
+        assert await read is None, "a source that waits for the reading is told of it, whoever read"
     for number in range(30, 40):
         await submit(stage, "door", "labo", make_report(number, "ROSE"), number)
     await stage.until(lambda: len(told_of(stage).get("ROSE", ())) == 40)
@@ -388,11 +395,15 @@ async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
         await stage.hub.give(lane, "nord")
     for number in range(SEND_LANES):
         await stage.hub.give(f"send.{number}", "sud")
-    names = [task.get_name() for task in asyncio.all_tasks()]
-    assert names.count("bulk actions") == 1
-    await stage.hub.give(JOBS, "sud")
-    names = [task.get_name() for task in asyncio.all_tasks()]
-    assert names.count("bulk actions") == 1
+
+    def running() -> list[str]:
+        once = ("bulk actions", "dossier", "notices", "subscriptions")
+        return sorted(name for task in asyncio.all_tasks() if (name := task.get_name()) in once)
+
+    for node in ("sud", "nord", "sud"):
+        await stage.hub.give(JOBS, node)
+        stage.engines[node].wake()
+        assert running() == ["bulk actions", "dossier", "notices", "subscriptions"]
     # A patient who is registered on one node lets go on the other what waited for him.
     await submit(stage, "nord", "labo", make_report(1, "ROSE"), 1)
     await stage.until(lambda: stage.states(tables.message) == {"held": 1})
@@ -403,6 +414,9 @@ async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
     nord.wake()
     await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 2})
     assert {node for node, _ in stage.sent} == {"sud"}
+    assert running() == ["bulk actions", "dossier", "notices", "subscriptions"], "what is begun again goes on"
+    assert nord.failed is None
+    assert sud.failed is None
     # A pause is everybody's.
     await nord.submit(pause_flow(FlowSide.SOURCE, "radio", "maintenance", actor="test", now=3))
     nord.wake()
