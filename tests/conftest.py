@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
+from postgres_server import postgres_server
 from quick_journals import NewJournals
 
 from router.journal import migrate
 from router.validation import Package, open_package
+from router.web import accounts
 
 # On a developer's machine properties are tried with new examples each time; in CI always with the same ones, so that a
 # change is judged by what it changes.
@@ -29,6 +32,32 @@ def _new_journals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(migrate, "upgrade", NewJournals(tmp_path_factory.mktemp("new-journals")).upgrade)
         yield
+
+
+_HASHER = accounts.HASHER
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_passwords() -> Iterator[None]:
+    """Hash passwords of tests at a thousandth of the price: that it is dear is no part of what they prove."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(accounts, "HASHER", quick)
+        patched.setattr(accounts, "_NOBODY", quick.hash("nobody"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def real_hasher() -> PasswordHasher:
+    """What passwords are hashed by outside of tests."""
+    return _HASHER
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of a real PostgreSQL, for databases of one's own (`postgres_server.new_database`)."""
+    with postgres_server() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event, inspect
 
 from router.journal import migrate
 from router.journal.locking import file_lock
+from router.journal.migrate import Step
 from router.journal.store import JournalPlace
 
 migrated = migrate.upgrade
@@ -29,14 +30,14 @@ class NewJournals:
         self._template = folder / "new.db"
         self._said: list[tuple[str, Any]] = []
 
-    def upgrade(self, engine: Engine, place: JournalPlace) -> None:
+    def upgrade(self, engine: Engine, place: JournalPlace, *, asked: bool = False) -> list[Step]:
         """Bring the tables to the newest revision."""
         if not inspect(engine).get_table_names():
             place.data.mkdir(parents=True, exist_ok=True)
             with file_lock(place.data / "new.lock"):
                 if not inspect(engine).get_table_names():
                     self._make(engine, place)
-        migrated(engine, place)
+        return migrated(engine, place, asked=asked)
 
     def _make(self, engine: Engine, place: JournalPlace) -> None:
         if not place.is_sqlite:

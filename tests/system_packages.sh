@@ -7,6 +7,7 @@ command -v chromium >/dev/null 2>&1 || wanted="$wanted chromium"
 [ -x /usr/sbin/dovecot ] && [ -e /usr/lib/dovecot/imap ] && [ -e /usr/lib/dovecot/lmtp ] \
   && [ -e /usr/lib/dovecot/submission ] \
   || wanted="$wanted dovecot-core dovecot-imapd dovecot-lmtpd dovecot-submissiond"
+[ -x /usr/sbin/haproxy ] || wanted="$wanted haproxy"
 [ -x /usr/sbin/postfix ] || wanted="$wanted postfix"
 [ "$(id -u)" = 0 ] || echo "NOTE: the tests marked 'mail_servers' run as root only: they will be SKIPPED." >&2
 [ -z "$wanted" ] && exit 0

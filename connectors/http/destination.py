@@ -49,8 +49,8 @@ class HttpDestination:
 def sign(body: bytes, secret: str, timestamp: int, *, former: SecretStr | None = None) -> str:
     """Make the signature header: `t` (Unix seconds) and `v1`, the HMAC-SHA256 of `<t>.<body>` in hexadecimal.
 
-    The time is under the signature, so that a receiver can refuse an old post that somebody plays again. With a `former`
-    secret there is a second `v1` by it: a receiver that changes over takes the post when one of them is right.
+    The time is under the signature, so that a receiver can refuse an old post that somebody plays again. With a
+    `former` secret there is a second `v1` by it: a receiver that changes over takes the post when one of them is right.
     """
     signed = f"{timestamp}.".encode() + body
     secrets = (secret,) if former is None else (secret, former.get_secret_value())

@@ -16,6 +16,7 @@ from schemas.finding import Finding, Severity
 from schemas.item import ITEM, Item, ItemKind, ItemSet
 
 _ITEM_SET = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"(?:items|findings)"\s*:')
+_LIKE_A_NAME = re.compile(r"[a-z][a-z_]{0,30}")
 _BARE_ITEM = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"[a-z_]+"\s*:')
 
 
@@ -125,8 +126,11 @@ def _findings(problem: ValidationError, path: str, *, tagged: bool = False) -> l
 
 
 def _known(error: ErrorDetails, *, tagged: bool) -> tuple[int | str, ...]:
-    """Give where it is, without the name of a key that the model does not know: that is the sender's own word."""
-    return error["loc"][tagged : -1 if error["type"] == "extra_forbidden" else None]
+    """Give where it is; a key that the model does not know is named when it may be a name of the model, and no data."""
+    steps = error["loc"][tagged:]
+    if error["type"] == "extra_forbidden" and not _LIKE_A_NAME.fullmatch(str(steps[-1])):
+        return steps[:-1]
+    return steps
 
 
 def _step(step: int | str) -> str:

@@ -53,7 +53,17 @@ TOGETHER = 500
 PREPARERS, AHEAD = 2, 6
 """Processes that make documents ready, and batches that may wait for the writer."""
 
-CONFIGURATION = '[web]\nlisten = "127.0.0.1:0"\n\n[engine]\nworkers = 1\n\n[dossier]\napi = true\n'
+CONFIGURATION = """\
+[web]
+listen = "127.0.0.1:0"
+calls_per_minute = 0
+
+[engine]
+workers = 1
+
+[dossier]
+api = true
+"""
 _FIRST_MOMENT = 1_780_000_000_000_000
 _RESOURCES = (tables.resource, tables.resource_body, tables.resource_token, tables.resource_date)
 

@@ -131,4 +131,5 @@ def _carry_out(store: Store) -> None:
             )
             return
         apply(store, resealing.keep(rotation, resealing.group(rotation.position), now()))
+        resealing.pace.end()
     click.echo("Nothing is left under an older key.")

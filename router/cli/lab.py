@@ -352,7 +352,11 @@ def _bench_mail(mails: int, *, as_json: bool) -> int:
 @click.option("--connections", default=8, show_default=True, help="Senders at work at once.")
 @click.option("--seed", default=1, show_default=True, help="The same seed makes the same choices.")
 @click.option("--url", default="", help="Journal on this PostgreSQL (an empty database) instead of SQLite.")
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), help="Keep the router's folder here.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the router's folder here; of a cluster, its logs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--nodes", type=click.IntRange(1), help="Prove a cluster instead, with so many nodes that work.")
 @click.option("--seconds", default=300.0, show_default=True, help="Of a cluster: length of the load.")
@@ -409,6 +413,7 @@ def command_prove_no_loss(
                 connections=connections,
                 with_namespaces=not no_namespaces,
                 postgres=postgres,
+                folder=folder,
             )
             return _prove_cluster(campaign, report, as_json=as_json)
         options = ProofOptions(kills=kills, connections=connections, seed=seed, url=url, folder=folder)

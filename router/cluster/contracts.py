@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
 
 from router.journal.fencing import Fence as Fence
 
@@ -127,14 +129,15 @@ class NodeStatus:
     @classmethod
     def from_json(cls, data: bytes) -> NodeStatus:
         """Read one; what a newer version says besides is left aside. Raises NotUnderstood."""
-        said = _object(data)
         try:
-            flows = tuple(NodeFlow(**_known(NodeFlow, one)) for one in said.pop("flows", ()))
-            roles, lanes = tuple(map(str, said.pop("roles"))), tuple(map(str, said.pop("lanes", ())))
-            known = _known(cls, said)
-            return cls(**known, roles=roles, lanes=lanes, flows=flows)
-        except (KeyError, TypeError, AttributeError):
+            return _status().validate_json(data)
+        except ValidationError:
             raise NotUnderstood("a node's status that lacks what every version says") from None
+
+
+@cache
+def _status() -> TypeAdapter[NodeStatus]:
+    return TypeAdapter(NodeStatus)
 
 
 def _object(data: bytes) -> dict[str, Any]:
@@ -145,11 +148,6 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise NotUnderstood("not a JSON object")
     return said
-
-
-def _known(kind: type[Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    names = set(kind.__dataclass_fields__)
-    return {name: value for name, value in said.items() if name in names}
 
 
 class Lanes(Protocol):

@@ -100,7 +100,7 @@ class JetStreamLanes:
 
     async def _prepare(self, tokens: Tokens) -> None:
         """Make the stream, and look from time to time whether it has a token for every lane."""
-        while True:
+        while not self._released:
             try:
                 tokens.forget()
                 await tokens.prepare(self._kinds())
@@ -124,7 +124,7 @@ class JetStreamLanes:
         return share - Counter(kind_of(lane) for lane in (*self._held, *self._taking))[kind]
 
     async def _take(self, tokens: Tokens, kind: str) -> None:
-        while True:
+        while not self._released:
             room = self._room(kind)
             if room < 0:
                 await self._give_back_some(tokens, kind, -room)
@@ -174,7 +174,7 @@ class JetStreamLanes:
     # --- keeping and dropping -------------------------------------------------------------------------------------
 
     async def _keep(self, tokens: Tokens) -> None:
-        while True:
+        while not self._released:
             await asyncio.gather(*(self._keep_one(tokens, token) for token in list(self._held.values())))
             late = self._now() - self._valid
             for lane in [lane for lane, token in self._held.items() if token.confirmed_at <= late]:

@@ -110,20 +110,27 @@ class Housekeeping:
 
         while found := await asyncio.to_thread(find):
             numbers = [number for _, number in found]
-            await self._writer.submit(Change(partial(self._timed, partial(erase_messages, numbers=numbers))))
+            await self._submit(partial(erase_messages, numbers=numbers))
             after = found[-1]
             await asyncio.sleep(self._pace.seconds * REST)
 
     async def _erase_kind(self, kind: Kind, limit: int) -> None:
         while True:
             group = partial(erase_rows, kind=kind, limit=limit, size=self._pace.size)
-            if not await self._writer.submit(Change(partial(self._timed, group))):
+            if not await self._submit(group):
                 return
             await asyncio.sleep(self._pace.seconds * REST)
 
-    def _timed(self, change: Callable[[Unit], int], unit: Unit) -> int:
-        with self._pace.timed():
-            return change(unit)
+    async def _submit(self, erase: Callable[[Unit], int]) -> int:
+        """Erase a group, timed from when it gets the writer until it is committed."""
+
+        def change(unit: Unit) -> int:
+            self._pace.begin()
+            return erase(unit)
+
+        count = await self._writer.submit(Change(change, note="retention"))
+        self._pace.end()
+        return count
 
     def _sweep(self) -> int:
         used: set[str] = set()

@@ -7,7 +7,7 @@ A destination that has `recipients` is written to once for each person or struct
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -57,6 +57,7 @@ class _Target:
     plan: DestinationPlan
     recipient: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
+    ins_token: int | None = None
 
 
 class Parcels:
@@ -74,14 +75,12 @@ class Parcels:
         for destination, route in routes.items():
             plan = self._plan.destinations[destination]
             name = f"{leaving.name}/{destination}{leaving.mark}"
-            target = _Target(destination, route.name, uuid5_text(DELIVERY_NAMESPACE.bytes, name), plan)
+            identity = uuid5_text(DELIVERY_NAMESPACE.bytes, name)
+            target = _Target(destination, route.name, identity, plan, ins_token=token)
             if plan.recipients is None:
-                made: Iterable[PreparedDelivery] = (self._written(target, leaving.item, leaving.now, {}),)
+                yield self._written(target, leaving.item, leaving.now, {})
             else:
-                made = self._addressed(target, name, leaving)
-            for prepared in made:
-                written = token is not None and (prepared.sealed_content is not None or prepared.blob is not None)
-                yield replace(prepared, ins_token=token) if written else prepared
+                yield from self._addressed(target, name, leaving)
 
     def apart(
         self,
@@ -170,6 +169,7 @@ class Parcels:
             sealed_detail=self._detail(target, findings, rendition.attachments),
             worst=max((WORST[finding.severity] for finding in findings), default=0),
             has_attachments=bool(rendition.attachments),
+            ins_token=target.ins_token,
             recipient=target.recipient,
             mail=self._mail(target, rendition.correspondence),
         )

@@ -57,4 +57,5 @@ class Resealer:
             return False
         group = await asyncio.to_thread(self._resealing.group, rotation.position)
         over = await self._submit(self._resealing.keep(rotation, group, micros(self._now())))
+        self._resealing.pace.end()
         return not over

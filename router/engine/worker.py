@@ -51,7 +51,7 @@ from router.journal.readers import AS_CONFIGURED, ReaderChoice
 from router.journal.receipts import receipt_of
 from router.journal.routing import SEEN, RoutingSeen, routing_digest
 from router.journal.sealing import loose
-from router.journal.store import Store, open_store
+from router.journal.store import ReadSession, Store, open_store
 from router.journal.tables import WORST, ItemState, MessageState
 from schemas.finding import Finding, Severity
 from schemas.identifiers import InsEnvironment
@@ -59,6 +59,9 @@ from schemas.item import ITEM, Item, NoteItem, ReceiptItem, dump_item
 
 FORMER = 4
 """Former versions of the mappings that a worker holds ready."""
+
+REMEMBERED_ROUTES = 1024
+"""What routes said of Items, as it is kept: the same words for most of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,9 @@ class Worker:
         self._routing = routing_digest(plan.routing)
         self._needs_content = looks_into_content(plan.routes)
         self._dossiers = False
+        self._told: dict[tuple[object, ...], str] = {}
+        own = ReadSession(self._store) if store is None and plan.place.is_sqlite else None
+        self._session, self._reading = own, own.reading if own is not None else self._store.reading
 
     @property
     def plan(self) -> Plan:
@@ -148,6 +154,8 @@ class Worker:
 
     def close(self) -> None:
         """Close the worker's own connections to the journal."""
+        if self._session is not None:
+            self._session.close()
         self._store.close()
 
     def process(self, raws: Sequence[RawMessage], now: datetime) -> list[PreparedMessage]:
@@ -294,7 +302,7 @@ class Worker:
         items = [item for draft in drafts for item in draft.reading.items]
         if not items:
             return {}
-        with self._store.reading() as connection:
+        with self._reading() as connection:
             if look_for_dossiers and not self._dossiers:
                 self._dossiers = bool(ask(connection, ANY_DOSSIER))
             decisions = self._matcher.decide(connection, [(asked(item), authority_of(item)) for item in items])
@@ -402,10 +410,17 @@ class Worker:
         )
 
     def _told_routes(self, verdicts: dict[str, bool | str], decision: Decision, draft: _Draft) -> str:
-        patient = decision.patient
+        known = decision.patient is not None
+        in_coordination = decision.patient is not None and decision.patient.in_coordination
         test = bool(draft.reading.test)
-        seen = RoutingSeen(self._routing, patient is not None, patient is not None and patient.in_coordination, test)
-        return orjson.dumps({**verdicts, SEEN: seen.dump()}).decode()
+        key = (*verdicts.items(), known, in_coordination, test)
+        told = self._told.get(key)
+        if told is None:
+            if len(self._told) >= REMEMBERED_ROUTES:
+                self._told.clear()
+            seen = RoutingSeen(self._routing, known, in_coordination, test)
+            told = self._told[key] = orjson.dumps({**verdicts, SEEN: seen.dump()}).decode()
+        return told
 
     def _tell(self, item: Item) -> Telling | None:
         return telling_of(item, self._sealer, self._plan.notice_rules, self._plan.timezone)

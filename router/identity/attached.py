@@ -16,7 +16,7 @@ _STRICT = ("birth_name", "birth_given_names", "first_given_name", "birth_date", 
 
 
 _COMPLETED: Recollection[PatientIdentity] = Recollection(2000)
-"""Identities as they were completed: readers and the register give the same objects for the same person again."""
+"""Identities as they may leave: readers and the register give the same objects for the same person again."""
 
 
 def attached(item: Item, known: PatientIdentity) -> Item:
@@ -26,13 +26,16 @@ def attached(item: Item, known: PatientIdentity) -> Item:
     numbers themselves, and completing it could restore one that its sender withdraws. An INS that the register bars, or
     another one than its own, leaves with neither, whatever the sender asserts.
     """
-    sent = item.patient
-    patient = sent if isinstance(item, IdentityItem) else _COMPLETED.of(sent, known)
-    if patient is None:
-        patient = _COMPLETED.keep(completed(sent, known), sent, known)
-    if patient.ins is not None and not may_leave(known, patient.ins):
-        patient = _stripped(patient, known)
+    if isinstance(item, IdentityItem):
+        patient = _allowed(item.patient, known)
+    else:
+        sent = item.patient
+        patient = _COMPLETED.of(sent, known) or _COMPLETED.keep(_allowed(completed(sent, known), known), sent, known)
     return item if patient is item.patient else item.model_copy(update={"patient": patient})
+
+
+def _allowed(patient: PatientIdentity, known: PatientIdentity) -> PatientIdentity:
+    return patient if patient.ins is None or may_leave(known, patient.ins) else _stripped(patient, known)
 
 
 def without_ins(item: Item) -> Item:

@@ -114,7 +114,7 @@ def erase_audit(unit: Unit, limit: int, size: int, *, now: int) -> int:
         return 0
     last = gone[-1]
     detail = bytes(last.chain or b"").hex()
-    append_audit(unit, actor="retention", action=ERASED, target=f"audit to {last.id}", detail=detail, now=now)
+    append_audit(unit, actor="retention", action=ERASED, target=f"audit {last.id}", detail=detail, now=now)
     unit.connection.execute(delete(tables.audit).where(column.id <= last.id))
     return len(gone)
 
@@ -122,7 +122,7 @@ def erase_audit(unit: Unit, limit: int, size: int, *, now: int) -> int:
 def _erased(connection: Connection, first: int) -> bytes:
     """Give the digest that the chain's first row follows: of the last row that was erased, if any was."""
     column = tables.audit.c
-    cut = (column.action == ERASED, column.target == f"audit to {first - 1}")
+    cut = (column.action == ERASED, column.target == f"audit {first - 1}")
     found = connection.execute(select(column.detail).where(*cut)).scalar()
     return bytes.fromhex(found) if found else b""
 

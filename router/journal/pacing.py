@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 WANTED_SECONDS = 0.02
-"""How long background work may hold the journal's one writer: an acknowledgement waits that long at most for it."""
+"""How long background work may hold the journal's one writer, its commit included: an acknowledgement waits for it."""
 
 
 class Pace:
@@ -26,14 +26,25 @@ class Pace:
         self._most = most
         self._wanted = wanted
         self._clock = clock
+        self._began: float | None = None
+
+    def begin(self) -> None:
+        """Note that a group begins to hold the writer: called in its transaction."""
+        self._began = self._clock()
+
+    def end(self) -> None:
+        """Note that its transaction is committed, and choose the next group's size; without a `begin`, nothing."""
+        if self._began is None:
+            return
+        self.seconds, self._began = self._clock() - self._began, None
+        if self.seconds > self._wanted:
+            self.size = max(1, int(self.size * self._wanted / self.seconds))
+        elif self.seconds < self._wanted / 2:
+            self.size = min(self._most, self.size * 2)
 
     @contextmanager
     def timed(self) -> Iterator[int]:
         """Time one group of `size` rows, which is given, and choose the next one's."""
-        size, started = self.size, self._clock()
-        yield size
-        self.seconds = self._clock() - started
-        if self.seconds > self._wanted:
-            self.size = max(1, int(size * self._wanted / self.seconds))
-        elif self.seconds < self._wanted / 2:
-            self.size = min(self._most, size * 2)
+        self.begin()
+        yield self.size
+        self.end()

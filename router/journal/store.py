@@ -240,6 +240,34 @@ class WriteSession:
             connection.close()
 
 
+class ReadSession:
+    """A reader's own connection to SQLite, kept from one look to the next: borrowing one costs more than a question.
+
+    Not for PostgreSQL, which may go away between two looks. Not shared between threads.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._connection: Connection | None = None
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give the connection, as `Store.reading` lends one; after a failure it is made anew."""
+        try:
+            with self._store.translated():
+                connection = self._connection = self._connection or self._store.engine.connect()
+                yield connection
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
     """Turn what a database driver raises into a JournalFault of one sentence, without statements or parameters."""

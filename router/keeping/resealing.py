@@ -207,12 +207,12 @@ class Resealing:
     def keep(self, rotation: Rotation, group: Group, now: int) -> Change[bool]:
         """Put a group in, and note how far the pass has come; gives whether the journal holds nothing older any more.
 
-        `now` is microseconds. A pass that ended, and is no proof, is followed by another.
+        `now` is microseconds. A pass that ended, and is no proof, is followed by another. Tell `pace` of the commit.
         """
 
         def change(unit: Unit) -> bool:
-            with self.pace.timed():
-                changed = sum(_put_in(unit, one) for one in group.rows) + group.written
+            self.pace.begin()
+            changed = sum(_put_in(unit, one) for one in group.rows) + group.written
             row = tables.key_rotation
             began = rotation.pass_began_at if rotation.position else now
             looked = {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import configparser
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,14 @@ import trustme
 from click.testing import CliRunner
 
 from router.cli.base import passerelle
-from router.config.model import Configuration
+from router.cluster.contracts import JOBS, Bell, NodeStatus
+from router.cluster.joining import join
+from router.cluster.settings import NatsSettings
+from tests.ports import free_port
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+PASSWORD = "0123456789abcdef"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 SECRET = re.compile(r"(?i)(password|secret|token|key)\s*[:=]\s*[\"']?[A-Za-z0-9+]{12,}")
 
@@ -36,7 +43,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory, compose: dict[str, Any]) -
     """A folder that stands for /run/secrets."""
     folder = tmp_path_factory.mktemp("secrets")
     for name in compose["secrets"]:
-        (folder / name).write_text("0123456789abcdef")
+        (folder / name).write_text(PASSWORD)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "authority")
     for name in ("nats", "postgres", "mllp", "web"):
@@ -44,7 +51,7 @@ def secrets(tmp_path_factory: pytest.TempPathFactory, compose: dict[str, Any]) -
         issued.cert_chain_pems[0].write_to_path(folder / f"{name}_certificate")
         issued.private_key_pem.write_to_path(folder / f"{name}_key")
     (folder / "web_pem").write_bytes((folder / "web_certificate").read_bytes() + (folder / "web_key").read_bytes())
-    (folder / "nats_users").write_text('NATS_PASSWORD: "0123456789abcdef"\n')
+    (folder / "nats_users").write_text('NATS_PASSWORD: "' + PASSWORD + '"\n')
     return folder
 
 
@@ -121,14 +128,13 @@ def test_scripts_are_sound_shell(script: Path) -> None:
 
 def test_the_configuration_is_one_that_check_takes(tmp_path: Path, secrets: Path) -> None:
     text = placed((DEPLOY / "passerelle" / "passerelle.toml").read_text(), secrets)
-    if "cluster" not in Configuration.model_fields:
-        # The section of clusters is not in this version yet: everything else is checked all the same.
-        text = re.sub(r"\[cluster\].*?\n\n", "", text, flags=re.DOTALL)
-    if "blobs" not in Configuration.model_fields["journal"].annotation.model_fields:  # type: ignore[union-attr]
-        text = re.sub(r"blobs = .*\n", "", text)
     path = tmp_path / "passerelle.toml"
     path.write_text(text)
-    environment = {"PASSERELLE_DATA": str(tmp_path), "COORDINATION_URL": "https://coordination.example/fhir"}
+    environment = {
+        "PASSERELLE_DATA": str(tmp_path),
+        "COORDINATION_URL": "https://coordination.example/fhir",
+        "NODE": "",
+    }
     said = CliRunner().invoke(passerelle, ["check", "--config", str(path)], env=environment)
     assert said.exit_code == 0, said.output
 
@@ -146,6 +152,77 @@ def test_nats_takes_its_file(tmp_path: Path, secrets: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert text.count("tls {") == 2
+
+
+@pytest.fixture
+def nats_port(tmp_path: Path, secrets: Path) -> Iterator[int]:
+    """A server that runs by the file, alone: without the block that joins three."""
+    server = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if server is None:
+        pytest.skip("nats-server is not installed")
+    port = free_port()
+    text = (DEPLOY / "nats" / "nats.conf").read_text()
+    text = text[: text.index("\ncluster {")].replace("0.0.0.0:4222", f"127.0.0.1:{port}")
+    text = re.sub(r"http: .*\n", "", text).replace('"/data"', f'"{tmp_path / "data"}"')
+    path = tmp_path / "nats.conf"
+    path.write_text(placed(text.replace("../../run/secrets", os.path.relpath(secrets, tmp_path)), secrets))
+    log = tmp_path / "nats.log"
+    with log.open("w") as out:
+        running = subprocess.Popen([server, "-c", str(path)], env={"NATS_NAME": "nats1"}, stderr=out)
+    yield port
+    running.terminate()
+    running.wait()
+    assert "other.subject" in log.read_text()
+
+
+async def test_what_nodes_do_is_allowed_to_them_and_nothing_else(nats_port: int, secrets: Path) -> None:
+    """Lanes are handed out and bells heard under the file's TLS and permissions; another subject is refused."""
+    tls = ssl.create_default_context(cafile=str(secrets / "authority"))
+    tls.check_hostname = False  # the certificate is of nats.example, and the server here
+    settings = [
+        NatsSettings(
+            (f"tls://127.0.0.1:{nats_port}",), name, frozenset({"work"}), user="passerelle", password=PASSWORD, tls=tls
+        )
+        for name in ("one", "two")
+    ]
+
+    async def no_epoch() -> int:
+        return 0
+
+    async def gained(_fence: object) -> bool:
+        return True
+
+    async def lost(_lane: str) -> None:
+        return
+
+    troubles: list[str] = []
+    members = [join(one, no_epoch, troubles.append) for one in settings]
+    heard: list[Bell] = []
+    members[1].cluster.bells.listen(heard.append)
+    tasks = []
+    try:
+        for member in members:
+            name = member.link.settings.name
+            member.cluster.presence.say(lambda name=name: NodeStatus(name, ("work",), "0", 0, 0))
+            tasks.append(asyncio.create_task(member.run()))
+            tasks.append(asyncio.create_task(member.cluster.lanes.run(lambda: [JOBS, "send.0"], gained, lost)))
+        async with asyncio.timeout(40):
+            while {one for member in members for one in member.cluster.lanes.owned()} != {JOBS, "send.0"}:  # noqa: ASYNC110 - a state, and no event
+                await asyncio.sleep(0.05)
+            while not heard or len(members[0].cluster.presence.nodes()) < 2:
+                members[0].cluster.bells.ring(Bell(send=True))
+                await asyncio.sleep(0.05)
+            client, before = await members[0].link.up(), len(troubles)
+            await client.publish("other.subject", b"")
+            while len(troubles) == before:
+                await client.flush()
+                await asyncio.sleep(0.05)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for member in members:
+            await member.leave()
 
 
 def test_haproxy_takes_its_file(tmp_path: Path, secrets: Path) -> None:

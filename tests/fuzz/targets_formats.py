@@ -184,4 +184,15 @@ def _explained(content: bytes) -> None:
     explain(content[:1500], format_named("hl7v2"), CONTEXT, (format_named("hprim-sante"),))
 
 
-register(Target("explain", _explained, seeds.hl7v2, (_FIELDS,), (FormatError,), seconds=20.0, share=0.03, largest=1500))
+register(
+    Target(
+        "explain",
+        _explained,
+        lambda: seeds.hl7v2()[-2:],
+        (_FIELDS,),
+        (FormatError,),
+        seconds=20.0,
+        share=0.03,
+        largest=1500,
+    )
+)

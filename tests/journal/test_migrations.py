@@ -20,7 +20,10 @@ from router.journal.migrate import MIGRATIONS, OLDEST, current, head, is_at_work
 from router.journal.sealing import make_key_file
 from router.journal.store import JournalFault, JournalPlace, connect, open_store
 
-BEFORE = "0030"
+ORDER = [one.revision for one in ScriptDirectory.from_config(migrate.configuration()).walk_revisions()]
+"""Every revision, the newest first."""
+
+BEFORE = ORDER[1]
 """A revision from which a step leads to the newest."""
 
 FIRST_OF_RULE = "0029"
@@ -125,11 +128,6 @@ def down(connection: Connection, revision: str) -> None:
     connection.commit()
 
 
-def _after(revision: str) -> list[str]:
-    order = [one.revision for one in ScriptDirectory.from_config(migrate.configuration()).walk_revisions()]
-    return list(reversed(order[: order.index(revision)]))
-
-
 def test_tables_do_not_change_under_a_router_unless_somebody_asks(journal: Journal) -> None:
     store = journal.store
     with store.engine.connect() as connection:
@@ -138,7 +136,7 @@ def test_tables_do_not_change_under_a_router_unless_somebody_asks(journal: Journ
         assert is_at_work(store.engine, store.place)
         with pytest.raises(JournalFault, match="run `passerelle migrate` first"):
             open_store(store.place)
-        assert [one.revision for one in steps(store.engine)] == _after(BEFORE)
+        assert [one.revision for one in steps(store.engine)] == [head()]
         assert migrate.upgrade(store.engine, store.place, asked=True)
         open_store(store.place).close()
     assert not is_at_work(store.engine, store.place)
@@ -180,6 +178,6 @@ def test_by_the_command_line(tmp_path: Path) -> None:
 
     code, text = said("--check")
     assert code == 1
-    assert all(f"{revision}  " in text for revision in _after(BEFORE))
+    assert f"  {head()}  " in text
     assert said()[0] == 0
     assert said() == (0, f"Tables at revision {head()}; this version's is {head()}.\nNothing to do.\n")

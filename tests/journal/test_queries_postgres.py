@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dossier_scene import Scene, daughter, doctor, document, home_help, stay
-from sqlalchemy import create_engine, text
+from postgres_server import new_database
 from web_journal import HOUR, Journal, open_journal
 from web_mails import correspond, submit
 from web_person import NOW
@@ -48,17 +48,13 @@ def filled(folder: Path, url: str = "") -> Journal:
 @pytest.fixture(scope="module")
 def both(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Journal, Journal]]:
     """The same journal twice: in SQLite, and in PostgreSQL."""
-    engine = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text("CREATE DATABASE pages"))
-    engine.dispose()
     folder = tmp_path_factory.mktemp("pages")
     one, other = JournalPlace.at(folder / "one"), JournalPlace.at(folder / "other")
     for place in (one, other):
         place.data.mkdir()
     make_key_file(one.key_file)
     copyfile(one.key_file, other.key_file)  # blind indexes are then the same as well
-    made = filled(one.data), filled(other.data, postgres_url.replace("/postgres?", "/pages?", 1))
+    made = filled(one.data), filled(other.data, new_database(postgres_url, "pages"))
     yield made
     for journal in made:
         journal.store.close()

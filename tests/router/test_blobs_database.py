@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, delete, func, select, text
 from router.journal import tables
 from router.journal.blobs import CHUNK
 from router.journal.blobs_database import DatabaseBlobs
-from router.journal.sealing import KeyFault
+from router.journal.sealing import KeyFault, key_number
 from router.journal.store import JournalPlace, Store, open_store
 from router.keeping.backup import back_up, restore
 from router.keeping.rotation import begin
@@ -55,6 +55,26 @@ def test_contents_come_back_whole_once_and_damaged_not_at_all(shared: Store, pos
         shared.blobs.get(name)
     with pytest.raises(FileNotFoundError):
         shared.blobs.get("../../etc/passwd")
+
+
+def test_parts_are_sealed_anew_one_by_one_and_read_all_the_while(shared: Store) -> None:
+    content = b"x" * (2 * CHUNK + 5)
+    name, other = shared.blobs.put(content), shared.blobs.put(b"other")
+    begin(shared, actor="claire", now=1)
+    assert shared.blobs.names("", 10) == sorted([name, other])
+    assert shared.blobs.is_there(name)
+    assert not shared.blobs.is_there("0" * 32)
+    reading = shared.blobs.stream(name)
+    first = next(reading)
+    assert shared.blobs.reseal(name, only_look=True)
+    assert shared.blobs.reseal(name)
+    assert first + b"".join(reading) == content
+    assert not shared.blobs.reseal(name)
+    with shared.reading() as connection:
+        salt = select(tables.stored_blob.c.salt).where(tables.stored_blob.c.name == name).scalar_subquery()
+        sealed = select(tables.stored_chunk.c.sealed).where(tables.stored_chunk.c.salt == salt)
+        assert {key_number(bytes(one)) for one in connection.execute(sealed).scalars()} == {1}
+    assert shared.blobs.get(name) == content
 
 
 def test_the_sweep_spares_what_is_used_young_or_about_to_be_named(shared: Store) -> None:

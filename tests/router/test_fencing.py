@@ -58,7 +58,14 @@ def test_what_is_no_bell_is_said_to_be_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"{}", b"3", b'{"name": "nord"}', b'{"name": "nord", "roles": ["all"], "flows": [3]}']
+    "data",
+    [
+        b"{}",
+        b"3",
+        b'{"name": "nord"}',
+        b'{"name": "nord", "roles": ["all"], "flows": [3]}',
+        b'{"name": "nord", "roles": ["all"], "version": "1", "started_at": "soon", "at": 2}',
+    ],
 )
 def test_what_is_no_status_is_said_to_be_none(data: bytes) -> None:
     with pytest.raises(NotUnderstood):

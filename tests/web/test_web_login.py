@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from web_client import Browser
 from web_journal import ADMIN, MINUTE, PASSWORD
 
@@ -32,6 +33,10 @@ async def test_signing_in_starts_a_session(site: Any) -> None:
     assert site.audited("login") == [(ADMIN, "dashboard", "10.0.0.9")]
     kept = site.value("SELECT token_hash FROM session")
     assert kept == hashlib.sha256(browser.cookies[SESSION].encode()).digest(), "the token itself is not kept"
+
+
+def test_passwords_are_as_dear_to_guess_as_owasp_asks(real_hasher: PasswordHasher) -> None:
+    assert real_hasher.hash(PASSWORD).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 async def test_cookies_are_secure_over_tls(site: Any) -> None:

@@ -8,6 +8,7 @@ one way to write an Observation and a quicker way to write it again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import NamedTuple
 
 import orjson
@@ -49,25 +50,34 @@ class Outline(NamedTuple):
 _KNOWN: Recollection[dict[tuple[object, ...], Outline | None]] = Recollection(REMEMBERED)
 
 
+_OWN = itemgetter(
+    "effective_at",
+    "issued_at",
+    "comment",
+    "previous",
+    "sub_id",
+    "specimen",
+    "second",
+    "method",
+    "performer",
+    "validated_by",
+    "access",
+)
+_NOTHING = (None, None, None, (), None, None, None, None, None, None, None)
+_ALIKE = itemgetter("codes", "label", "unit", "reference", "flags")
+
+
 def is_plain(given: Observation) -> bool:
     """Tell a number that differs from its like by nothing but that number."""
-    value = given.value
+    # Through the dictionary: each look at an attribute of a pydantic model costs several of a dictionary.
+    said = given.__dict__
+    value = said["value"]
     return (
         isinstance(value, QuantityValue)
+        and _OWN(said) == _NOTHING
         and (
             not value.text or value.text == (f"{value.comparator}{value.number}" if value.comparator else value.number)
         )
-        and given.effective_at is None
-        and given.issued_at is None
-        and given.comment is None
-        and not given.previous
-        and given.sub_id is None
-        and given.specimen is None
-        and given.second is None
-        and given.method is None
-        and given.performer is None
-        and given.validated_by is None
-        and given.access is None
     )
 
 
@@ -78,10 +88,12 @@ def outline_of(
 
     None is for texts that hold our marks or leave an empty element behind, which only the ordinary way prunes.
     """
-    comparator = given.value.comparator if isinstance(given.value, QuantityValue) else None
+    said = given.__dict__
+    value = said["value"]
+    comparator = value.comparator if isinstance(value, QuantityValue) else None
     # Results of one analysis share these objects, and each is of one analysis.
-    alike = given.codes, given.label, given.unit, given.reference, given.flags
-    way = sender, local_codes, given.status, comparator
+    alike = _ALIKE(said)
+    way = sender, local_codes, said["status"], comparator
     outlines = _KNOWN.of(*alike)
     if outlines is None:
         outlines = _KNOWN.keep({}, *alike)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import signal
 import tempfile
 import time
@@ -39,7 +40,7 @@ class CampaignOptions:
     `schedule.read_list` takes it; empty, as many are drawn as fit into `seconds`. `rate` messages a second come over
     `connections`. `limit` is the longest failover, `settle` how long the run waits for traffic that does not come back,
     in seconds. `network` says whether hosts are namespaces; `postgres` is the URL of an empty database to use instead
-    of one that the harness runs.
+    of one that the harness runs. `folder` keeps the logs there.
     """
 
     nodes: int = 3
@@ -56,6 +57,7 @@ class CampaignOptions:
     settle: float = 60.0
     with_namespaces: bool = True
     postgres: str = ""
+    folder: Path | None = None
 
 
 def run_campaign(options: CampaignOptions, say: Say = lambda _: None) -> ClusterVerdict:
@@ -69,10 +71,20 @@ def run_campaign(options: CampaignOptions, say: Say = lambda _: None) -> Cluster
     with ExitStack() as stack:
         network: Network = stack.enter_context(namespaces()) if options.with_namespaces else Loopback()
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"passerelle-cluster-{os.getpid()}-"))
+        if options.folder is not None:
+            stack.callback(_keep, Path(scratch), options.folder)
         try:
             return asyncio.run(_Campaign(options, network, Path(scratch), planned, say).run())
         except asyncio.CancelledError:
             raise TrialFault("the campaign was asked to end before its time: nothing is proved") from None
+
+
+def _keep(scratch: Path, folder: Path) -> None:
+    """Keep the logs of a campaign; its journal and its keys go with it."""
+    for log in scratch.rglob("*.log"):
+        kept = folder / f"{log.parent.name if log.name == 'serve.log' else 'servers'}-{log.name}"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(log, kept)
 
 
 class _Campaign:
@@ -190,6 +202,7 @@ class _Campaign:
     async def _account(self, stage: Stage, began: float) -> ClusterVerdict:
         ownership = ownership_of(stage.book)
         stopped = await stop_all(stage)
+        left = [name for name, status in stopped.items() if status != 0]
         return ClusterVerdict(
             nodes=[f"{node.name} ({node.role})" for node in stage.cluster.nodes],
             network="network namespaces" if self._network.cuts else "addresses of one machine",
@@ -197,6 +210,7 @@ class _Campaign:
             faults=self._seen,
             left_out=self._left_out,
             ownership=ownership,
+            not_stopped=left,
             accounts=await asyncio.to_thread(
                 account,
                 self._load.ledger,
@@ -204,7 +218,7 @@ class _Campaign:
                 stage.place,
                 seed=self._options.seed,
                 kills=[Kill(0, whole_group=True, while_starting=False) for one in self._seen if one.kind == "kill"],
-                stopped=stopped,
+                stopped=stopped[left[0]] if left else 0,
                 seconds=time.monotonic() - began,
             ),
         )
@@ -225,11 +239,10 @@ def ownership_of(book: LaneBook) -> Ownership:
     )
 
 
-async def stop_all(stage: Stage) -> int | None:
-    """Stop every router gracefully, once its last answers are noted; gives the first status that is not 0."""
+async def stop_all(stage: Stage) -> dict[str, int | None]:
+    """Stop every router gracefully, once its last answers are noted; gives how each ended, None for one that hung."""
     await asyncio.to_thread(wait_for_answers, stage.place)
     # Asked once only, all at once: a second SIGTERM while a process leaves would end it as a signal does.
     for node in stage.cluster.nodes:
         node.process.ask()
-    stopped = [await asyncio.to_thread(node.process.ended, 60.0) for node in stage.cluster.nodes]
-    return next((status for status in stopped if status != 0), 0)
+    return {node.name: await asyncio.to_thread(node.process.ended, 60.0) for node in stage.cluster.nodes}

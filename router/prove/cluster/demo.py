@@ -178,7 +178,7 @@ async def _tell(stage: Stage, load: Load, killed: str, seconds: float) -> Told:
         repeats=ledger.duplicates,
         unrecognisable=ledger.unrecognisable,
         wrongly_owned=len({*seen.went_back, *seen.twice, *seen.nobodys, *seen.doubled}),
-        stopped_with=stopped,
+        stopped_with=next((status for status in stopped.values() if status != 0), 0),
     )
 
 

@@ -101,6 +101,7 @@ class Node:
             "NODE_WEB": "{}:{}".format(*self.web_address),
             "NODE_MLLP": f"{self.host.address}:{self.mllp_port}",
             "NODE_NATS_PASSWORD": self._secret,
+            "PYTHONFAULTHANDLER": "1",
         }
 
     def start(self, *, skew: float = 0.0) -> None:

@@ -15,6 +15,7 @@ from router.prove.cluster.hosts import Host
 from router.trial.process import TrialFault
 
 _TAIL = 1_500
+_LAST_WORDS = 3.0
 
 
 class Running:
@@ -95,6 +96,10 @@ class Running:
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
+            # A node of Python writes to its log where its threads were.
+            self.ask(signal.SIGABRT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LAST_WORDS)
             self.kill()
             return None
 

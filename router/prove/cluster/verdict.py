@@ -57,7 +57,10 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class ClusterVerdict:
-    """A campaign: who took part, the faults, the accounts of messages, the lanes. `limit` is seconds of failover."""
+    """A campaign: who took part, the faults, the accounts of messages, the lanes.
+
+    `limit` is seconds of failover; `not_stopped` are the nodes that did not end as they should when asked to.
+    """
 
     nodes: list[str]
     network: str
@@ -66,6 +69,7 @@ class ClusterVerdict:
     left_out: list[str]
     ownership: Ownership
     accounts: Verdict
+    not_stopped: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
     @property
@@ -100,6 +104,8 @@ def judge_cluster(verdict: ClusterVerdict) -> list[str]:
             )
         if seen.messages == 0:
             amiss.append(f"no message was on its way during `{seen.kind}` of {seen.host}: it proves nothing")
+    if verdict.not_stopped:
+        amiss.append(f"asked to stop, {_some(verdict.not_stopped)} did not end as it should")
     return [*judge(verdict.accounts), *amiss]
 
 
