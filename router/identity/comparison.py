@@ -81,9 +81,9 @@ def _birth_names(sent: PatientIdentity, known: PatientIdentity) -> Agreement:
     if agreement is not Agreement.DIFFERENT or (sent.birth_name and known.birth_name):
         return agreement
     # A name whose kind was not stated, and which is the other side's name in use, says nothing of the birth name.
-    unkinded, other = (known, sent) if sent.birth_name else (sent, known)
-    used = _texts(unkinded.family_name, other.used_name)
-    return Agreement.MISSING if used in _AGREES else Agreement.DIFFERENT
+    ways = ((sent, known), (known, sent))
+    in_use = (_texts(one.family_name, other.used_name) in _AGREES for one, other in ways if not one.birth_name)
+    return Agreement.MISSING if any(in_use) else Agreement.DIFFERENT
 
 
 def _first_given_names(sent: PatientIdentity, known: PatientIdentity) -> Agreement:
