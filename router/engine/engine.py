@@ -91,7 +91,7 @@ class Engine:
         self._pressure = Pressure(section.max_waiting)
         self.node: Node | None = None
         if cluster is not None:
-            trouble = partial(self.notices.trouble, "cluster")
+            store.several_write, trouble = True, partial(self.notices.trouble, "cluster")
             self.node = Node(cluster, store, self.writer, lambda: self._loaded, now, trouble, self.stopping)
         node, count = self.node, section.worker_count
         processes = count if node is None else node.processes(count)

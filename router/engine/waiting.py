@@ -76,4 +76,7 @@ class Waiting:
     def _read(self, statement: Any, parameters: dict[str, Any]) -> list[Entry]:
         with self._store.reading() as connection:
             rows = connection.execute(statement, {"destination": self._destination, **parameters})
-            return [Entry(**dict(row._mapping)) for row in rows]
+            found = [Entry(**dict(row._mapping)) for row in rows]
+        if found:
+            self._store.sync()  # what is sent must not be forgotten, nor its number given to another message
+        return found

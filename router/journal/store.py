@@ -110,6 +110,8 @@ class Store:
         self.place = place
         self.engine = engine
         self.sealer = sealer
+        self.several_write = False
+        """Whether this process is one of several nodes: its commits are then synced beside the next node's rows."""
         self._closed = False
         folders = place.data / "blobs", place.data / "spool"
         self.blobs = BlobStore(*folders, sealer.clone())
@@ -127,6 +129,15 @@ class Store:
         """Lend a connection for reading; each statement sees what was committed when it began."""
         with translated(), self._lent() as connection:
             yield connection
+
+    def sync(self) -> None:
+        """Wait until what was read here is durable: in a cluster, rows are seen before they are on disk.
+
+        Whoever does something outside of the journal that cannot be undone, because of what they read, calls it before.
+        """
+        if self.several_write:
+            with translated(), self._lent() as connection:
+                _sync(connection.connection.driver_connection)
 
     @contextlib.contextmanager
     def _lent(self) -> Iterator[Connection]:
@@ -155,21 +166,27 @@ class Store:
 _LOCK_TO_WRITE = "SELECT pg_advisory_xact_lock(%s), set_config('idle_in_transaction_session_timeout', %s, true)"
 _AND_END = ", set_config('transaction_timeout', %s, true)"  # its time begins when it is set: after the lock
 _HAS_WHOLE = 170_000
+_NOT_SYNCED = ", set_config('synchronous_commit', 'off', true)"
+# A message in PostgreSQL's log that nobody reads: its commit waits for all of the log before it, on replicas too.
+_SYNC = "SELECT pg_logical_emit_message(true, 'passerelle', '')"
 
 
 @contextlib.contextmanager
-def transaction(connection: Connection, *, short: bool = False) -> Iterator[None]:
+def transaction(connection: Connection, *, short: bool = False, early: bool = False) -> Iterator[None]:
     """Hold a write transaction on a connection; it is begun and ended at the driver, whoever speaks in between.
 
-    A `short` one is undone by PostgreSQL when it lasts for longer than `WHOLE_MILLISECONDS`.
+    A `short` one is undone by PostgreSQL when it lasts for longer than `WHOLE_MILLISECONDS`. An `early` one lets the
+    next writer in before it is on PostgreSQL's disk, and then waits until it is: when this returns, it is durable.
     """
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         driver.execute("BEGIN IMMEDIATE").close()
-    elif short and driver.info.server_version >= _HAS_WHOLE:
-        driver.execute(_LOCK_TO_WRITE + _AND_END, (WRITE_LOCK, str(IDLE_MILLISECONDS), str(WHOLE_MILLISECONDS)))
     else:
-        driver.execute(_LOCK_TO_WRITE, (WRITE_LOCK, str(IDLE_MILLISECONDS)))
+        limits = [WRITE_LOCK, str(IDLE_MILLISECONDS)]
+        statement = _LOCK_TO_WRITE + _NOT_SYNCED if early else _LOCK_TO_WRITE
+        if short and driver.info.server_version >= _HAS_WHOLE:
+            statement, limits = statement + _AND_END, [*limits, str(WHOLE_MILLISECONDS)]
+        driver.execute(statement, limits)
     try:
         yield
     except BaseException:
@@ -177,8 +194,15 @@ def transaction(connection: Connection, *, short: bool = False) -> Iterator[None
         driver.rollback()
         raise
     driver.commit()
+    if early and connection.dialect.name != "sqlite":
+        _sync(driver)
     if connection.in_transaction():
         connection.commit()  # only SQLAlchemy's own account of it: the driver has committed
+
+
+def _sync(driver: Any) -> None:
+    driver.execute(_SYNC)
+    driver.commit()
 
 
 class WriteSession:
@@ -199,7 +223,7 @@ class WriteSession:
         try:
             with self._store.translated():
                 connection = self._connection = self._connection or self._connect()
-                with transaction(connection, short=True):
+                with transaction(connection, short=True, early=self._store.several_write):
                     self._forget_if_changed(connection)
                     yield connection
         except Repeated:

@@ -77,3 +77,37 @@ def test_postgres_ends_a_writer_that_stops_in_the_middle_of_its_rows(
     with made.store.reading() as connection:
         assert connection.execute(text("SELECT count(*) FROM setting WHERE value LIKE 'of one%'")).scalar() == 0
     made.store.close()
+
+
+@pytest.mark.postgres
+def test_one_of_several_lets_the_next_writer_in_before_it_syncs_and_is_durable_when_it_returns(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("CREATE DATABASE writeearly"))
+    admin.dispose()
+    made = open_journal(tmp_path / "data", postgres_url.replace("/postgres?", "/writeearly?"))
+    made.store.several_write = True
+    session = WriteSession(made.store)
+    synced: list[tuple[object, object]] = []
+
+    def sync(driver: object) -> None:
+        with made.store.reading() as other:
+            free = other.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": store_module.WRITE_LOCK})
+            seen = other.execute(text("SELECT count(*) FROM setting WHERE name = 'early'"))
+            synced.append((free.scalar(), seen.scalar()))
+            other.rollback()
+        whole(driver)
+
+    whole = store_module._sync
+    monkeypatch.setattr(store_module, "_sync", sync)
+    with session.transaction() as connection:
+        connection.execute(text("INSERT INTO setting (name, value) VALUES ('early', '1')"))
+        written = connection.execute(text("SELECT pg_current_wal_insert_lsn()")).scalar()
+    assert synced == [(True, 1)]
+    behind = text("SELECT pg_current_wal_flush_lsn() - CAST(:written AS pg_lsn)")
+    with made.store.reading() as connection:
+        assert connection.execute(behind, {"written": written}).scalar() > 0
+    session.close()
+    made.store.close()
