@@ -31,6 +31,9 @@ MARGIN_SECONDS = 1.5
 TAKE_SECONDS = 1.0
 """How long one question for tokens stands."""
 
+REST_SECONDS = 0.05
+"""Wait after a question for tokens that brought none: one that fails at once must not keep the loop for itself."""
+
 LOOK_SECONDS = 0.5
 """How often a node at its share looks whether that has grown."""
 
@@ -139,6 +142,8 @@ class JetStreamLanes:
                 continue
             for token in taken:
                 await self._taken(tokens, token)
+            if not taken:
+                await asyncio.sleep(REST_SECONDS)
 
     async def _taken(self, tokens: Tokens, token: Token) -> None:
         lane = token.lane
