@@ -61,7 +61,7 @@ def kind_of(path: str) -> str:
     if named := _NAMED.match(clear):
         return f"/flows/#/{named[2]}"
     parts = clear.split("/")
-    return "/".join("#" if re.fullmatch(r"\d+|[A-Za-z0-9_-]{12}", part) else part for part in parts)
+    return "/".join("#" if re.fullmatch(r"\d+|[0-9a-f-]{16,}|[A-Za-z0-9_-]{12}", part) else part for part in parts)
 
 
 def _enrol(hand: Any) -> None:

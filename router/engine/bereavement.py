@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterable
 from concurrent.futures import Executor
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -30,19 +29,18 @@ class Bereavement:
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
         self._loop = asyncio.get_running_loop()
-        self._thread: threading.Thread | None = None
+        self._watched: set[int] = set()
         self.told: asyncio.Future[None] = self._loop.create_future()
 
     def watch(self) -> None:
-        """Begin to look, once the executor has started its processes (it does so at its first task)."""
-        processes = processes_of(self.executor)
-        if self._thread is not None or not processes:
-            return
-        self._thread = threading.Thread(target=self._wait, args=(processes,), name="worker-ends", daemon=True)
-        self._thread.start()
+        """Look at the processes that there are by now: an executor starts one after the other, as tasks come."""
+        for process in processes_of(self.executor):
+            if id(process) not in self._watched:
+                self._watched.add(id(process))
+                threading.Thread(target=self._wait, args=(process,), name="worker-ends", daemon=True).start()
 
-    def _wait(self, processes: Iterable[BaseProcess]) -> None:
-        wait([process.sentinel for process in processes])
+    def _wait(self, process: BaseProcess) -> None:
+        wait([process.sentinel])
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._loop.call_later, GRACE_SECONDS, self._tell)
 

@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 import pytest
 
-from router.engine import pool as pool_module
 from router.engine.pool import WorkerPool
 
 
 async def test_work_that_was_queued_in_a_replaced_pool_is_lost_and_nobody_is_cancelled(make_rig: Any) -> None:
-    rig = make_rig()
+    rig = make_rig(workers=1)
     await rig.start()
     pool: WorkerPool = rig.engine.pool
-    held, begun = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        begun.set()
-        held.wait(20)
-
-    hanging = asyncio.create_task(pool._run(hold))
-    await asyncio.to_thread(begun.wait, 20)
-    queued = asyncio.create_task(pool._run(lambda: "never"))
-    await asyncio.sleep(0)
-    former = pool_module._worker
+    tasks = [asyncio.create_task(pool._run(time.sleep, 60)) for _ in range(6)]
+    await asyncio.sleep(0.1)
     pool._replace(pool._generation)
-    held.set()
-    await hanging
-    with pytest.raises(BrokenProcessPool):
-        await queued
-    assert former is not None
-    former.close()
-    assert await pool.process([], rig.engine._now()) == [], "the pipeline goes on with the next one"
+    for task in tasks:
+        with pytest.raises(BrokenProcessPool):
+            await task
     await rig.know("ROSE")
     await rig.submit(1, "ROSE")
     await rig.until(lambda: rig.sent)
-    waiting = asyncio.create_task(pool._run(threading.Event().wait, 0.2))
+    waiting = asyncio.create_task(pool._run(time.sleep, 0.2))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
