@@ -17,6 +17,7 @@ from connectors.contracts import Learner, Parcel
 from router.engine.clock import micros
 from router.engine.contents import Contents
 from router.engine.lanes import Entry
+from router.engine.waiting import ENTRY_COLUMNS
 from router.journal import tables
 from router.journal.naming import begin_asking, keep_answers
 from router.journal.store import Store
@@ -26,17 +27,6 @@ EVERY = 15.0
 
 TOGETHER = 10
 """Deliveries asked about in one round."""
-
-_COLUMNS = (
-    tables.delivery.c.id,
-    tables.delivery.c.lane,
-    tables.delivery.c.identity,
-    tables.delivery.c.media_type,
-    tables.delivery.c.filename,
-    tables.delivery.c.blob,
-    tables.delivery.c.created_at,
-    tables.delivery.c.attempts,
-)
 
 
 class Learning:
@@ -88,7 +78,7 @@ class Learning:
     def _due(self) -> list[Entry]:
         column = tables.delivery_naming.c
         wanted = (
-            select(*_COLUMNS)
+            select(*ENTRY_COLUMNS)
             .join(tables.delivery_naming, column.delivery_id == tables.delivery.c.id)
             .where(column.destination == self._name, column.due_at <= micros(self._now()))
             .order_by(column.due_at)

@@ -247,10 +247,10 @@ class WorkerPool:
         except asyncio.CancelledError:
             call.cancel()
             raise
-        if call.done() and not call.cancelled():
-            return call.result()
         if call.cancelled():  # it waited in an executor that another batch has put down
             raise BrokenProcessPool("the workers were replaced")
+        if call.done():
+            return call.result()
         call.cancel()
         if told.done():
             raise BrokenProcessPool("a worker process ended in the middle of its answer")

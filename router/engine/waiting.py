@@ -11,7 +11,7 @@ from router.engine.lanes import Entry
 from router.journal import tables
 from router.journal.store import Store
 
-_COLUMNS = (
+ENTRY_COLUMNS = (
     tables.delivery.c.id,
     tables.delivery.c.lane,
     tables.delivery.c.identity,
@@ -24,10 +24,12 @@ _COLUMNS = (
     tables.delivery.c.next_attempt_at,
     tables.delivery.c.route,
 )
+"""What an Entry is made of."""
+
 # Written out, not bound: the partial indexes of the open states are chosen only for a literal condition.
 _OPEN_STATES = "state IN ('pending', 'retrying')"
 _OPEN = (
-    select(*_COLUMNS)
+    select(*ENTRY_COLUMNS)
     .where(
         tables.delivery.c.destination == bindparam("destination"),
         tables.delivery.c.id > bindparam("after"),

@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from postgres_server import new_database
+from sqlalchemy import text
 from web_journal import open_journal
 
 from router.journal import store as store_module
@@ -17,11 +18,7 @@ from router.journal.store import JournalFault, WriteSession
 def test_postgres_ends_a_write_transaction_that_says_nothing_more(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text("CREATE DATABASE writelock"))
-    admin.dispose()
-    made = open_journal(tmp_path / "data", postgres_url.replace("/postgres?", "/writelock?"))
+    made = open_journal(tmp_path / "data", new_database(postgres_url, "writelock"))
     written = threading.Event()
 
     def second() -> None:
@@ -53,11 +50,7 @@ def test_postgres_ends_a_writer_that_stops_in_the_middle_of_its_rows(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows sent in a row make a session that waits for its client an active one: no idle time is counted for it."""
-    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text("CREATE DATABASE writerows"))
-    admin.dispose()
-    made = open_journal(tmp_path / "data", postgres_url.replace("/postgres?", "/writerows?"))
+    made = open_journal(tmp_path / "data", new_database(postgres_url, "writerows"))
     monkeypatch.setattr(store_module, "WHOLE_MILLISECONDS", 300)
     session = WriteSession(made.store)
 
@@ -83,11 +76,7 @@ def test_postgres_ends_a_writer_that_stops_in_the_middle_of_its_rows(
 def test_one_of_several_lets_the_next_writer_in_before_it_syncs_and_is_durable_when_it_returns(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text("CREATE DATABASE writeearly"))
-    admin.dispose()
-    made = open_journal(tmp_path / "data", postgres_url.replace("/postgres?", "/writeearly?"))
+    made = open_journal(tmp_path / "data", new_database(postgres_url, "writeearly"))
     made.store.several_write = True
     session = WriteSession(made.store)
     synced: list[tuple[object, object]] = []
