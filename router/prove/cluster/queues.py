@@ -32,7 +32,7 @@ class Queues:
     def __init__(self, network: Network, folder: Path, servers: int = 3) -> None:
         self.password = secrets.token_urlsafe(12)
         self._folder = folder
-        self._program = _program()
+        self._program = nats_server()
         self.hosts: list[Host] = [network.host(f"nats{rank}") for rank in range(1, servers + 1)]
         self._ports = {host.name: (network.port(host, 4222), network.port(host, 6222)) for host in self.hosts}
         self.servers = {host.name: Running(host.name, host, folder / f"{host.name}.log") for host in self.hosts}
@@ -132,7 +132,7 @@ async def _quiet(_: Exception) -> None:
     """Say nothing of what `connect` raises anyway."""
 
 
-def _program() -> str:
+def nats_server() -> str:
     """Find nats-server beside our interpreter or in the path; raises TrialFault."""
     beside = Path(sys.executable).with_name("nats-server")
     found = str(beside) if beside.exists() else shutil.which("nats-server")
