@@ -29,14 +29,14 @@ class Bereavement:
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
         self._loop = asyncio.get_running_loop()
-        self._watched: set[int] = set()
+        self._watched: set[BaseProcess] = set()
         self.told: asyncio.Future[None] = self._loop.create_future()
 
     def watch(self) -> None:
         """Look at the processes that there are by now: an executor starts one after the other, as tasks come."""
         for process in processes_of(self.executor):
-            if id(process) not in self._watched:
-                self._watched.add(id(process))
+            if process not in self._watched:
+                self._watched.add(process)
                 threading.Thread(target=self._wait, args=(process,), name="worker-ends", daemon=True).start()
 
     def _wait(self, process: BaseProcess) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from router.faults import Fault
 
@@ -59,5 +60,8 @@ def router_lock(engine: Engine, data: Path, *, shared: bool = False) -> Iterator
                 raise AlreadyRunning(f"{other} already works on this PostgreSQL journal; stop it first")
             yield
         finally:
+            # Given back before the connection is dropped: the server notices a closed socket only after a while.
+            with contextlib.suppress(DBAPIError):  # the server went away, and the lock with it
+                connection.execute(text("SELECT pg_advisory_unlock_all()"))
             connection.invalidate()
             connection.close()

@@ -156,7 +156,7 @@ class Unit:
         dialect = self.connection.dialect
         names = tuple(rows[0])
         inserted = list(names) if isinstance(statement, Insert) else None
-        key = (dialect.name, id(statement), names)
+        key = (dialect.name, statement, names)
         sql = _BY_NAME.get(key)
         if sql is None:
             sql = _BY_NAME[key] = str(statement.compile(dialect=dialect, column_keys=inserted))
@@ -191,7 +191,7 @@ def many_rows(statement: Insert | Update, names: tuple[str, ...], size: int) -> 
     return f"{given} UPDATE {table} SET {changes} FROM given WHERE id = given.b_id"  # noqa: S608 - the same
 
 
-_BY_NAME: dict[tuple[str, int, tuple[str, ...]], str] = {}
+_BY_NAME: dict[tuple[str, Insert | Update, tuple[str, ...]], str] = {}
 
 
 _BY_IDENTITY = (

@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from connectors.sandbox.fhir_store import FhirStore
 from mappings.contracts import Environment, ReadContext, WriteContext
 from mappings.fhir import FORMAT
-from schemas.actors import Organization
+from mappings.fhir.writing.actors import professional
+from mappings.fhir.writing.bundle import BundleBuilder
+from schemas.actors import Organization, Professional
 from schemas.coding import LOCAL, Coding, Identifier
 from schemas.document import Document
 from schemas.identity import PatientIdentity
@@ -234,3 +236,14 @@ def test_a_receiver_that_gets_it_twice_keeps_one_of_each(item) -> None:
     store.apply(written(item, WriteContext(now=datetime(2026, 3, 6, tzinfo=UTC), identity="delivery-2")))
     assert set(store.resources) == before
     assert len(before) == len(written(item)["entry"])
+
+
+def test_a_professional_made_for_the_moment_never_gets_the_reference_of_another() -> None:
+    """Objects that live for one call share a place in memory; their references must not."""
+    builder = BundleBuilder(CONTEXT, "unknown")
+    model = Professional(name="TESTINFIRMIERE")
+    given = []
+    for number in range(100):
+        rpps = Identifier(system="https://rpps.esante.gouv.fr", value=f"8990000{number:04}")
+        given.append(professional(builder, model.model_copy(update={"identifiers": (rpps,)}), {})["reference"])
+    assert len(set(given)) == 100

@@ -24,7 +24,7 @@ from schemas.actors import Contact, Organization, Professional, Recipient
 
 def organization(builder: BundleBuilder, given: Organization, container: Resource) -> Resource:
     """Write an organisation and give the reference to it."""
-    known = builder.references.get(id(given))
+    known = builder.reference_of(given)
     if known is not None:
         return known
     resource: Resource = {"resourceType": "Organization"}
@@ -42,13 +42,13 @@ def organization(builder: BundleBuilder, given: Organization, container: Resourc
     if not numbers or builder.self_contained:
         return builder.contain(container, resource)
     reference = builder.shared(resource, criteria(numbers[0], builder))
-    builder.references[id(given)] = reference
+    builder.remember(given, reference)
     return reference
 
 
 def professional(builder: BundleBuilder, given: Professional, container: Resource) -> Resource:
     """Write a professional and give the reference to him, or to his role when he acts somewhere or as something."""
-    known = builder.references.get(id(given))
+    known = builder.reference_of(given)
     if known is not None:
         return known
     if not given.identifiers and given == Professional(name=given.name):
@@ -61,7 +61,7 @@ def professional(builder: BundleBuilder, given: Professional, container: Resourc
     if given.specialty is not None or given.organization is not None:
         reference = _role(builder, given, reference, container)
     if key is not None and not str(reference.get("reference", "")).startswith("#"):
-        builder.references[id(given)] = reference
+        builder.remember(given, reference)
     return reference
 
 

@@ -54,12 +54,12 @@ class BundleBuilder:
         "_contained",
         "_inside",
         "_known",
+        "_references",
         "context",
         "entries",
         "findings",
         "local_codes",
         "named",
-        "references",
         "self_contained",
         "sender",
         "tags",
@@ -75,11 +75,11 @@ class BundleBuilder:
         self.findings: list[Finding] = []
         self.tags: list[Resource] = []
         self._known: dict[str, tuple[Resource, Resource]] = {}
-        self.references: dict[int, Resource] = {}
+        self._references: dict[int, tuple[object, Resource]] = {}
         self.named: dict[str, Resource] = {}
         self.self_contained = False
         self._contained = 0
-        self._inside: dict[tuple[int, bytes], Resource] = {}
+        self._inside: dict[tuple[int, bytes], tuple[Resource, Resource]] = {}
 
     def note(self, severity: Severity, code: str, where: str, message: str) -> None:
         """Add a Finding."""
@@ -163,11 +163,23 @@ class BundleBuilder:
             first.setdefault(field, value)
         return reference
 
+    def remember(self, given: object, reference: Resource) -> None:
+        """Keep the reference to what was written for a part of the Item; the part is kept alive with it.
+
+        A part that were forgotten could lend its place in memory to another one, which would get its reference.
+        """
+        self._references[id(given)] = (given, reference)
+
+    def reference_of(self, given: object) -> Resource | None:
+        """Give the reference that was remembered for this very part of the Item."""
+        known = self._references.get(id(given))
+        return None if known is None else known[1]
+
     def contain(self, container: Resource, resource: Resource) -> Resource:
         """Put a resource without identity of its own inside the one that mentions it; gives its reference."""
         key = (id(container), orjson.dumps(resource)) if self.self_contained else None
         if key is not None and key in self._inside:
-            return self._inside[key]
+            return self._inside[key][1]
         self._contained += 1
         resource["id"] = f"c{self._contained}"
         inside = container.setdefault("contained", [])
@@ -175,7 +187,8 @@ class BundleBuilder:
             inside.append(resource)
         reference: Resource = {"reference": f"#{resource['id']}"}
         if key is not None:
-            self._inside[key] = reference
+            # The container is kept with it: its place in memory, which names it, must not become another's.
+            self._inside[key] = (container, reference)
         return reference
 
     def finish_alone(self) -> bytes:
