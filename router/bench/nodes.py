@@ -4,6 +4,10 @@ Everything is real: PostgreSQL that syncs, three NATS servers, one node that rec
 pinned, each to one processor, in turn. Messages come from several sources, as one source is read by one node. For each
 size a closed loop fills a backlog, whose draining tells what the nodes can do; then a paced load tells the delays and
 what each kind of process spends on a message.
+
+Two sizes are there to be compared with: one node of all roles tells what the layer of the cluster costs a router that
+could do without; one work node whose whole machine (its database, its NATS, who receives) is a single processor tells
+what a second machine of the same kind adds.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import tempfile
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +31,15 @@ from connectors.sandbox.people import population
 from router.bench.children import Generator, Receiver
 from router.bench.figures import percentile
 from router.bench.generator import Order, Outcome, read_record
-from router.bench.nodes_figures import ALONE, ALONE_EMBEDDED, KINDS, NodesCase, NodesFigures
+from router.bench.nodes_figures import (
+    ALONE,
+    ALONE_EMBEDDED,
+    KINDS,
+    ONE_NODE,
+    ONE_PROCESSOR,
+    NodesCase,
+    NodesFigures,
+)
 from router.journal.store import WRITE_LOCK
 from router.prove.cluster.database import Database
 from router.prove.cluster.hosts import Loopback
@@ -54,7 +66,7 @@ _LOCK_EVERY = 0.02
 class NodesOptions:
     """How many work nodes to try, one size after the other; seconds and messages a second of the paced load.
 
-    `sizes` names the sizes themselves, when they are not a router alone on both databases and then each of `counts`.
+    `sizes` names the sizes themselves, when they are not what is compared with and then each of `counts`.
     """
 
     counts: tuple[int, ...] = (1, 2, 4)
@@ -70,7 +82,8 @@ class NodesOptions:
 def measure_nodes(options: NodesOptions, say: Callable[[str], None] = lambda _: None) -> NodesFigures:
     """Measure every size. Raises TrialFault when the programs are missing, or a node ends."""
     cases = []
-    for size in options.sizes or (ALONE_EMBEDDED, ALONE, *(f"{count} work" for count in options.counts)):
+    compared = (ALONE_EMBEDDED, ALONE, ONE_NODE, ONE_PROCESSOR)
+    for size in options.sizes or (*compared, *(f"{count} work" for count in options.counts)):
         say(f"{size}: starting")
         with tempfile.TemporaryDirectory(prefix="passerelle-nodes-") as scratch:
             cases.append(asyncio.run(_Case(options, size, Path(scratch), say).run()))
@@ -158,22 +171,25 @@ class _Case:
             cores = sorted(os.sched_getaffinity(0))
             for rank, pid in enumerate(workers):
                 _pin(pid, cores[rank % len(cores)])
-            pids: dict[str, list[int]] = {"router" if alone else node.role: [] for node in nodes}
+            pids: dict[str, list[int]] = {}
             for one, node in zip(listening, nodes, strict=True):
-                pids["router" if alone else node.role].append(one.pid)
+                pids.setdefault("router" if node.role == "all" else node.role, []).append(one.pid)
             if database is not None:
                 pids["postgres"] = [database.server.pid]
             if queues is not None:
                 pids["nats"] = [server.pid for server in queues.servers.values()]
-            pids["generator"] = [one.pid for one in generators]
             pids["receiver"] = [receiver.pid]
+            if self._size == ONE_PROCESSOR:
+                for pid in [pid for those in pids.values() for pid in those]:
+                    _pin(pid, cores[0])
+            pids["generator"] = [one.pid for one in generators]
             addresses = [listening[0].sources[f"labo{rank}"] for rank in range(1, SOURCES + 1)]
             return await asyncio.to_thread(self._measure, generators, receiver, addresses, pids, database, nodes)
 
     def _nodes(self, database: Database | None, queues: Queues | None, receiver: Receiver) -> list[Node]:
         secret = queues.password if queues is not None else ""
         cast = [("alone", "all")]
-        if queues is not None:
+        if queues is not None and self._size != ONE_NODE:
             count = int(self._size.split()[0])
             cast = [("receive1", "receive"), *((f"work{rank}", "work") for rank in range(1, count + 1))]
         nodes = [Node(self._network, self._folder, name, role, secret=secret) for name, role in cast]
@@ -201,8 +217,10 @@ class _Case:
         loaded = self._load(generators, addresses, options.closed_seconds, 0.0)
         acknowledged = sum(one.acknowledged for one in loaded)
         began, left = time.monotonic_ns(), self._expected - receiver.count()["distinct"]
+        full = _cpu(pids)
         with _lock_watched(database) as draining:
             drained = self._drain(receiver, nodes)
+        emptied = _cpu(pids)
         seconds = max(1e-9, (drained["last"] - began) / 1e9)
         self._say(f"{self._size}: {options.rate:,.0f} msg/s for {options.seconds:.0f} s")
         before, sizes = _cpu(pids), _sizes(database)
@@ -222,9 +240,8 @@ class _Case:
             delivered_per_s=round(in_time / options.seconds, 1),
             end_to_end_p50_ms=round(percentile(trips, 0.5), 1),
             end_to_end_p99_ms=round(percentile(trips, 0.99), 1),
-            cpu_ms={
-                kind: round(1000 * (after[kind] - before[kind]) / max(1, total), 3) for kind in KINDS if kind in after
-            },
+            drain_cpu_ms=_spent(full, emptied, left),
+            cpu_ms=_spent(before, after, total),
             lock_share=round(pacing.share, 3),
             lock_ms=round(1000 * pacing.share * wall / max(1, total), 3),
             waiting=round(pacing.waiting, 2),
@@ -367,6 +384,15 @@ def _cpu(pids: dict[str, list[int]]) -> dict[str, float]:
         if all(one is not None for one in used):
             found[kind] = sum(one.cpu_seconds for one in used if one is not None)
     return found
+
+
+def _spent(before: Mapping[str, float], after: Mapping[str, float], messages: int) -> dict[str, float]:
+    """Give milliseconds of processor time a message, by kind."""
+    return {
+        kind: round(1000 * (after[kind] - before[kind]) / max(1, messages), 3)
+        for kind in KINDS
+        if kind in after and kind in before
+    }
 
 
 def _sizes(database: Database | None) -> tuple[int, int, int]:

@@ -9,7 +9,15 @@ import pytest
 from rich.console import Console
 
 from router.bench.nodes import NodesOptions, measure_nodes
-from router.bench.nodes_figures import ALONE, ALONE_EMBEDDED, NodesCase, NodesFigures, print_nodes
+from router.bench.nodes_figures import (
+    ALONE,
+    ALONE_EMBEDDED,
+    ONE_NODE,
+    ONE_PROCESSOR,
+    NodesCase,
+    NodesFigures,
+    print_nodes,
+)
 from router.cli.base import run
 
 CASE = NodesCase(
@@ -17,6 +25,7 @@ CASE = NodesCase(
     ack_per_s=900.0,
     drain_per_s=400.0,
     drain_lock_share=0.3,
+    drain_cpu_ms={"router": 1.5},
     delivered_per_s=199.0,
     end_to_end_p50_ms=20.0,
     end_to_end_p99_ms=90.0,
@@ -35,11 +44,16 @@ IN_CLUSTER = {"receive": 0.6, "work": 1.5, "postgres": 0.6, "nats": 0.1, "genera
 
 
 def test_a_cluster_is_compared_with_a_router_alone() -> None:
+    node = replace(CASE, name=ONE_NODE, cpu_ms={"router": 2.2, "postgres": 0.55}, drain_per_s=320.0)
+    small = replace(CASE, name=ONE_PROCESSOR, cpu_ms=IN_CLUSTER, drain_per_s=340.0)
     one = replace(CASE, name="1 work", cpu_ms=IN_CLUSTER)
     two = replace(one, name="2 work", drain_per_s=680.0)
-    figures = NodesFigures(2, 200.0, 20.0, (CASE, one, two))
-    assert figures.overhead == pytest.approx(0.12)
+    figures = NodesFigures(2, 200.0, 20.0, (CASE, node, small, one, two))
+    assert figures.overhead == pytest.approx(0.10)
+    assert figures.slowdown == pytest.approx(0.25)
+    assert figures.overhead_apart == pytest.approx(0.12)
     assert figures.speedup == pytest.approx(1.7)
+    assert figures.speedup_by_processor == pytest.approx(2.0)
     assert figures.sound
     assert not replace(figures, cases=(replace(CASE, undelivered=1),)).sound
     assert NodesFigures(2, 200.0, 20.0, (CASE,)).overhead is None
@@ -47,7 +61,7 @@ def test_a_cluster_is_compared_with_a_router_alone() -> None:
     print_nodes(figures, console)
     said = console.export_text()
     assert "two work nodes drain 1.70 times as fast as one" in said
-    assert "a cluster of one work node costs +12% of processor time a message" in said
+    assert "a cluster of one node costs +10% of processor time a message" in said
     assert "21.0 kB" in said
 
 
