@@ -32,9 +32,6 @@ WINDOW = 20_000
 UNRECORDED = 512
 """Outcomes that may wait for their commit before no further Delivery is started."""
 
-CONTENT_KEPT = 8 * 1024 * 1024
-"""Bytes of sealed contents kept in memory, so that a first sending need not read them back."""
-
 UNSURE = 100_000
 """Microseconds after which it is looked again whether a lane is owned that could not be confirmed."""
 
@@ -70,7 +67,9 @@ class Dispatcher:
         self.name = name
         self._destination = destination
         self._store = store
-        self._waiting = Waiting(store, name)
+        self._lanes = Lanes()
+        self._contents = Contents(store, open_only=owned is not None, ahead=self._lanes.next_ones)
+        self._waiting = Waiting(store, name, self._contents.knows)
         self._owned = owned
         self._under: dict[int, tuple[Entry, Fence]] = {}
         self._writer = writer
@@ -79,16 +78,13 @@ class Dispatcher:
         self._now = now
         self._trouble = trouble
         self._chance = chance or random.Random()
-        self._contents = Contents(store, open_only=owned is not None)
         self._gate = gate
         self._observed = observed
         self._traced: Callable[[int, int], str] | None = None
-        self._lanes = Lanes()
         self._cursor = 0
         self._more = True
         self._missed = False
         self._reloading = False
-        self._kept = 0
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._recording: set[asyncio.Task[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
@@ -114,14 +110,16 @@ class Dispatcher:
 
     def enqueue(self, queued: Sequence[Queued]) -> None:
         """Take Deliveries just committed; those that do not fit are read from the journal in their turn."""
-        if self._owned is not None:
-            self.look()
-            return
         for one in queued:
+            prepared = one.prepared
+            if self._owned is not None:
+                # What another node queued before it is to be read first: only its bytes are kept from here.
+                if self._owned.fence_of(one.lane) is not None:
+                    self._keep(one)
+                continue
             if self._more or self._reloading or len(self._lanes) >= WINDOW:
                 self._more = self._missed = True
                 break
-            prepared = one.prepared
             entry = Entry(
                 one.delivery_id,
                 one.lane,
@@ -132,13 +130,17 @@ class Dispatcher:
                 micros(self._now()),
                 route=prepared.route,
             )
-            sealed = prepared.sealed_content
-            if sealed is not None and not prepared.has_attachments and self._kept + len(sealed) <= CONTENT_KEPT:
-                entry.sealed = sealed
-                self._kept += len(sealed)
+            self._keep(one)
             self._lanes.add(entry)
             self._cursor = one.delivery_id
+        if self._owned is not None:
+            self._more = self._missed = True
         self._wake.set()
+
+    def _keep(self, queued: Queued) -> None:
+        sealed = queued.prepared.sealed_content
+        if sealed is not None and not queued.prepared.has_attachments:
+            self._contents.keep(queued.delivery_id, sealed)
 
     def look(self) -> None:
         """Look in the journal for what was queued after all that is known: another node may have done so."""
@@ -181,7 +183,7 @@ class Dispatcher:
     def _forget(self) -> None:
         self._reloading = False
         self._lanes.forget()
-        self._kept = 0
+        self._contents.forget()
         self._cursor = 0
         self._more = self._missed = True
         self._down_until = None
@@ -419,8 +421,7 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._record_soon)
         self._sending.pop(entry.id, None)
         if again is None:
-            if entry.sealed is not None:
-                self._kept = max(0, self._kept - len(entry.sealed))
+            self._contents.drop(entry.id)
             if self._lanes.done(entry):
                 self._refilling(entry)
         else:

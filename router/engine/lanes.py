@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterator, Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import islice
 
 PARKED_KEPT = 50
 """Deliveries of a parked lane that stay in memory; the others are read from the journal when it moves again."""
@@ -18,7 +19,7 @@ PARKED_KEPT = 50
 
 @dataclass(slots=True)
 class Entry:
-    """A Delivery to send: what its row says, and its sealed bytes when they are at hand. Times are microseconds."""
+    """A Delivery to send: what its row says. Times are microseconds."""
 
     id: int
     lane: int
@@ -30,7 +31,6 @@ class Entry:
     attempts: int = 0
     attempts_before: int = 0
     next_attempt_at: int | None = None
-    sealed: bytes | None = None
     route: str = ""
 
 
@@ -100,6 +100,12 @@ class Lanes:
             self.count -= 1
             return lane.queue.popleft()
         return None
+
+    def next_ones(self, count: int) -> Iterator[Entry]:
+        """Give what `take` will give next, as far as that can be said: the heads of lanes that are ready."""
+        for lane in islice(self._ready, count):
+            if lane.queue and not lane.busy:
+                yield lane.queue[0]
 
     def done(self, entry: Entry) -> bool:
         """Let the lane go on. True when the rest of it must be read from the journal (`refill`)."""

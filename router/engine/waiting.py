@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, exists, select, text
@@ -48,11 +48,12 @@ _OURS = _OPEN.where(
 
 
 class Waiting:
-    """Reads what waits for a destination, in order."""
+    """Reads what waits for a destination, in order. `durable` says what is known to be on the disk already."""
 
-    def __init__(self, store: Store, destination: str) -> None:
+    def __init__(self, store: Store, destination: str, durable: Callable[[int], bool] = lambda _: False) -> None:
         self._store = store
         self._destination = destination
+        self._durable = durable
 
     def after(self, cursor: int, count: int) -> list[Entry]:
         """Give the next Deliveries after one. Raises JournalFault."""
@@ -79,6 +80,6 @@ class Waiting:
         with self._store.reading() as connection:
             rows = connection.execute(statement, {"destination": self._destination, **parameters})
             found = [Entry(**dict(row._mapping)) for row in rows]
-        if found:
+        if not all(self._durable(one.id) for one in found):
             self._store.sync()  # what is sent must not be forgotten, nor its number given to another message
         return found
