@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from itertools import islice
@@ -148,7 +148,7 @@ class Pipeline:
         self._sealer = store.sealer.clone()
         self._cursor = 0
         self._again: deque[int] = deque()
-        self._in_flight: set[int] = set()
+        self._in_flight: Counter[int] = Counter()
         self._patients_seen: tuple[int, int] | None = None
         self._decided = DecidedItems(store, writer, pool, now)
         self.processed = 0
@@ -204,7 +204,8 @@ class Pipeline:
                 prepared = await asyncio.shield(task)
                 under_way.popleft()
                 await self._commit(prepared, raws, fences)
-                self._in_flight.difference_update(raw.message_id for raw in raws)
+                # What a lane that came back was read again for stays: it is in two batches, and the former was refused.
+                self._in_flight -= Counter(raw.message_id for raw in raws)
                 self.processed += count
                 self._pressure.processed(count)
                 await self._give_way(count)
@@ -286,12 +287,14 @@ class Pipeline:
         if self._lanes is None:
             return await self._next_of_all(), {}
         # Taken before the journal is read: what is lost, and gained anew, while it is read is refused at the commit.
-        level = self._lanes.level()
+        # Not before anything else is waited for: the cursor would pass messages of a source that caught up meanwhile.
         if self._again:
+            level = self._lanes.level()
             return ours(await self._next_again(), level)
         self._catching_up = not self._catching_up
         if self._catching_up and (batch := await self._next_behind(self._lanes))[0]:
             return batch
+        level = self._lanes.level()
         batch = ours(await self._next_of_all(level), level)
         return batch if batch[0] else await self._next_behind(self._lanes)
 
@@ -376,7 +379,7 @@ class Pipeline:
     async def sweep(self) -> None:
         """Look for what other processes asked for: replays, messages appended by hand, new patients, decisions."""
         last, again = await asyncio.to_thread(self._look)
-        known = self._in_flight.union(self._again)
+        known = self._in_flight.keys() | set(self._again)
         fresh = [number for number in again if number not in known]
         self._again.extend(fresh)
         self._pressure.waiting += len(fresh)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -382,6 +383,41 @@ async def test_a_source_that_is_gained_is_read_from_its_oldest_message_on_withou
     await stage.until(lambda: len(told_of(stage).get("ROSE", ())) == 40)
     assert told_of(stage) == {"PAUL": list(range(30)), "ROSE": list(range(40))}
     assert {node for node, _ in stage.sent} == {"work"}
+
+
+async def test_what_comes_while_a_source_catches_up_is_read_before_what_follows(
+    stage: Stage,
+    make_person: Callable[[str], PatientIdentity],
+    make_report: Callable[[int, str], LabReportItem],
+    told_of: Callable[[Stage], dict[str, list[int]]],
+) -> None:
+    await stage.start("door", "receive")
+    work = await stage.start("work", "work")
+    await stage.know(work, make_person, "ROSE")
+    for lane in stage.all_lanes():
+        if lane != "read.labo":
+            await stage.hub.give(lane, "work")
+    pipeline, loop = work.pipeline, asyncio.get_running_loop()
+    load, looked, go_on = pipeline._load, asyncio.Event(), threading.Event()
+
+    def slow(statement: Any, parameters: dict[str, Any]) -> Any:
+        found = load(statement, parameters)
+        if parameters.get("source") == "labo" and not go_on.is_set():
+            loop.call_soon_threadsafe(looked.set)
+            go_on.wait(30)
+        return found
+
+    pipeline._load = slow
+    pipeline._catching_up = False
+    await stage.hub.give("read.labo", "work")
+    await looked.wait()
+    await submit(stage, "door", "labo", make_report(0, "ROSE"), 0)
+    await stage.until(lambda: pipeline._pressure.last_committed == 1)
+    go_on.set()
+    await stage.until(lambda: not pipeline._is_behind)
+    await submit(stage, "door", "labo", make_report(1, "ROSE"), 1)
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 2})
+    assert told_of(stage) == {"ROSE": [0, 1]}
 
 
 async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
