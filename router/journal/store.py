@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,11 +172,19 @@ _SYNC = "SELECT pg_logical_emit_message(true, 'passerelle', '')"
 
 
 @contextlib.contextmanager
-def transaction(connection: Connection, *, short: bool = False, early: bool = False) -> Iterator[None]:
+def transaction(
+    connection: Connection,
+    *,
+    short: bool = False,
+    early: bool = False,
+    at_last: Callable[[], None] | None = None,
+) -> Iterator[None]:
     """Hold a write transaction on a connection; it is begun and ended at the driver, whoever speaks in between.
 
     A `short` one is undone by PostgreSQL when it lasts for longer than `WHOLE_MILLISECONDS`. An `early` one lets the
     next writer in before it is on PostgreSQL's disk, and then waits until it is: when this returns, it is durable.
+    What is to be written `at_last` is sent to PostgreSQL together with the commit, and answered together: nobody waits
+    for the write lock while this process is told of each statement.
     """
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
@@ -189,13 +197,23 @@ def transaction(connection: Connection, *, short: bool = False, early: bool = Fa
         driver.execute(statement, limits)
     try:
         yield
+        if connection.dialect.name == "sqlite":
+            if at_last is not None:
+                at_last()
+        else:
+            with driver.pipeline():
+                if at_last is not None:
+                    at_last()
+                # A statement that fails takes all that follow with it, this one too.
+                driver.execute("COMMIT")
+                if early:
+                    driver.execute(_SYNC)
     except BaseException:
         connection.rollback()
         driver.rollback()
         raise
-    driver.commit()
-    if early and connection.dialect.name != "sqlite":
-        _sync(driver)
+    if connection.dialect.name == "sqlite":
+        driver.commit()
     if connection.in_transaction():
         connection.commit()  # only SQLAlchemy's own account of it: the driver has committed
 
@@ -203,6 +221,10 @@ def transaction(connection: Connection, *, short: bool = False, early: bool = Fa
 def _sync(driver: Any) -> None:
     driver.execute(_SYNC)
     driver.commit()
+
+
+def _nothing() -> None:
+    """Write nothing more."""
 
 
 class WriteSession:
@@ -215,6 +237,7 @@ class WriteSession:
         self._store = store
         self._connection: Connection | None = None
         self._version: int | None = None
+        self._at_last: Callable[[], None] = _nothing
         self.last_ids: dict[str, int] = {}
 
     @contextlib.contextmanager
@@ -223,7 +246,9 @@ class WriteSession:
         try:
             with self._store.translated():
                 connection = self._connection = self._connection or self._connect()
-                with transaction(connection, short=True, early=self._store.several_write):
+                self._at_last = _nothing
+                early = self._store.several_write
+                with _repeated(), transaction(connection, short=True, early=early, at_last=lambda: self._at_last()):
                     self._forget_if_changed(connection)
                     yield connection
         except Repeated:
@@ -236,6 +261,10 @@ class WriteSession:
         except BaseException:
             self.close()
             raise
+
+    def at_last(self, write: Callable[[], None]) -> None:
+        """Have the transaction that is held now write this together with its commit."""
+        self._at_last = write
 
     def _connect(self) -> Connection:
         connection = self._store.engine.connect()
@@ -262,6 +291,20 @@ class WriteSession:
             with contextlib.suppress(DBAPIError, sqlite3.Error):
                 connection.invalidate()
             connection.close()
+
+
+@contextlib.contextmanager
+def _repeated() -> Iterator[None]:
+    """Tell a message that is in the journal already from anything else that a driver refuses."""
+    try:
+        yield
+    except Exception as problem:
+        # The drivers' errors have one name and no common base; psycopg is not imported where it is not used.
+        if any(kind.__name__ == "IntegrityError" for kind in type(problem).__mro__):
+            said = getattr(getattr(problem, "diag", None), "table_name", None) or str(problem)
+            if said == tables.message.name or f" {tables.message.name}." in said:
+                raise Repeated from None
+        raise
 
 
 class ReadSession:

@@ -7,6 +7,7 @@ value of each row would be half the cost of an acknowledgement.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,7 +20,6 @@ from sqlalchemy import Connection, Insert, Table, Update, bindparam, update
 from router.journal import tables
 from router.journal.asking import ANY_DOSSIER
 from router.journal.sealing import Sealer
-from router.journal.store import Repeated
 
 INSERT_ORDER: tuple[Table, ...] = (
     tables.message,
@@ -120,17 +120,17 @@ class Unit:
         self._updates[statement].append(row)
 
     def flush(self) -> None:
+        """Write what was gathered before the transaction goes on; PostgreSQL is sent all of it at once."""
+        if self._inserts or self._updates:
+            with contextlib.nullcontext() if self._positional else self._driver.pipeline():
+                self.write()
+
+    def write(self) -> None:
         """Write what was gathered: inserts, parents first, then updates."""
         for table in INSERT_ORDER:
             rows = self._inserts.pop(table, None)
-            if not rows:
-                continue
-            try:
+            if rows:
                 self._run(_INSERTS[table], rows)
-            except Exception as problem:
-                if table is tables.message and _is_conflict(problem):
-                    raise Repeated from None
-                raise
         for statement in _UPDATES:
             rows = self._updates.pop(statement, None)
             if rows:
@@ -162,11 +162,6 @@ class Unit:
             sql = _BY_NAME[key] = str(statement.compile(dialect=dialect, column_keys=inserted))
         with self._driver.cursor() as cursor:
             cursor.executemany(sql, rows)
-
-
-def _is_conflict(problem: BaseException) -> bool:
-    # The drivers' errors have one name and no common base; psycopg is not imported where it is not used.
-    return any(kind.__name__ == "IntegrityError" for kind in type(problem).__mro__)
 
 
 CHUNKS = (64, 32, 16, 8, 4, 2, 1)

@@ -190,7 +190,7 @@ class Writer:
                 next(appended) if isinstance(operation, AppendMessage) else operation.apply(unit)
                 for operation in operations
             ]
-            unit.flush()
+            self._session.at_last(unit.write)
         self.commits += 1
         self.operations += len(operations)
         return results

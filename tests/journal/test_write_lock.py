@@ -79,24 +79,30 @@ def test_one_of_several_lets_the_next_writer_in_before_it_syncs_and_is_durable_w
     made = open_journal(tmp_path / "data", new_database(postgres_url, "writeearly"))
     made.store.several_write = True
     session = WriteSession(made.store)
-    synced: list[tuple[object, object]] = []
+    # Its syncing is held up by a lock of the test's own.
+    monkeypatch.setattr(store_module, "_SYNC", f"SELECT pg_advisory_xact_lock(1), ({store_module._SYNC})::text")
+    written: list[object] = []
+    wrote = threading.Event()
 
-    def sync(driver: object) -> None:
-        with made.store.reading() as other:
-            free = other.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": store_module.WRITE_LOCK})
-            seen = other.execute(text("SELECT count(*) FROM setting WHERE name = 'early'"))
-            synced.append((free.scalar(), seen.scalar()))
-            other.rollback()
-        whole(driver)
+    def write() -> None:
+        with session.transaction() as connection:
+            connection.execute(text("INSERT INTO setting (name, value) VALUES ('early', '1')"))
+            written.append(connection.execute(text("SELECT pg_current_wal_insert_lsn()")).scalar())
+            wrote.set()
 
-    whole = store_module._sync
-    monkeypatch.setattr(store_module, "_sync", sync)
-    with session.transaction() as connection:
-        connection.execute(text("INSERT INTO setting (name, value) VALUES ('early', '1')"))
-        written = connection.execute(text("SELECT pg_current_wal_insert_lsn()")).scalar()
-    assert synced == [(True, 1)]
+    with made.store.reading() as holder:
+        holder.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        writing = threading.Thread(target=write)
+        writing.start()
+        assert wrote.wait(20)
+        with made.store.writing() as next_one:  # its turn comes, although the first one is not on the disk
+            assert next_one.execute(text("SELECT count(*) FROM setting WHERE name = 'early'")).scalar() == 1
+        assert writing.is_alive(), "it returned before it was synced"
+        holder.rollback()
+    writing.join(30)
+    assert not writing.is_alive()
     behind = text("SELECT pg_current_wal_flush_lsn() - CAST(:written AS pg_lsn)")
     with made.store.reading() as connection:
-        assert connection.execute(behind, {"written": written}).scalar() > 0
+        assert connection.execute(behind, {"written": written[0]}).scalar() > 0
     session.close()
     made.store.close()
