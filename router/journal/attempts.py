@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -10,12 +10,12 @@ from sqlalchemy import select, update
 
 from connectors.contracts import Reference
 from router.journal import tables
-from router.journal.fencing import Fence, Fences, fenced
+from router.journal.fencing import Fence, Fences, fenced, takings_of
 from router.journal.naming import ask_later
 from router.journal.operations import ANSWER_PLACE, PARCEL_DETAIL_PLACE
 from router.journal.receipts import keep_references
 from router.journal.tables import WORST, DeliveryState
-from router.journal.unit import END_DELIVERY, Unit
+from router.journal.unit import END_DELIVERY, Question, Unit, deliveries_settled
 from schemas.finding import Finding
 
 _SPOKEN = frozenset(
@@ -138,6 +138,12 @@ class RecordAttempts:
     fences: Fences = field(default_factory=dict)
     refused: frozenset[Fence] = frozenset()
 
+    def questions(self) -> Iterable[Question]:
+        """Give what `apply` will ask."""
+        if self.fences:
+            yield takings_of(self.fences.values())
+        yield deliveries_settled([one.delivery_id for one in self.attempts])
+
     def apply(self, unit: Unit) -> bool:
         """Record them all; True when one that would be tried again must not be: it was cancelled, or it arrived."""
         attempts = self.attempts
@@ -146,7 +152,6 @@ class RecordAttempts:
             attempts = [one for one in attempts if self.fences.get(one.delivery_id) not in self.refused]
             if not attempts:
                 return False
-        unit.flush()  # what was cancelled within this transaction counts as well
         settled = unit.settled([one.delivery_id for one in attempts])
         for one in attempts:
             one.record(unit, settled=settled.get(one.delivery_id))

@@ -8,14 +8,14 @@ which both the former node and the new one could write.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from router.journal import tables
-from router.journal.unit import Unit
+from router.journal.unit import Question, Unit
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -100,11 +100,14 @@ def fenced(unit: Unit, fences: Collection[Fence]) -> frozenset[Fence]:
     """
     if not fences:
         return frozenset()
-    lanes = sorted({fence.lane for fence in fences})
-    there = {
-        (lane, epoch, count) for lane, epoch, count in unit.query(f"{_FENCES}({', '.join(['?'] * len(lanes))})", lanes)
-    }
+    there = {(lane, epoch, count) for lane, epoch, count in unit.query(*takings_of(fences))}
     return frozenset(fence for fence in fences if (fence.lane, fence.epoch, fence.count) not in there)
+
+
+def takings_of(fences: Iterable[Fence]) -> Question:
+    """Ask under which taking each lane of these is now."""
+    lanes = sorted({fence.lane for fence in fences})
+    return f"{_FENCES}({', '.join(['?'] * len(lanes))})", tuple(lanes)
 
 
 def newest_epoch(connection: Connection) -> int:

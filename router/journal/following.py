@@ -13,7 +13,8 @@ from typing import Protocol
 from sqlalchemy import select
 
 from router.journal import tables
-from router.journal.unit import Unit
+from router.journal.asking import ANY_DOSSIER
+from router.journal.unit import Question, Unit, patients_changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,10 @@ class Tell(Protocol):
 
 def tell_all(unit: Unit, told: Sequence[tuple[Tell, int, int]], now: int) -> None:
     """Apply what Items (numbers) that belong to patients (numbers) are for dossiers; nothing where nobody has one."""
-    connection, column = unit.connection, tables.dossier.c
     if not told or not unit.has_dossiers():
         return
     unit.flush()  # what is written about an Item comes after it
+    connection, column = unit.connection, tables.dossier.c
     patients = sorted({patient_id for _, _, patient_id in told})
     have = set(connection.execute(select(column.patient_id).where(column.patient_id.in_(patients))).scalars())
     for tell, item_id, patient_id in told:
@@ -73,17 +74,31 @@ class FromPatient(Protocol):
         """Whether it was prepared for a journal in which nobody has a dossier."""
 
 
+def _seen_and_untold(prepared: Iterable[FromPatient]) -> tuple[list[int], bool]:
+    """Give the patients that were seen, in order, and whether anything was prepared before any dossier."""
+    numbers: set[int] = set()
+    untold = False
+    for one in prepared:
+        if one.patient_seen is not None and one.patient_id:
+            numbers.add(one.patient_id)
+        untold = untold or one.untold
+    return sorted(numbers), untold
+
+
+def questions_of(prepared: Iterable[FromPatient]) -> Iterable[Question]:
+    """Give what `Patients`, and then `tell_all`, will ask of these."""
+    numbers, _ = _seen_and_untold(prepared)
+    if numbers:
+        yield patients_changed(numbers)
+    yield ANY_DOSSIER, ()
+
+
 class Patients:
     """Says whether what was prepared from patients is still right, within one transaction."""
 
     def __init__(self, unit: Unit, prepared: Iterable[FromPatient]) -> None:
-        numbers: set[int] = set()
-        untold = False
-        for one in prepared:
-            if one.patient_seen is not None and one.patient_id:
-                numbers.add(one.patient_id)
-            untold = untold or one.untold
-        self._changed_at = unit.patients_changed(sorted(numbers)) if numbers else {}
+        numbers, untold = _seen_and_untold(prepared)
+        self._changed_at = unit.patients_changed(numbers) if numbers else {}
         self._told_now = untold and unit.has_dossiers()
 
     def changed(self, numbers: Iterable[int]) -> None:

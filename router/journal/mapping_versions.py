@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ from sqlalchemy import Connection, insert, select
 from mappings.concept_map import MapEntry, Term, TermKind
 from router.journal import tables
 from router.journal.sealing import Sealer
-from router.journal.unit import Unit
+from router.journal.unit import Question, Unit
 from schemas.coding import Coding
 
 CONTENT_PLACE = b"mapping_version.sealed_content"
@@ -127,8 +127,7 @@ def keep_mappings(unit: Unit, found: Iterable[MappingsInForce], now: int) -> dic
     if not sets:
         return {}
     column = tables.mapping_version.c
-    known = select(column.digest, column.id).where(column.digest.in_(sets))
-    numbers: dict[str, int] = {row.digest: row.id for row in unit.connection.execute(known)}
+    numbers: dict[str, int] = dict(unit.query(*versions_known(sets)))
     for digest in sets.keys() - numbers.keys():
         one = sets[digest]
         values = {
@@ -140,6 +139,12 @@ def keep_mappings(unit: Unit, found: Iterable[MappingsInForce], now: int) -> dic
         added = insert(tables.mapping_version).values(values).returning(column.id)
         numbers[digest] = unit.connection.execute(added).scalar_one()
     return numbers
+
+
+def versions_known(digests: Collection[str]) -> Question:
+    """Ask for the numbers of the sets that have these digests."""
+    marks = ", ".join(["?"] * len(digests))
+    return f"SELECT digest, id FROM mapping_version WHERE digest IN ({marks})", tuple(sorted(digests))  # noqa: S608 - marks
 
 
 def mapping_versions(connection: Connection, *, before: int | None = None, limit: int = 200) -> list[MappingVersion]:

@@ -10,14 +10,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 
 from router.journal import tables
+from router.journal.appending import (
+    CONTENT_PLACE as CONTENT_PLACE,
+    DETAIL_PLACE as DETAIL_PLACE,
+    REPORT_PLACE as REPORT_PLACE,
+    Appended as Appended,
+    AppendMessage as AppendMessage,
+)
 from router.journal.correspondence import keep_mail
 from router.journal.decisions import BLOCKING, newest_decisions
-from router.journal.fencing import Fence, Fences, fenced
-from router.journal.following import Follow, Followed, Patients, Tell, tell_all
-from router.journal.mapping_versions import keep_mappings
+from router.journal.fencing import Fence, Fences, fenced, takings_of
+from router.journal.following import Follow, Followed, Patients, Tell, questions_of, tell_all
+from router.journal.mapping_versions import keep_mappings, versions_known
 from router.journal.prepared import (
     PreparedDelivery as PreparedDelivery,
     PreparedItem as PreparedItem,
@@ -28,15 +35,12 @@ from router.journal.receipts import keep_receipt
 from router.journal.retiring import NOTICES as NOTICES, followed_before, retire
 from router.journal.store import Store
 from router.journal.tables import DeliveryState, ItemState, MessageState
-from router.journal.unit import PROCESS_MESSAGE, Unit
+from router.journal.unit import PROCESS_MESSAGE, Question, Unit, last_id, messages_waiting
 from router.journal.unmapped import Seen, count_unmapped
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-CONTENT_PLACE = b"message_content.sealed_content"
-DETAIL_PLACE = b"message_content.sealed_detail"
-REPORT_PLACE = b"reading.sealed_report"
 SUMMARY_PLACE = b"item.sealed_summary"
 BODY_PLACE = b"item.sealed_body"
 PARCEL_PLACE = b"delivery_content.sealed_content"
@@ -50,105 +54,6 @@ class Operation(Protocol[R_co]):
 
     def apply(self, unit: Unit) -> R_co:
         """Apply it. Raises to undo the whole transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """What AppendMessage gives: the message's id, and whether it was there already."""
-
-    message_id: int
-    duplicate: bool
-
-
-@dataclass(slots=True)
-class AppendMessage:
-    """Keep a message as it came. `identity` recognises a resend, which is counted and not doubled."""
-
-    identity: bytes
-    received_at: int
-    source: str
-    control_id: str
-    message_type: str
-    peer: str
-    size: int
-    content: bytes | None
-    blob: str | None
-    detail: bytes | None = None
-    rejected: bytes | None = None
-    """JSON of the Finding for which the message is kept but will never be processed."""
-
-    def apply(self, unit: Unit) -> Appended:
-        """Append one message alone; the writer prefers `append_messages` for many."""
-        return append_messages(unit, [self], look_first=True)[0]
-
-
-_COUNT_DUPLICATE = (
-    update(tables.message)
-    .where(tables.message.c.id == bindparam("b_id"))
-    .values(duplicates=tables.message.c.duplicates + 1)
-)
-
-
-def append_messages(unit: Unit, operations: Sequence[AppendMessage], *, look_first: bool) -> list[Appended]:
-    """Append messages, with one look-up for resends among the journal's when `look_first`, always among themselves.
-
-    Without the look-up, a resend makes the transaction fail as `Repeated`: resends are rare, look-ups are not free.
-    """
-    known: dict[bytes, int] = {}
-    if look_first:
-        known = unit.known_identities([(operation.control_id, operation.identity) for operation in operations])
-    results: list[Appended] = []
-    fresh: set[int] = set()
-    repeated: list[dict[str, int]] = []
-    for operation in operations:
-        number = known.get(operation.identity)
-        if number is not None:
-            results.append(Appended(number, duplicate=True))
-            repeated.append({"b_id": number})
-            continue
-        number = unit.next_id(tables.message)
-        known[operation.identity] = number
-        fresh.add(number)
-        _add_message(unit, number, operation)
-        results.append(Appended(number, duplicate=False))
-    if repeated:
-        if fresh:
-            unit.flush()  # a duplicate within the group updates a row of the group
-        unit.connection.execute(_COUNT_DUPLICATE, repeated)
-    return results
-
-
-def _add_message(unit: Unit, number: int, operation: AppendMessage) -> None:
-    refused = operation.rejected is not None
-    unit.add(
-        tables.message,
-        {
-            "id": number,
-            "received_at": operation.received_at,
-            "source": operation.source,
-            "state": (MessageState.REJECTED if refused else MessageState.RECEIVED).value,
-            "control_id": operation.control_id,
-            "message_type": operation.message_type,
-            "peer": operation.peer,
-            "size": operation.size,
-            "identity": operation.identity,
-            "blob": operation.blob,
-            "processed_at": operation.received_at if refused else None,
-            "worst": 3 if refused else 0,
-        },
-    )
-    sealer = unit.sealer
-    unit.add(
-        tables.message_content,
-        {
-            "message_id": number,
-            "sealed_content": None if operation.content is None else sealer.seal(operation.content, CONTENT_PLACE),
-            "sealed_detail": None if operation.detail is None else sealer.seal(operation.detail, DETAIL_PLACE),
-        },
-    )
-    if operation.rejected is not None:
-        report = sealer.seal(b'{"findings":[' + operation.rejected + b"]}", REPORT_PLACE)
-        unit.add(tables.reading, {"message_id": number, "sealed_report": report})
 
 
 @dataclass(slots=True)
@@ -167,6 +72,18 @@ class CommitReadings:
     stopped: bool = False
     fences: Fences = field(default_factory=dict)
     refused: frozenset[Fence] = frozenset()
+
+    def questions(self) -> Iterable[Question]:
+        """Give what `apply` will ask of messages that nothing particular follows from."""
+        if self.fences:
+            yield takings_of(self.fences.values())
+        yield messages_waiting([prepared.message_id for prepared in self.messages])
+        yield from questions_of(item for prepared in self.messages for item in prepared.items)
+        read_with = {prepared.mappings.digest for prepared in self.messages if prepared.mappings is not None}
+        if read_with:
+            yield versions_known(read_with)
+        yield last_id(tables.item)
+        yield last_id(tables.delivery)
 
     def apply(self, unit: Unit) -> list[Queued]:
         """Insert Items and Deliveries in the messages' order."""

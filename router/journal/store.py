@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,10 @@ KEY_CHECK = "key_check"
 """The setting that says which key a journal was made with."""
 
 CHECK_PLACE = b"setting.check"
+
+
+Question = tuple[str, tuple[object, ...]]
+"""A query of ours, in which `?` stands for a value, and its values."""
 
 
 class JournalFault(Fault):
@@ -178,14 +182,16 @@ def transaction(
     short: bool = False,
     early: bool = False,
     at_last: Callable[[], None] | None = None,
-) -> Iterator[None]:
+    questions: Sequence[Question] = (),
+) -> Iterator[dict[Question, Any]]:
     """Hold a write transaction on a connection; it is begun and ended at the driver, whoever speaks in between.
 
     A `short` one is undone by PostgreSQL when it lasts for longer than `WHOLE_MILLISECONDS`. An `early` one lets the
     next writer in before it is on PostgreSQL's disk, and then waits until it is: when this returns, it is durable.
-    What is to be written `at_last` is sent to PostgreSQL together with the commit, and answered together: nobody waits
-    for the write lock while this process is told of each statement.
+    PostgreSQL is asked `questions` together with the lock, and sent what is to be written `at_last` together with the
+    commit: nobody waits for the write lock while this process is told of each statement. Gives the answers.
     """
+    answers: dict[Question, Any] = {}
     driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "sqlite":
         driver.execute("BEGIN IMMEDIATE").close()
@@ -194,9 +200,15 @@ def transaction(
         statement = _LOCK_TO_WRITE + _NOT_SYNCED if early else _LOCK_TO_WRITE
         if short and driver.info.server_version >= _HAS_WHOLE:
             statement, limits = statement + _AND_END, [*limits, str(WHOLE_MILLISECONDS)]
-        driver.execute(statement, limits)
+        if questions:
+            with driver.pipeline():
+                driver.execute(statement, limits)
+                asked = [(one, driver.execute(one[0].replace("?", "%s"), one[1])) for one in questions]
+            answers = {question: cursor.fetchall() for question, cursor in asked}
+        else:
+            driver.execute(statement, limits)
     try:
-        yield
+        yield answers
         if connection.dialect.name == "sqlite":
             if at_last is not None:
                 at_last()
@@ -238,17 +250,27 @@ class WriteSession:
         self._connection: Connection | None = None
         self._version: int | None = None
         self._at_last: Callable[[], None] = _nothing
+        self.answers: dict[Question, Any] = {}
         self.last_ids: dict[str, int] = {}
+        self.foresees = not store.place.is_sqlite
+        """Whether questions are worth being asked as a transaction begins: SQLite answers without a journey."""
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """Run a write transaction; after a failure, unless it is `Repeated`, the connection is made anew."""
+    def transaction(self, questions: Sequence[Question] = ()) -> Iterator[Connection]:
+        """Run a write transaction; after a failure, unless it is `Repeated`, the connection is made anew.
+
+        On PostgreSQL `answers` are those to `questions`, asked as it began.
+        """
         try:
             with self._store.translated():
                 connection = self._connection = self._connection or self._connect()
                 self._at_last = _nothing
                 early = self._store.several_write
-                with _repeated(), transaction(connection, short=True, early=early, at_last=lambda: self._at_last()):
+                last = lambda: self._at_last()  # noqa: E731 - looked up at the end: what is to be written is said later
+                with (
+                    _repeated(),
+                    transaction(connection, short=True, early=early, at_last=last, questions=questions) as self.answers,
+                ):
                     self._forget_if_changed(connection)
                     yield connection
         except Repeated:

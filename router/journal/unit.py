@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Any
@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Insert, Table, Update, bindparam, update
 from router.journal import tables
 from router.journal.asking import ANY_DOSSIER
 from router.journal.sealing import Sealer
+from router.journal.store import Question as Question
 
 INSERT_ORDER: tuple[Table, ...] = (
     tables.message,
@@ -63,11 +64,25 @@ END_DELIVERY = (
 _UPDATES: tuple[Update, ...] = (PROCESS_MESSAGE, END_DELIVERY)
 
 
-class Unit:
-    """Gathers the rows of one transaction. `next_id` numbers rows from the greatest committed one on."""
+Rows = list[tuple[Any, ...]]
 
-    def __init__(self, connection: Connection, sealer: Sealer, last_ids: dict[str, int] | None = None) -> None:
-        self.connection = connection
+
+class Unit:
+    """Gathers the rows of one transaction. `next_id` numbers rows from the greatest committed one on.
+
+    `answers` are those to questions that were asked as the transaction began, all at once: they hold until something is
+    written, which whoever speaks to `connection` itself may do.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        sealer: Sealer,
+        last_ids: dict[str, int] | None = None,
+        answers: Mapping[Question, Rows] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._answers = dict(answers or {})
         self.sealer = sealer
         self._driver: Any = connection.connection.driver_connection
         self._positional = connection.dialect.positional
@@ -75,31 +90,48 @@ class Unit:
         self._updates: dict[Update, list[dict[str, Any]]] = defaultdict(list)
         self._last = {} if last_ids is None else last_ids
 
+    @property
+    def connection(self) -> Connection:
+        """The connection itself, for what is not gathered."""
+        self._answers.clear()
+        return self._connection
+
     def next_id(self, table: Table) -> int:
         """Give the next identifier of `message`, `item`, `delivery` or `resource`."""
         last = self._last.get(table.name)
         if last is None:
-            last = self.query(_LAST[table.name])[0][0] or 0
+            last = self.query(*last_id(table))[0][0] or 0
         self._last[table.name] = last + 1
         return last + 1
 
-    def query(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def query(self, sql: str, values: Sequence[object] = ()) -> Rows:
         """Run a query of ours on the driver itself; `?` stands for a value."""
+        if self._answers:
+            known = self._answers.get((sql, tuple(values)))
+            if known is not None:
+                return known
         text = sql if self._positional else sql.replace("?", "%s")
-        rows: list[tuple[Any, ...]] = self._driver.execute(text, tuple(values)).fetchall()
+        rows: Rows = self._driver.execute(text, tuple(values)).fetchall()
         return rows
 
     def waiting(self, numbers: Sequence[int]) -> dict[int, int]:
         """Give those of these messages that are still `received`, with how often each was replayed."""
-        return {row[0]: row[1] for row in self.query(f"{_WAITING}({_marks(numbers)})", numbers)}
+        return {row[0]: row[1] for row in self.query(*messages_waiting(numbers))}
 
     def patients_changed(self, numbers: Sequence[int]) -> dict[int, int]:
         """Give when each of these patients last changed."""
-        return {row[0]: row[1] for row in self.query(f"{_CHANGED}({_marks(numbers)})", numbers)}
+        return {row[0]: row[1] for row in self.query(*patients_changed(numbers))}
 
     def settled(self, numbers: Sequence[int]) -> dict[int, str]:
-        """Give those of these Deliveries that wait for no sending, with their state."""
-        return {row[0]: row[1] for row in self.query(f"{_SETTLED}({_marks(numbers)})", numbers)}
+        """Give those of these Deliveries that wait for no sending, with their state.
+
+        What was cancelled, or ended, within this transaction counts as well.
+        """
+        question = deliveries_settled(numbers)
+        ended = {row["b_id"] for row in self._updates.get(END_DELIVERY, ())}
+        if question not in self._answers or not ended.isdisjoint(numbers):
+            self.flush()
+        return {row[0]: row[1] for row in self.query(*question)}
 
     def has_dossiers(self) -> bool:
         """Say whether anybody has, or had, a dossier."""
@@ -107,9 +139,7 @@ class Unit:
 
     def known_identities(self, messages: Sequence[tuple[str, bytes]]) -> dict[bytes, int]:
         """Give the messages that have one of these control ids with its identity, by identity."""
-        given = ", ".join(["(?, ?)"] * len(messages))
-        found = self.query(_BY_IDENTITY.replace("GIVEN", given), list(itertools.chain.from_iterable(messages)))
-        return {bytes(identity): number for identity, number in found}
+        return {bytes(identity): number for identity, number in self.query(*identities_known(messages))}
 
     def add(self, table: Table, row: dict[str, Any]) -> None:
         """Insert a row at the end of the transaction; rows of one table all have the same columns."""
@@ -122,6 +152,7 @@ class Unit:
     def flush(self) -> None:
         """Write what was gathered before the transaction goes on; PostgreSQL is sent all of it at once."""
         if self._inserts or self._updates:
+            self._answers.clear()
             with contextlib.nullcontext() if self._positional else self._driver.pipeline():
                 self.write()
 
@@ -207,3 +238,29 @@ _LAST = {
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join(["?"] * len(values))
+
+
+def last_id(table: Table) -> Question:
+    """Ask for the greatest identifier of a table."""
+    return _LAST[table.name], ()
+
+
+def messages_waiting(numbers: Sequence[int]) -> Question:
+    """Ask which of these messages are still `received`, and how often each was replayed."""
+    return f"{_WAITING}({_marks(numbers)})", tuple(numbers)
+
+
+def patients_changed(numbers: Sequence[int]) -> Question:
+    """Ask when each of these patients last changed."""
+    return f"{_CHANGED}({_marks(numbers)})", tuple(numbers)
+
+
+def deliveries_settled(numbers: Sequence[int]) -> Question:
+    """Ask which of these Deliveries wait for no sending."""
+    return f"{_SETTLED}({_marks(numbers)})", tuple(numbers)
+
+
+def identities_known(messages: Sequence[tuple[str, bytes]]) -> Question:
+    """Ask for the messages that have one of these control ids with its identity."""
+    given = ", ".join(["(?, ?)"] * len(messages))
+    return _BY_IDENTITY.replace("GIVEN", given), tuple(itertools.chain.from_iterable(messages))

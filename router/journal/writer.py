@@ -10,12 +10,14 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
-from router.journal.operations import AppendMessage, Operation, append_messages
+from router.journal.appending import AppendMessage, append_messages, questions_of_appends
+from router.journal.attempts import RecordAttempts
+from router.journal.operations import CommitReadings, Operation
 from router.journal.store import JournalFault, Repeated, Store, WriteSession
-from router.journal.unit import Unit
+from router.journal.unit import Question, Unit
 
 R = TypeVar("R")
 
@@ -182,9 +184,10 @@ class Writer:
             return self._apply(operations, look_first=True)
 
     def _apply(self, operations: list[Operation[Any]], *, look_first: bool) -> list[Any]:
-        with self._session.transaction() as connection:
-            unit = Unit(connection, self._sealer, self._session.last_ids)
-            appends = [operation for operation in operations if isinstance(operation, AppendMessage)]
+        appends = [operation for operation in operations if isinstance(operation, AppendMessage)]
+        questions = _foreseen(operations, appends, look_first=look_first) if self._session.foresees else []
+        with self._session.transaction(questions) as connection:
+            unit = Unit(connection, self._sealer, self._session.last_ids, self._session.answers)
             appended = iter(append_messages(unit, appends, look_first=look_first) if appends else ())
             results = [
                 next(appended) if isinstance(operation, AppendMessage) else operation.apply(unit)
@@ -202,6 +205,17 @@ class Writer:
         except RuntimeError:
             # The loop has ended: nobody waits for these answers any more, and what was committed stays committed.
             return
+
+
+def _foreseen(
+    operations: Sequence[Operation[Any]], appends: Sequence[AppendMessage], *, look_first: bool
+) -> list[Question]:
+    """Give what operations will ask, where it can be said before the transaction begins: of those of every message."""
+    questions = dict.fromkeys(questions_of_appends(appends, look_first=look_first) if appends else ())
+    for operation in operations:
+        if isinstance(operation, CommitReadings | RecordAttempts):
+            questions |= dict.fromkeys(operation.questions())
+    return list(questions)
 
 
 def _set_results(answers: list[tuple[asyncio.Future[Any] | Told, Any]]) -> None:

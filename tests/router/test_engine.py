@@ -19,9 +19,10 @@ from router.journal.locking import AlreadyRunning, router_lock
 from router.journal.operations import REPORT_PLACE, SUMMARY_PLACE
 from router.journal.routing import kept_routings, routing_digest
 from router.journal.store import JournalFault, JournalFull
+from router.journal.unit import Rows, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Rig = Any
 
@@ -339,6 +340,30 @@ async def test_lists_have_a_line_that_a_person_recognises(rig: Rig) -> None:
     summary = orjson.loads(rig.engine.store.sealer.open(sealed, SUMMARY_PLACE))
     assert summary["line"] == "FICTIF, 1 résultat"
     assert summary["patient"]["family"] == "TESTROSE"
+
+
+async def test_what_is_asked_within_the_transactions_of_a_message_is_asked_as_they_begin(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else may write meanwhile: on PostgreSQL each further question would cost all nodes a journey."""
+    await rig.know("ROSE")
+    await rig.submit(1, "ROSE")
+    await rig.until(lambda: len(rig.sent) == 1)  # the set of mappings is kept by now
+    whole, asked = Unit.query, list[str]()
+
+    def query(self: Unit, sql: str, values: Sequence[object] = ()) -> Rows:
+        if (sql, tuple(values)) not in self._answers:
+            asked.append(sql)
+        return whole(self, sql, values)
+
+    monkeypatch.setattr(Unit, "query", query)
+    for number in range(2, 10):
+        await rig.submit(number, "ROSE")
+    await rig.until(lambda: rig.states(tables.delivery) == {"acknowledged": 9})
+    if rig.engine.store.place.is_sqlite:
+        assert asked, "SQLite answers without a journey"
+    else:
+        assert asked == []
 
 
 async def test_a_second_router_on_the_same_journal_is_refused(rig: Rig) -> None:

@@ -11,7 +11,7 @@ from router.journal.actions import record_audit
 from router.journal.operations import AppendMessage, Change, Notice
 from router.journal.sealing import KeyFault
 from router.journal.store import JournalFault, JournalPlace, Store, open_store
-from router.journal.unit import Unit
+from router.journal.unit import END_DELIVERY, Unit, deliveries_settled, last_id
 from router.journal.writer import Writer
 
 
@@ -127,3 +127,19 @@ async def test_resends_among_new_messages_are_told_apart_once_and_from_then_on(s
     with store.reading() as connection:
         ids = list(connection.execute(select(tables.message.c.id).order_by(tables.message.c.id)).scalars())
     assert ids == list(range(1, 16)), "an undone transaction leaves no gap"
+
+
+def test_what_was_asked_as_a_transaction_began_holds_until_something_is_written(store: Store) -> None:
+    asked = {last_id(tables.message): [(7,)], deliveries_settled([1, 2]): [(2, "cancelled")]}
+    end = {"state": "delivered", "ended_at": 1, "next_attempt_at": None, "attempts": 1, "attempts_before": 0}
+    with store.writing() as connection:
+        unit = Unit(connection, store.sealer, None, asked)
+        assert unit.next_id(tables.message) == 8
+        assert unit.settled([1, 2]) == {2: "cancelled"}
+        unit.change(END_DELIVERY, {"b_id": 3, "detail": "", **end})
+        assert unit.settled([1, 2]) == {2: "cancelled"}, "what ended is another one"
+        unit.change(END_DELIVERY, {"b_id": 1, "detail": "", **end})
+        assert unit.settled([1, 2]) == {}, "the journal has none of them"
+        unit = Unit(connection, store.sealer, None, asked)
+        unit.connection.execute(select(tables.message.c.id))
+        assert unit.next_id(tables.message) == 1

@@ -16,8 +16,8 @@ from router.dossier.store.elements import Json, Resource, child, said
 from router.dossier.store.following import DERIVED
 from router.dossier.store.searching import Found
 from router.journal import tables
+from router.journal.appending import REPORT_PLACE, AppendMessage, append_messages
 from router.journal.blobs import LARGE, BlobStore
-from router.journal.operations import REPORT_PLACE, AppendMessage, append_messages
 from router.journal.tables import MessageState
 from router.journal.unit import PROCESS_MESSAGE, Unit
 from schemas.habilitation import DataCategory
