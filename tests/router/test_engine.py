@@ -270,7 +270,7 @@ async def test_a_full_disk_is_said_to_the_sender_and_mended_without_a_restart(
 ) -> None:
     await rig.know("ROSE")
 
-    def full() -> None:
+    def full(_questions: object) -> None:
         raise JournalFull("the journal's storage refuses to grow (disk full); free some space")
 
     with monkeypatch.context() as patch:
