@@ -154,11 +154,7 @@ def print_nodes(figures: NodesFigures, console: Console) -> None:
         table.add_row(one.name, *(f"{one.drain_cpu_ms.get(kind, 0.0):.2f} ms" for kind in KINDS))
     console.print(table)
     for said, figure in (
-        (
-            "a cluster of one node costs {:+.0%} of processor time a message, against a router alone"
-            f" (wanted: {OVERHEAD_LIMIT:+.0%} at most)",
-            figures.overhead,
-        ),
+        (f"wanted {OVERHEAD_LIMIT:+.0%} at most; a cluster of one node costs {{:+.0%}} a message", figures.overhead),
         ("it takes {:+.0%} of the time to drain a backlog", figures.slowdown),
         ("a node that receives beside one that works cost {:+.0%}", figures.overhead_apart),
     ):

@@ -61,7 +61,7 @@ def test_a_cluster_is_compared_with_a_router_alone() -> None:
     print_nodes(figures, console)
     said = console.export_text()
     assert "two work nodes drain 1.70 times as fast as one" in said
-    assert "a cluster of one node costs +10% of processor time a message" in said
+    assert "a cluster of one node costs +10% a message" in said
     assert "21.0 kB" in said
 
 
