@@ -183,7 +183,7 @@ async def test_who_asks_no_more_is_given_nothing_and_who_asks_is_given_it_at_onc
     await one.put(["jobs"])
     await leaving.publish(one.subject("jobs").replace("jobs.-", "jobs.none"), b"")  # by hand: the token of no lane
     async with asyncio.timeout(20):
-        token = await anext(one.take("jobs", 1, 10, time.monotonic))
+        [token] = [found async for found in one.take("jobs", 2, 10, time.monotonic)]
         asking = asyncio.ensure_future(anext(one.take("jobs", 5, 1, time.monotonic), None))
         await leaving.flush()
         await one.ask_no_more()
