@@ -40,6 +40,9 @@ LOOK_SECONDS = 0.5
 REFUSED_SECONDS = 1.0
 """A token that the engine does not take is offered again after this time."""
 
+GAIN_SECONDS = 30.0
+"""A lane that the engine takes longer to take than this goes to another node: its journal may not answer."""
+
 PREPARE_SECONDS = 15.0
 """How often it is looked whether the stream still has its tokens."""
 
@@ -66,7 +69,7 @@ class JetStreamLanes:
         self._now = now
         self._valid = link.settings.ack_seconds - MARGIN_SECONDS
         self._held: dict[str, Token] = {}
-        self._taking: set[str] = set()
+        self._taking: dict[str, float] = {}
         self._dropping: dict[str, asyncio.Task[None]] = {}
         self._tokens: Tokens | None = None
         self._released = False
@@ -125,7 +128,8 @@ class JetStreamLanes:
             return 0
         share = shares(self._wanted(), list(self._nodes()), self._link.settings.name).get(kind, 0)
         return (
-            share - Counter(kind_of(lane) for lane in (self._held.keys() | self._taking) - self._dropping.keys())[kind]
+            share
+            - Counter(kind_of(lane) for lane in (self._held.keys() | self._taking.keys()) - self._dropping.keys())[kind]
         )
 
     async def _take(self, group: asyncio.TaskGroup, tokens: Tokens, kind: str) -> None:
@@ -142,7 +146,7 @@ class JetStreamLanes:
                     async for token in coming:
                         came = True
                         if token.lane not in self._taking:  # else its former handing-out is still being taken
-                            self._taking.add(token.lane)
+                            self._taking[token.lane] = self._now()
                             group.create_task(self._taken(tokens, token))
             except _UNREACHED as problem:
                 self._link.say(f"JetStream gives out no lanes ({type(problem).__name__})")
@@ -162,7 +166,7 @@ class JetStreamLanes:
             if not self._is_late(token) and await tokens.keep(token, KEEP_SECONDS, self._now):
                 await self._gain(tokens, token)
         finally:
-            self._taking.discard(lane)
+            del self._taking[lane]
 
     async def _gain(self, tokens: Tokens, token: Token) -> None:
         lane = token.lane
@@ -214,7 +218,10 @@ class JetStreamLanes:
             await asyncio.sleep(KEEP_SECONDS)
 
     async def _keep_one(self, tokens: Tokens, token: Token) -> None:
-        if self._held.get(token.lane) is token and not self._is_late(token):
+        if self._held.get(token.lane) is not token or self._is_late(token):
+            return
+        now = self._now()
+        if now - self._taking.get(token.lane, now) <= GAIN_SECONDS:
             await tokens.keep(token, KEEP_SECONDS, self._now)
 
     async def _drop(self, lane: str) -> None:

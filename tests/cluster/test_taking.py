@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import nats
 
 from router.cluster.contracts import Fence, NodeStatus
-from router.cluster.ownership import JetStreamLanes
+from router.cluster.ownership import GAIN_SECONDS, JetStreamLanes
 from router.cluster.settings import NatsSettings
 from router.cluster.tokens import Token, Tokens
 
@@ -69,6 +69,8 @@ class Here:
         self.gained: list[Fence] = []
         self.letting_go = asyncio.Event()
         self.letting_go.set()
+        self.gaining = asyncio.Event()
+        self.gaining.set()
         self.nodes = [_node("here")]
         settings = SimpleNamespace(name="here", roles=frozenset({"work"}), ack_seconds=ACK_SECONDS)
         link = SimpleNamespace(settings=settings, is_up=True, say=lambda _: None)
@@ -78,6 +80,7 @@ class Here:
 
     async def _gain(self, fence: Fence) -> bool:
         self.gained.append(fence)
+        await self.gaining.wait()
         return True
 
     async def _lose(self, lane: str) -> None:
@@ -138,7 +141,27 @@ async def test_a_token_that_may_be_anothers_is_not_spoken_of() -> None:
         await _turns()
     assert here.gained == []
     assert here.tokens.said == [("keep", "send.1", 1)]
-    assert here.lanes._taking == set()
+    assert here.lanes._taking == {}
+
+
+async def test_a_lane_that_cannot_be_taken_for_long_is_kept_from_the_others_no_longer() -> None:
+    here = Here()
+    here.gaining.clear()
+    async with here.taking():
+        here.tokens.hand("send.0", 1, asked_before=0.0)
+        await _turns()
+        [token] = here.lanes._held.values()
+        for _ in range(10):
+            here.tokens.at += GAIN_SECONDS / 10
+            token.confirmed_at = here.tokens.at  # what is said each second is confirmed each second
+            await here.lanes._keep_one(here.tokens, token)  # type: ignore[arg-type]  # tokens of the test's own
+        here.tokens.at += 1.0
+        await here.lanes._keep_one(here.tokens, token)  # type: ignore[arg-type]
+        assert here.tokens.said == [("keep", "send.0", 1)] * 11
+        here.tokens.at += VALID_SECONDS
+        here.gaining.set()
+        await _turns()
+        assert here.lanes.owned() == {}
 
 
 async def test_lanes_are_handed_over_side_by_side_and_one_that_was_lost_meanwhile_is_left_alone() -> None:
