@@ -72,6 +72,7 @@ class JetStreamLanes:
         self._taking: dict[str, float] = {}
         self._dropping: dict[str, asyncio.Task[None]] = {}
         self._tokens: Tokens | None = None
+        self._gone = False
         self._released = False
         self._wanted: Callable[[], Collection[str]] = tuple
         self._gained: Gained
@@ -119,8 +120,9 @@ class JetStreamLanes:
             wanted = set(self._wanted())
             for _ in range(int(PREPARE_SECONDS / LOOK_SECONDS)):
                 await asyncio.sleep(LOOK_SECONDS)
-                if set(self._wanted()) != wanted:
+                if self._gone or set(self._wanted()) != wanted:
                     break
+            self._gone = False
 
     def _room(self, kind: str) -> int:
         """Give how many lanes of a kind this node lacks (above 0) or has too many (below)."""
@@ -150,6 +152,8 @@ class JetStreamLanes:
                             group.create_task(self._taken(tokens, token))
             except _UNREACHED as problem:
                 self._link.say(f"JetStream gives out no lanes ({type(problem).__name__})")
+                if isinstance(problem, nats.js.errors.ServiceUnavailableError):
+                    self._gone = True  # no server knows the consumer: it may have to be made anew
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
             if not came:
