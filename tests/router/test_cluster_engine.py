@@ -439,7 +439,10 @@ async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
     assert lanes.released
 
 
-async def test_what_another_node_has_by_the_journal_is_let_go_of_where_nothing_is_written(stage: Stage) -> None:
+async def test_what_another_node_has_by_the_journal_is_let_go_of_where_nothing_is_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.engine.node.ASK_SECONDS", 0.05)
     await stage.start("nord")
     await stage.start("sud")
     await stage.give_all("nord")
