@@ -40,6 +40,9 @@ LOOK_SECONDS = 0.5
 REFUSED_SECONDS = 1.0
 """A token that the engine does not take is offered again after this time."""
 
+GAIN_SECONDS = 30.0
+"""A lane that the engine takes longer to take than this goes to another node: its journal may not answer."""
+
 PREPARE_SECONDS = 15.0
 """How often it is looked whether the stream still has its tokens."""
 
@@ -66,9 +69,10 @@ class JetStreamLanes:
         self._now = now
         self._valid = link.settings.ack_seconds - MARGIN_SECONDS
         self._held: dict[str, Token] = {}
-        self._taking: set[str] = set()
+        self._taking: dict[str, float] = {}
         self._dropping: dict[str, asyncio.Task[None]] = {}
         self._tokens: Tokens | None = None
+        self._gone = False
         self._released = False
         self._wanted: Callable[[], Collection[str]] = tuple
         self._gained: Gained
@@ -92,7 +96,7 @@ class JetStreamLanes:
             group.create_task(self._keep(tokens))
             group.create_task(self._prepare(tokens))
             for kind in sorted({kind_of(lane) for lane in wanted()} | self._kinds()):
-                group.create_task(self._take(tokens, kind))
+                group.create_task(self._take(group, tokens, kind))
 
     def _kinds(self) -> set[str]:
         roles = self._link.settings.roles
@@ -116,17 +120,21 @@ class JetStreamLanes:
             wanted = set(self._wanted())
             for _ in range(int(PREPARE_SECONDS / LOOK_SECONDS)):
                 await asyncio.sleep(LOOK_SECONDS)
-                if set(self._wanted()) != wanted:
+                if self._gone or set(self._wanted()) != wanted:
                     break
+            self._gone = False
 
     def _room(self, kind: str) -> int:
         """Give how many lanes of a kind this node lacks (above 0) or has too many (below)."""
         if self._released:
             return 0
         share = shares(self._wanted(), list(self._nodes()), self._link.settings.name).get(kind, 0)
-        return share - Counter(kind_of(lane) for lane in (*self._held, *self._taking))[kind]
+        return (
+            share
+            - Counter(kind_of(lane) for lane in (self._held.keys() | self._taking.keys()) - self._dropping.keys())[kind]
+        )
 
-    async def _take(self, tokens: Tokens, kind: str) -> None:
+    async def _take(self, group: asyncio.TaskGroup, tokens: Tokens, kind: str) -> None:
         while not self._released:
             room = self._room(kind)
             if room < 0:
@@ -134,46 +142,72 @@ class JetStreamLanes:
             if room <= 0 or not tokens.is_ready(kind):
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
+            came = False
             try:
-                taken = await tokens.take(kind, room, TAKE_SECONDS, self._now)
+                async with contextlib.aclosing(tokens.take(kind, room, TAKE_SECONDS, self._now)) as coming:
+                    async for token in coming:
+                        came = True
+                        if token.lane not in self._taking:  # else its former handing-out is still being taken
+                            self._taking[token.lane] = self._now()
+                            group.create_task(self._taken(tokens, token))
             except _UNREACHED as problem:
                 self._link.say(f"JetStream gives out no lanes ({type(problem).__name__})")
+                if isinstance(problem, nats.js.errors.ServiceUnavailableError):
+                    self._gone = True  # no server knows the consumer: it may have to be made anew
                 await asyncio.sleep(LOOK_SECONDS)
                 continue
-            for token in taken:
-                await self._taken(tokens, token)
-            if not taken:
+            if not came:
                 await asyncio.sleep(REST_SECONDS)
 
     async def _taken(self, tokens: Tokens, token: Token) -> None:
+        """Take a lane whose token has come; until that is done, it is in `_taking`."""
         lane = token.lane
-        if lane in self._held:
-            # JetStream gave it out anew, to us again: what was confirmed meanwhile was for the former handing-out.
-            await self._drop(lane)
-        if self._released or lane not in set(self._wanted()):
-            await self._back(tokens, token, REFUSED_SECONDS)
-            return
-        self._taking.add(lane)
         try:
-            # The engine writes the fence to the journal, and from then on nobody else can write for this lane.
-            self._held[lane] = token
-            taken = await self._gained(token.fence)
+            if lane in self._held:
+                # JetStream gave it out anew, to us again: what was confirmed meanwhile was for the former handing-out.
+                await self._drop(lane)
+            # Confirmed at once: it may have come as the question ended, and be late before it is the turn of `_keep`.
+            if not self._is_late(token) and await tokens.keep(token, KEEP_SECONDS, self._now):
+                await self._gain(tokens, token)
         finally:
-            self._taking.discard(lane)
+            del self._taking[lane]
+
+    async def _gain(self, tokens: Tokens, token: Token) -> None:
+        lane = token.lane
+        if self._released or lane not in set(self._wanted()):
+            await self._back(tokens, token, 0.0 if self._released else REFUSED_SECONDS)
+            return
+        self._held[lane] = token
+        # The engine writes the fence to the journal, and from then on nobody else can write for this lane.
+        taken = await self._gained(token.fence)
         if not taken and self._held.get(lane) is token:
             del self._held[lane]
             await self._back(tokens, token, REFUSED_SECONDS)
 
     async def _give_back_some(self, tokens: Tokens, kind: str, count: int) -> None:
         """Make room for another node: what was taken last goes first, it has the least under way."""
-        mine = [lane for lane in self._held if kind_of(lane) == kind and lane not in self._taking]
-        for lane in reversed(mine[-count:]):
-            token = self._held[lane]
-            await self._drop(lane)
-            await self._back(tokens, token)
+        mine = [lane for lane in self._held if kind_of(lane) == kind]
+        mine = [lane for lane in mine if lane not in self._taking and lane not in self._dropping]
+        # Side by side: one that takes long to let go of must not keep the others from who waits for them.
+        await asyncio.gather(*(self._hand_over(tokens, lane) for lane in reversed(mine[-count:])))
+
+    async def _hand_over(self, tokens: Tokens, lane: str) -> None:
+        token = self._held[lane]
+        await self._drop(lane)
+        await self._back(tokens, token)
+
+    def _is_late(self, token: Token) -> bool:
+        """Say whether a token was confirmed so long ago that it may be another node's."""
+        return token.confirmed_at <= self._now() - self._valid
 
     async def _back(self, tokens: Tokens, token: Token, delay: float = 0.0) -> None:
-        with contextlib.suppress(*_UNREACHED):  # it is handed out again when `ack_wait` ends
+        """Hand a token back, unless it may be in other hands, out of which that would take it.
+
+        Nor while the servers are away: it would be said once they are back. It is handed out when `ack_wait` ends.
+        """
+        if self._is_late(token) or not self._link.is_up:
+            return
+        with contextlib.suppress(*_UNREACHED):
             await tokens.give_back(token, delay)
 
     # --- keeping and dropping -------------------------------------------------------------------------------------
@@ -181,15 +215,17 @@ class JetStreamLanes:
     async def _keep(self, tokens: Tokens) -> None:
         while not self._released:
             await asyncio.gather(*(self._keep_one(tokens, token) for token in list(self._held.values())))
-            late = self._now() - self._valid
-            for lane in [lane for lane, token in self._held.items() if token.confirmed_at <= late]:
+            for lane in [lane for lane, token in self._held.items() if self._is_late(token)]:
                 if lane not in self._taking:
                     # Not waited for: a lane that takes long to let go of must not make the others late too.
                     self.give_up(lane)
             await asyncio.sleep(KEEP_SECONDS)
 
     async def _keep_one(self, tokens: Tokens, token: Token) -> None:
-        if token.confirmed_at > self._now() - self._valid:
+        if self._held.get(token.lane) is not token or self._is_late(token):
+            return
+        now = self._now()
+        if now - self._taking.get(token.lane, now) <= GAIN_SECONDS:
             await tokens.keep(token, KEEP_SECONDS, self._now)
 
     async def _drop(self, lane: str) -> None:
@@ -218,7 +254,11 @@ class JetStreamLanes:
         """Give every lane back at once, and take none any more."""
         self._released = True
         tokens = self._tokens
-        held, self._held = dict(self._held), {}
+        # What is being dropped is another's, or is handed over by who drops it.
+        held = [token for lane, token in self._held.items() if lane not in self._dropping]
+        self._held = {}
         if tokens is not None:
-            for token in held.values():
+            with contextlib.suppress(*_UNREACHED):  # a question that cannot be ended is one that nobody hears either
+                await tokens.ask_no_more()
+            for token in held:
                 await self._back(tokens, token)

@@ -4,13 +4,19 @@ The one who was handed a token keeps it by saying that it is still at work; JetS
 holder was silent for `ack_wait`. Which of two holders came later is told by how often the token was handed out, counted
 by JetStream since the consumer was made; when that was is in the consumer's metadata (`EPOCH`), and greater than any
 epoch that the journal has seen.
+
+JetStream does not look at which handing-out is spoken of: a former holder's word keeps the token in the hands of the
+present one and is confirmed, and its negative acknowledgement takes it out of them. So a token is spoken of only while
+it cannot be another's yet, and each question has an inbox of its own: in one that lasted, a token that came too late
+for one question would be found by a later one, and be counted from the wrong moment.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +24,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
+from nats.aio.subscription import Subscription
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError
 
@@ -34,6 +40,12 @@ _STREAM_NAME_IN_USE = 10058
 _CONSUMER_EXISTS = (10105, 10148)
 _WRONG_LAST_SEQUENCE = 10071
 _API_SECONDS = 3.0
+_SILENCE_SECONDS = 0.5
+"""A question has ended when its servers say so, or so long after they should have."""
+
+_STATUS = "Status"
+_CALM = {"404", "408", "409"}
+"""How a question ends that there was no token for: its time is over, or its consumer has another leader."""
 _NANO = 1_000_000_000
 
 
@@ -60,7 +72,8 @@ class Tokens:
         self._settings = settings
         self._journal_epoch = journal_epoch
         self._js = client.jetstream(timeout=_API_SECONDS)
-        self._pulls: dict[str, JetStreamContext.PullSubscription] = {}
+        self._ready: set[str] = set()
+        self._asking: set[Subscription] = set()
         self._epochs: dict[str, int] = {}
         self._put: set[str] = set()
 
@@ -96,9 +109,9 @@ class Tokens:
                 if problem.err_code != _STREAM_NAME_IN_USE:  # another node was quicker
                     raise
         for kind in kinds:
-            if kind not in self._pulls:
+            if kind not in self._ready:
                 self._epochs[kind] = await self._consumer(kind)
-                self._pulls[kind] = await self._js.pull_subscribe_bind(kind, settings.stream)
+                self._ready.add(kind)
 
     async def _consumer(self, kind: str) -> int:
         """Make the consumer of a kind unless it is there; gives its epoch."""
@@ -149,25 +162,59 @@ class Tokens:
     def forget(self) -> None:
         """Look anew which tokens, streams and consumers there are: the servers may have lost them."""
         self._put.clear()
-        self._pulls.clear()
+        self._ready.clear()
 
     def is_ready(self, kind: str) -> bool:
         """Whether tokens of a kind can be asked for."""
-        return kind in self._pulls
+        return kind in self._ready
 
-    async def take(self, kind: str, count: int, seconds: float, now: Callable[[], float]) -> list[Token]:
-        """Wait for up to `count` tokens of a kind, at most so many seconds; empty when none is free."""
-        asked_at = now()
+    async def take(
+        self, kind: str, count: int, seconds: float, now: Callable[[], float]
+    ) -> AsyncGenerator[Token, None]:
+        """Ask for up to `count` tokens of a kind and give each as it comes, until the question ended.
+
+        It ends after `seconds`, or when they are all there. It is not left before its servers said that it has: what
+        they would hand to it afterwards would be with nobody until `ack_wait` ends.
+        """
+        inbox = self._client.new_inbox()
+        arriving = await self._client.subscribe(inbox)
+        self._asking.add(arriving)
         try:
-            messages = await self._pulls[kind].fetch(count, timeout=seconds)
-        except nats.errors.TimeoutError:
-            return []
-        tokens = []
-        for message in messages:
-            lane = self.lane(message.subject)
-            fence = Fence(lane, self._epochs[kind], message.metadata.num_delivered)
-            tokens.append(Token(lane, fence, message, asked_at))
-        return tokens
+            asked_at, clock = now(), asyncio.get_running_loop().time
+            asked = {"batch": count, "expires": int(seconds * _NANO)}
+            subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._settings.stream}.{kind}"
+            await self._client.publish(subject, json.dumps(asked).encode(), reply=inbox)
+            until = clock() + seconds + _SILENCE_SECONDS
+            while count:
+                try:
+                    message = await arriving.next_msg(max(until - clock(), 0.001))
+                except nats.errors.TimeoutError:
+                    return
+                status = (message.headers or {}).get(_STATUS)
+                if status in _CALM:
+                    return
+                if status:
+                    raise APIError.from_msg(message)
+                count -= 1
+                try:
+                    lane = self.lane(message.subject)
+                except ValueError:  # put there by no node: it is never given out again
+                    await self._client.publish(message.reply, Msg.Ack.Term)
+                    continue
+                fence = Fence(lane, self._epochs[kind], message.metadata.num_delivered)
+                yield Token(lane, fence, message, asked_at)
+        finally:
+            await self._end(arriving)
+
+    async def ask_no_more(self) -> None:
+        """End the questions that stand: what is handed back after this is not handed out to this node again."""
+        for arriving in list(self._asking):
+            await self._end(arriving)
+
+    async def _end(self, arriving: Subscription) -> None:
+        if arriving in self._asking:
+            self._asking.discard(arriving)
+            await arriving.unsubscribe()
 
     async def keep(self, token: Token, seconds: float, now: Callable[[], float]) -> bool:
         """Say that this node is still at work on it; False when no server confirmed it in time."""
@@ -176,7 +223,7 @@ class Tokens:
             await self._client.request(token.message.reply, Msg.Ack.Progress, timeout=seconds)
         except (nats.errors.Error, TimeoutError, OSError):
             return False
-        token.confirmed_at = said_at
+        token.confirmed_at = max(token.confirmed_at, said_at)
         return True
 
     async def give_back(self, token: Token, delay: float = 0.0) -> None:

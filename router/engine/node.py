@@ -7,6 +7,7 @@ for what a bell may have lost.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,7 +38,7 @@ from router.engine.pipeline import Pipeline
 from router.engine.pressure import Pressure
 from router.engine.seen import flow_of, together
 from router.journal import tables
-from router.journal.fencing import TakeLane
+from router.journal.fencing import TakeLane, fences
 from router.journal.store import JournalFault, Store
 from router.journal.tables import MessageState
 from router.journal.writer import Writer
@@ -48,6 +49,12 @@ RING_SECONDS = 0.005
 
 SEEN_SECONDS = 0.5
 """How often it is noted which nodes are there."""
+
+ASK_SECONDS, AGAIN_SECONDS = 2.0, 0.5
+"""How often the journal is asked whose lanes are, and how often while it does not answer."""
+
+SILENT_SECONDS = 10.0
+"""A node whose journal has not answered for so long is in trouble: its lanes are for nodes whose does."""
 
 _WAITING = (
     select(tables.message.c.source, func.count())
@@ -111,7 +118,8 @@ class Node:
         self._send_to_tell = self._wake_to_tell = self._ringing = False
         self._started_at = micros(now())
         self._seen: Sequence[NodeStatus] = ()
-        self.trouble = ""
+        self._answered_at = time.monotonic()
+        self._broken = ""
 
     def attach(self, parts: Parts) -> None:
         """Know the parts of the engine."""
@@ -168,7 +176,13 @@ class Node:
         self.cluster.presence.say(self.status)
         self._parts.spawn(self._read_when_rung(), "bells")
         self._parts.spawn(self._see(), "nodes")
-        await self.cluster.lanes.run(self.wanted, self.gained, self.lost)
+        self._parts.spawn(self._ask(), "journal")
+        try:
+            await self.cluster.lanes.run(self.wanted, self.gained, self.lost)
+        except Exception as defect:
+            # It is still there, and would be counted among those who share the lanes.
+            self._broken = f"owns no lanes any more ({type(defect).__name__}): restart it"
+            raise
 
     async def gained(self, fence: Fence) -> bool:
         """Take a lane over; False when the journal knows a newer owner or cannot be asked, or this node is stopping."""
@@ -287,6 +301,37 @@ class Node:
     def _look(self) -> dict[str, int]:
         with self._store.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(_WAITING)}
+
+    async def _ask(self) -> None:
+        """Ask the journal whose lanes are, and let go of those that another node has.
+
+        Even where nothing is written that would be refused: it takes the room of a lane that may be with nobody.
+        """
+        while True:
+            try:
+                taken = await asyncio.to_thread(self._fences)
+            except JournalFault:  # said by the sweep, and by `trouble` where it lasts
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            self._answered_at = time.monotonic()
+            owned = self.cluster.lanes.owned()
+            for fence in taken:
+                if fence.lane in owned and fence.is_newer_than(owned[fence.lane]):
+                    self.cluster.lanes.give_up(fence.lane)
+            await asyncio.sleep(ASK_SECONDS)
+
+    def _fences(self) -> list[Fence]:
+        with self._store.reading() as connection:
+            return fences(connection)
+
+    @property
+    def trouble(self) -> str:
+        """One sentence why this node can work on no lane, empty where it can: `router.cluster.share` heeds it."""
+        if self._broken:
+            return self._broken
+        if time.monotonic() - self._answered_at > SILENT_SECONDS:
+            return "the journal does not answer this node"
+        return ""
 
     # --- being seen -----------------------------------------------------------------------------------------------
 

@@ -110,6 +110,12 @@ def takings_of(fences: Iterable[Fence]) -> Question:
     return f"{_FENCES}({', '.join(['?'] * len(lanes))})", tuple(lanes)
 
 
+def fences(connection: Connection) -> list[Fence]:
+    """Give the newest taking of each lane that the journal knows."""
+    column = tables.lane_fence.c
+    return [Fence(*row) for row in connection.execute(select(column.lane, column.epoch, column.fence))]
+
+
 def newest_epoch(connection: Connection) -> int:
     """Give the greatest epoch of all lanes, 0 when none was ever taken: whoever counts anew must begin after it."""
     return connection.execute(select(func.max(tables.lane_fence.c.epoch))).scalar() or 0

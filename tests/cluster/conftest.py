@@ -60,7 +60,9 @@ class Servers:
         async with asyncio.timeout(60):
             while True:
                 with suppress(nats.errors.Error, OSError, TimeoutError, asyncio.InvalidStateError):
-                    client = await nats.connect(list(self.urls), connect_timeout=1, allow_reconnect=False)
+                    client = await nats.connect(
+                        list(self.urls), connect_timeout=1, allow_reconnect=False, reconnect_time_wait=0.05
+                    )
                     try:
                         await client.jetstream(timeout=2).account_info()
                         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,12 +22,13 @@ class Losing:
     def is_ready(self, kind: str) -> bool:
         return True
 
-    async def take(self, *what: Any) -> list[Any]:
+    async def take(self, *what: Any) -> AsyncGenerator[Any, None]:
         self.asked.set()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
         self.lost += 1
-        return []
+        for token in ():
+            yield token
 
 
 async def test_a_node_that_left_asks_for_no_lanes_although_its_cancellation_was_lost() -> None:
@@ -39,10 +41,9 @@ async def test_a_node_that_left_asks_for_no_lanes_although_its_cancellation_was_
     lanes = JetStreamLanes(SimpleNamespace(settings=settings), epoch, lambda: [here])  # type: ignore[arg-type]  # a link that is not used
     lanes._wanted = lambda: ["send.0"]
     tokens = Losing()
-    taking = asyncio.create_task(lanes._take(tokens, "send"))  # type: ignore[arg-type]  # tokens of the test's own
-    await tokens.asked.wait()
-    await lanes.release()
-    taking.cancel()
-    async with asyncio.timeout(20):
-        await taking
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        taking = group.create_task(lanes._take(group, tokens, "send"))  # type: ignore[arg-type]  # tokens of the test's own
+        await tokens.asked.wait()
+        await lanes.release()
+        taking.cancel()
     assert tokens.lost == 1

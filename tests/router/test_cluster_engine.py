@@ -8,13 +8,14 @@ import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import select
 
 from connectors.contracts import Connector, Delivered, Inbound, Inbox, Outcome, Parcel, Receipt, Services, Settings
 from router.cluster.contracts import JOBS, Bell, Cluster, Fence, NodeStatus
+from router.cluster.share import shares
 from router.config.load import Loaded
 from router.config.model import (
     Configuration,
@@ -35,7 +36,7 @@ from router.journal.actions import replay_messages
 from router.journal.fencing import NoLongerOurs
 from router.journal.operations import Notice
 from router.journal.pauses import FlowSide, pause_flow
-from router.journal.store import JournalPlace, open_store
+from router.journal.store import JournalFault, JournalPlace, open_store
 from schemas.identity import PatientIdentity
 from schemas.item import ItemSet, LabReportItem
 
@@ -57,7 +58,7 @@ class HandLanes:
         self.mine: dict[str, Fence] = {}
         self.given_up: list[str] = []
         self.released = False
-        self.ready = asyncio.Event()
+        self.ready, self.broken = asyncio.Event(), asyncio.Event()
         self.wanted: Callable[[], Collection[str]]
         self.gained: Callable[[Fence], Awaitable[bool]]
         self.lost: Callable[[str], Awaitable[None]]
@@ -73,7 +74,8 @@ class HandLanes:
     ) -> None:
         self.wanted, self.gained, self.lost = wanted, gained, lost
         self.ready.set()
-        await asyncio.Event().wait()
+        await self.broken.wait()
+        raise ValueError
 
     def give_up(self, lane: str) -> None:
         self.given_up.append(lane)
@@ -471,3 +473,49 @@ async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
     lanes = stage.hub.nodes["nord"].lanes
     await stage.stop("nord")
     assert lanes.released
+
+
+async def test_what_another_node_has_by_the_journal_is_let_go_of_where_nothing_is_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.engine.node.ASK_SECONDS", 0.05)
+    await stage.start("nord")
+    await stage.start("sud")
+    await stage.give_all("nord")
+    await stage.hub.give("send.0", "sud", behind_its_back=True)
+    lanes = stage.hub.nodes["nord"].lanes
+    await stage.until(lambda: bool(lanes.given_up))
+    assert set(lanes.given_up) == {"send.0"}
+    assert stage.hub.nodes["sud"].lanes.given_up == []
+
+
+async def test_a_node_that_its_journal_does_not_answer_says_so_until_it_does(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.engine.node.ASK_SECONDS", 0.01)
+    monkeypatch.setattr("router.engine.node.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("router.engine.node.SILENT_SECONDS", 1.0)
+    nord = await stage.start("nord")
+    status = stage.hub.nodes["nord"].status
+    assert status is not None
+    assert status().trouble == ""
+
+    def silent() -> NoReturn:
+        raise JournalFault("the journal's database does not answer (OperationalError)")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(nord.store, "reading", silent)
+        await stage.until(lambda: status().trouble == "the journal does not answer this node")
+    await stage.until(lambda: status().trouble == "")
+
+
+async def test_a_node_whose_owning_ended_by_a_defect_has_no_part_in_the_lanes(stage: Stage) -> None:
+    nord = await stage.start("nord")
+    sud = await stage.start("sud")
+    stage.hub.nodes["nord"].lanes.broken.set()
+    await stage.until(lambda: nord.failed is not None)
+    nodes = stage.hub.nodes["sud"].nodes()
+    assert [node.trouble for node in nodes] == ["owns no lanes any more (ValueError): restart it", ""]
+    assert shares([JOBS], nodes, "sud") == {"jobs": 1}
+    assert shares([JOBS], nodes, "nord") == {"jobs": 0}
+    assert sud.failed is None
