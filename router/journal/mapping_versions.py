@@ -129,7 +129,8 @@ def keep_mappings(unit: Unit, found: Iterable[MappingsInForce], now: int) -> dic
     column = tables.mapping_version.c
     known = select(column.digest, column.id).where(column.digest.in_(sets))
     numbers: dict[str, int] = {row.digest: row.id for row in unit.connection.execute(known)}
-    for digest in sets.keys() - numbers.keys():
+    # In one order at every node: two that keep the same sets at once wait for one another, and never in a circle.
+    for digest in sorted(sets.keys() - numbers.keys()):
         one = sets[digest]
         values = {
             "digest": digest,

@@ -273,8 +273,8 @@ def test_a_result_that_arrives_while_the_glass_is_broken_is_for_others_as_if_it_
 
 TestDoors = Doors.TestCase
 TestDoors.settings = settings(
-    max_examples=2,
-    stateful_step_count=10,
+    max_examples=3,
+    stateful_step_count=7,
     deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make a failure small takes longer than a test may
     suppress_health_check=list(HealthCheck),
