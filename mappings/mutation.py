@@ -127,5 +127,5 @@ def _file_candidates(text: str) -> Iterator[str]:
 
 
 @cache
-def _vocabularies() -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(member.value for member in enum) for enum in _ENUMS)
+def _vocabularies() -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(member.value for member in enum) for enum in _ENUMS)

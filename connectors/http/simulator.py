@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -47,7 +48,7 @@ class WebReceiver:
         self.received: list[Received] = []
         self.connections = 0
         self.url = ""
-        self._transports: set[int] = set()
+        self._transports: WeakSet[asyncio.Transport] = WeakSet()
         self._tls = tls
         self._runner: web.AppRunner | None = None
         self._leaving = asyncio.Event()
@@ -81,7 +82,7 @@ class WebReceiver:
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 
     def _count(self, request: web.Request) -> None:
-        """Count connections by the transports that requests come on."""
-        if request.transport is not None and id(request.transport) not in self._transports:
-            self._transports.add(id(request.transport))
+        """Count connections by the transports that requests come on; one may get the place in memory of one gone."""
+        if request.transport is not None and request.transport not in self._transports:
+            self._transports.add(request.transport)
             self.connections += 1

@@ -148,7 +148,7 @@ class MailOperator:
     def admits_certificate(self, user: str, certificate: Any) -> str | None:
         """Let in whose certificate bears the mailbox as its common name."""
         subject = certificate.get("subject", ()) if isinstance(certificate, dict) else ()
-        names = {value for part in subject for key, value in part if key == "commonName"}
+        names = [value for part in subject for key, value in part if key == "commonName"]
         account = next((found for name in names if (found := self.store.account(str(name)))), None)
         return account.address if account is not None and user in ("", account.address) else None
 

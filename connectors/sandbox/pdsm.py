@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from weakref import WeakSet
 
 import orjson
 from aiohttp import web
@@ -96,9 +97,10 @@ class DocumentServer:
     mood: Fault = Fault.OK
     store: DocumentStore = field(init=False)
     arrivals: deque[Arrival] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
-    connections: set[int] = field(default_factory=set)
+    connections: int = 0
     _next_faults: deque[Fault] = field(default_factory=deque)
     _pages: dict[str, list[Resource]] = field(default_factory=dict)
+    _transports: WeakSet[asyncio.Transport] = field(default_factory=WeakSet)
     _leaving: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -158,8 +160,9 @@ class DocumentServer:
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.arrivals.append(Arrival(request.method, request.path, request.query_string, body, headers))
-        if request.transport is not None:
-            self.connections.add(id(request.transport))
+        if request.transport is not None and request.transport not in self._transports:
+            self._transports.add(request.transport)  # itself: its place in memory may become another one's
+            self.connections += 1
         if self.token is not None and headers.get("authorization") != f"Bearer {self.token}":
             return _outcome(401, "login", "", "this server wants a token")
         fault = self._next_faults.popleft() if self._next_faults else self.mood

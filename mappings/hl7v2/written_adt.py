@@ -78,7 +78,7 @@ def write_identity(pen: Pen, item: IdentityItem, context: WriteContext) -> None:
     _begin(pen, item, context, trigger)
     patient = item.patient
     if event.ins_removed:
-        patient = patient.model_copy(update={"ins": None, "deleted": tuple({*patient.deleted, "ins"})})
+        patient = patient.model_copy(update={"ins": None, "deleted": (*patient.deleted, "ins")})
     write_pid(pen, patient, removed_ins=next((one for one in event.absorbed if is_ins(one)), None))
     _contacts(pen, event.contacts)
     demographics = {

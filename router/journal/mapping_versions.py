@@ -128,7 +128,8 @@ def keep_mappings(unit: Unit, found: Iterable[MappingsInForce], now: int) -> dic
         return {}
     column = tables.mapping_version.c
     numbers: dict[str, int] = dict(unit.query(*versions_known(sets)))
-    for digest in sets.keys() - numbers.keys():
+    # In one order at every node: two that keep the same sets at once wait for one another, and never in a circle.
+    for digest in sorted(sets.keys() - numbers.keys()):
         one = sets[digest]
         values = {
             "digest": digest,

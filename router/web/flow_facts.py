@@ -91,7 +91,9 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, Enum):
         return str(value.value)
-    if isinstance(value, tuple | list | frozenset | set):
+    if isinstance(value, frozenset | set):
+        return ", ".join(sorted(_text(one) for one in value))
+    if isinstance(value, tuple | list):
         return ", ".join(_text(one) for one in value)
     if isinstance(value, float):
         return f"{value:g}"

@@ -12,7 +12,8 @@ from mappings.concept_map import MapEntry, Term, TermKind, target_of
 from router.codes.changes import map_terms
 from router.journal import tables
 from router.journal.actions import replay_messages
-from router.journal.mapping_versions import mapping_versions, mappings_of, pack, unpack
+from router.journal.mapping_versions import MappingsKept, keep_mappings, mapping_versions, mappings_of, pack, unpack
+from router.journal.operations import Change
 from router.journal.readers import ReaderChoice
 from router.web.rereading import reread_many
 from schemas.coding import LOCAL, LOINC
@@ -65,6 +66,15 @@ async def test_a_message_is_read_again_with_the_mappings_of_then(rig: Rig) -> No
     assert kept is not None
     assert kept.maps == (mapping("14749-6"),)
     assert unpack(pack(kept).packed) == kept
+
+
+async def test_sets_are_kept_in_one_order_at_every_node(rig: Rig) -> None:
+    """Two nodes that keep the same new sets at once wait for one another in a row, and never in a circle."""
+    packed = [pack(MappingsKept(f"{number}.0", "Europe/Paris", {}, {}, ())) for number in range(6)]
+    numbers = await rig.engine.submit(Change(lambda unit: keep_mappings(unit, packed, 5)))
+    again = await rig.engine.submit(Change(lambda unit: keep_mappings(unit, reversed(packed), 6)))
+    assert sorted(numbers, key=lambda digest: numbers[digest]) == sorted(one.digest for one in packed)
+    assert again == numbers
 
 
 @pytest.mark.usefixtures("looking_each_time")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import hmac
 import ssl
@@ -85,6 +86,19 @@ async def send(services: PlainServices, url: str, parcel: Parcel = PARCEL, **set
         return await destination.send(parcel)
     finally:
         await destination.close()
+
+
+async def test_connections_that_came_one_after_another_are_told_apart(services: PlainServices) -> None:
+    """What `test_connections_are_kept` rests on: the place in memory of one that is gone becomes the next one's."""
+    gc.freeze()  # what other tests left is not looked through each time
+    try:
+        async with WebReceiver() as receiver:
+            for _ in range(12):
+                assert isinstance(await send(services, f"{receiver.url}/hook"), Delivered)
+                gc.collect()
+            assert receiver.connections == 12
+    finally:
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize(

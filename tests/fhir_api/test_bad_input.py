@@ -12,6 +12,7 @@ from sqlalchemy import event, insert
 
 from router.dossier.circle import add_member
 from router.dossier.dossiers import open_dossier
+from router.dossier.store import searching
 from router.dossier.store.drafts import draft, patient_id
 from router.dossier.store.writing import rows_of
 from router.journal import tables
@@ -67,6 +68,46 @@ async def test_ids_of_another_dossier_are_answered_as_ids_of_nothing(two: tuple[
         assert answers[0] == answers[1], (method, path)
         assert answers[0][0] == 403, (method, path, answers[0])
     assert rig.rows(tables.resource_body) == bodies
+
+
+async def test_whatever_was_tried_with_what_may_not_be_seen_is_kept_in_its_dossier(two: tuple[Rig, str, str]) -> None:
+    rig, patient, hers = two
+    tool = rig.tool()
+    (dossier,) = (one.id for one in rig.rows(tables.dossier) if f"Patient/{patient_id(one.patient_id)}" == patient)
+    patch = [{"op": "replace", "path": "/status", "value": "superseded"}]
+    for method, path, category in (
+        ("GET", hers, "notes"),
+        ("GET", f"{hers}/_history", "notes"),
+        ("GET", f"{hers}/$read-by", "notes"),
+        ("GET", f"{hers}/$sent", "notes"),
+        ("POST", f"{hers}/$mark-read", "notes"),
+        ("PATCH", hers, "notes"),
+        ("DELETE", hers, "notes"),
+        ("GET", f"{patient}/$agenda", "identity"),
+    ):
+        before = rig.rows(tables.dossier_access)
+        sent = (patch, "application/json-patch+json") if method == "PATCH" else (None, "application/fhir+json")
+        assert (await tool.call(method, path, sent[0], media_type=sent[1])).status == 403
+        kept = rig.rows(tables.dossier_access)[len(before) :]
+        told = [(one.dossier_id, one.category, one.action, one.allowed, one.rule, one.tool) for one in kept]
+        assert told == [(dossier, category, "read", False, "not_in_circle", "spico")], (method, path)
+    before = rig.rows(tables.dossier_access)
+    assert (await tool.call("DELETE", f"DocumentReference/{NOTHING}")).status == 403
+    assert rig.rows(tables.dossier_access) == before, "of what is not there, nothing is kept"
+
+
+async def test_a_condition_that_goes_through_too_much_is_refused(
+    two: tuple[Rig, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig, _, _ = two
+    monkeypatch.setattr(searching, "MOST_CHAINED", 0)
+    tool = rig.tool()
+    for method, path in (
+        ("GET", "DocumentReference?patient.family=FICTIVAL"),
+        ("DELETE", "DocumentReference?patient.family=FICTIVAL"),
+    ):
+        answer = await tool.call(method, path)
+        assert (answer.status, "narrow it" in answer.text) == (400, True), (method, answer.text)
 
 
 async def test_nothing_is_written_into_another_dossier_nor_about_its_patient(two: tuple[Rig, str, str]) -> None:

@@ -7,12 +7,16 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from dossier_scene import document
+from dossier_scene import doctor, document
 from fhir_samples import appointment, letter, note
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from router.dossier.circle_door import CircleDoor
+from router.dossier.store.access import Access
 from router.dossier.store.elements import span
 from router.dossier.store.parameters import TYPES, is_hidden, parameters
+from router.dossier.store.searching import Search
+from router.journal.view import viewing
 
 Rig = Any
 DAYS = [date(2026, 3, 1) + timedelta(days=number) for number in range(6)]
@@ -271,3 +275,15 @@ async def test_json_is_the_one_form_and_the_statement_says_so(rig: Rig) -> None:
     assert "XML is refused" in answer.json()["rest"][0]["documentation"]
     sent = await tool.call("POST", "Patient/_search", b'{"identifier": "x"}', media_type="application/json")
     assert (sent.status, sent.json()["issue"][0]["code"]) == (415, "not-supported"), "what it asks is not ignored"
+
+
+def test_what_is_fetched_by_reference_comes_in_the_order_of_the_references(
+    filled: tuple[Rig, list[dict[str, Any]]],
+) -> None:
+    """Whichever order a database finds rows in: what is brought along and what is extracted go by it."""
+    rig, made = filled
+    keys = [f"DocumentReference/{made[number]['id']}" for number in (3, 0, 5, 1)]
+    keys[2:2] = ["DocumentReference/nothing-here", rig.patient]
+    with viewing(rig.scene.journal.store) as view:
+        search = Search(Access(view, CircleDoor(), rig.scene.reader(doctor()), rig.scene.now))
+        assert [one.key for one in search.by_keys(keys)] == [one for one in keys if "nothing" not in one]

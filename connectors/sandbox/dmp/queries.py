@@ -331,7 +331,7 @@ def _get_lot_and_contents(store: DmpStore, query: Query) -> Found:
 def _get_related(store: DmpStore, query: Query) -> Found:
     entries = _named(store, query)
     types = {_TYPES.get(value, value) for value in query.need("$AssociationTypes").values}
-    begun = {one.uuid for one in entries}
+    begun = [one.uuid for one in entries]
     associations = [one for one in store.associations_of(sorted(begun)) if one.type in types]
     ends = list(dict.fromkeys([*begun, *(end for one in associations for end in (one.source, one.target))]))
     related = store.entries_by(uuids=ends) if associations else []

@@ -9,7 +9,7 @@ from router.dossier.agenda import MEDIA_TYPE, agenda, written
 from router.dossier.api.calls import Answer, Call
 from router.dossier.api.having import fetched_by
 from router.dossier.api.outcomes import not_found
-from router.dossier.api.reading import decided_of
+from router.dossier.api.reading import decided_of, refused_of
 from router.dossier.api.service import Service
 from router.dossier.context import Thing
 from router.dossier.keeping import dossier_of
@@ -24,9 +24,10 @@ async def give_agenda(service: Service, call: Call, logical_id: str) -> Answer:
 
     def find(view: View) -> tuple[bytes | None, list[Decided], list[tuple[int, int]]]:
         access = service.access(view, call)
-        patient = Search(access).one("Patient", logical_id)
+        runner = Search(access)
+        patient = runner.one("Patient", logical_id)
         if patient is None or patient.patient is None:
-            return None, [], []
+            return None, refused_of(access, runner, "Patient", logical_id), []
         number = patient.patient
         line = dossier_of(view.connection, view.sealer, number)
         thing = Thing(DataCategory.AGENDA)

@@ -57,6 +57,11 @@ def not_found(kind: str) -> Refused:
     return Refused(403, f"This reader may not read this {kind}, or there is none.")
 
 
+def too_wide() -> Refused:
+    """Refuse a search, or a condition of a write, that goes through more resources than are looked at."""
+    return Refused(400, "A chain of this search goes through too many resources; narrow it.")
+
+
 def no_patient(where: str) -> Refused:
     """Give the one answer to a write about somebody who is not there, or about whom the reader may not write."""
     return Refused(422, "There is no such patient, or none about whom this reader may write.", where=(where,))

@@ -12,7 +12,7 @@ from router.dossier.api import cursors
 from router.dossier.api.bundles import history, http_date, searchset, shown
 from router.dossier.api.calls import FHIR_JSON, Answer, Call, media_type
 from router.dossier.api.having import fetched_by
-from router.dossier.api.outcomes import Refused, not_found
+from router.dossier.api.outcomes import Refused, not_found, too_wide
 from router.dossier.api.queries import Asked, Include, understood
 from router.dossier.api.service import Service
 from router.dossier.store.access import Access
@@ -41,7 +41,7 @@ async def read(service: Service, call: Call, kind: str, logical_id: str, version
         runner = Search(access)
         found = runner.one(kind, logical_id)
         if found is None:
-            return None, _refused(access, runner, kind, logical_id), b"", []
+            return None, refused_of(access, runner, kind, logical_id), b"", []
         fetched = fetched_by(access, [found])
         decided = decided_of(access, [found], Action.READ)
         if version is not None:
@@ -105,6 +105,15 @@ def decided_of(access: Access, found: Iterable[Found], action: Action) -> list[D
     return [one for those in decided.values() for one in those]
 
 
+def refused_of(access: Access, runner: Search, kind: str, logical_id: str) -> list[Decided]:
+    """Give the decision to keep when somebody asked for what they may not see, whatever they would do with it.
+
+    They are answered as if it were not there (`not_found`); where it is not there, nothing is to be kept.
+    """
+    hidden = runner.hidden(kind, logical_id)
+    return [] if hidden is None else access.decisions(Action.READ, [hidden[0]], hidden[1])
+
+
 async def search(service: Service, call: Call, kind: str) -> Answer:
     """Search in a type: one page, with the link to the next."""
     call.require("read", kind)
@@ -128,7 +137,7 @@ async def search(service: Service, call: Call, kind: str) -> Answer:
                 return empty, _of_patients(access, runner, asked, []), []
             page = runner.page(asked.query, after, counted=False if after is not None else asked.counted)
         except TooWide:
-            raise Refused(400, "A chain of this search goes through too many resources; narrow it.") from None
+            raise too_wide() from None
         included = _brought(runner, call, asked, page.matches)
         for one in included:
             call.require("read", one.type)
@@ -217,7 +226,7 @@ async def versions(service: Service, call: Call, kind: str, logical_id: str) -> 
         runner = Search(access)
         found = runner.one(kind, logical_id)
         if found is None:
-            return None, _refused(access, runner, kind, logical_id)
+            return None, refused_of(access, runner, kind, logical_id)
         those = runner.versions(found, before=before, count=asked.query.count + 1)
         links = [("self", f"{call.base}/{found.key}/_history")]
         if len(those) > asked.query.count:
@@ -262,9 +271,3 @@ async def changes(service: Service, call: Call, kind: str) -> Answer:
     bundle, decided = await service.journal.look(find)
     await service.noted(call, f"history {kind}", decided)
     return Answer(resource=bundle)
-
-
-def _refused(access: Access, runner: Search, kind: str, logical_id: str) -> list[Decided]:
-    """Keep that somebody asked for what they may not see; they are answered as if it were not there."""
-    hidden = runner.hidden(kind, logical_id)
-    return [] if hidden is None else access.decisions(Action.READ, [hidden[0]], hidden[1])

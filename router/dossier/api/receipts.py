@@ -15,7 +15,7 @@ from router.dossier.api.bundles import instant
 from router.dossier.api.calls import Answer, Call
 from router.dossier.api.having import THINGS
 from router.dossier.api.outcomes import Refused, not_found
-from router.dossier.api.reading import decided_of
+from router.dossier.api.reading import decided_of, refused_of
 from router.dossier.api.service import Service, keep_note
 from router.dossier.keeping import MEMBER_PLACE
 from router.dossier.readings import ReadBy, keep_alert_read, readers_of
@@ -76,12 +76,15 @@ async def read_by(service: Service, call: Call, kind: str, logical_id: str) -> A
 async def _found(service: Service, call: Call, kind: str, logical_id: str) -> tuple[Found, list[Decided]]:
     def find(view: View) -> tuple[Found | None, list[Decided]]:
         access = service.access(view, call)
-        found = Search(access).one(kind, logical_id)
-        return found, [] if found is None else decided_of(access, [found], Action.READ)
+        runner = Search(access)
+        found = runner.one(kind, logical_id)
+        if found is None:
+            return None, refused_of(access, runner, kind, logical_id)
+        return found, decided_of(access, [found], Action.READ)
 
     found, decided = await service.journal.look(find)
     if found is None:
-        await service.noted(call, f"{kind}/{logical_id}", [])
+        await service.noted(call, f"{kind}/{logical_id}", decided)
         raise not_found(kind)
     return found, decided
 

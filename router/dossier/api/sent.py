@@ -12,7 +12,7 @@ from router.dossier.accesses import Access as Decided
 from router.dossier.api.bundles import instant
 from router.dossier.api.calls import Answer, Call
 from router.dossier.api.outcomes import Refused, not_found
-from router.dossier.api.reading import decided_of
+from router.dossier.api.reading import decided_of, refused_of
 from router.dossier.api.service import Service
 from router.dossier.store.elements import Json, Resource
 from router.dossier.store.searching import Found, Search
@@ -31,9 +31,10 @@ async def sent(service: Service, call: Call, kind: str, logical_id: str) -> Answ
 
     def find(view: View) -> tuple[Found | None, list[Decided], bool, list[Json]]:
         access = service.access(view, call)
-        found = Search(access).one(kind, logical_id)
+        runner = Search(access)
+        found = runner.one(kind, logical_id)
         if found is None:
-            return None, [], False, []
+            return None, refused_of(access, runner, kind, logical_id), False, []
         decided = decided_of(access, [found], Action.READ)
         column = tables.resource.c
         owner = view.connection.execute(select(column.owner).where(column.id == found.id)).scalar()

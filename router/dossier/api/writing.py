@@ -25,10 +25,11 @@ from router.dossier.api.files import kept_as
 from router.dossier.api.journaling import journaled, numbered
 from router.dossier.api.mentions import ask_party, mentioned, name_parties
 from router.dossier.api.numbers import identifiers_of, numbers_of, unresolved
-from router.dossier.api.outcomes import Refused, no_patient, not_found
+from router.dossier.api.outcomes import Refused, no_patient, not_found, too_wide
 from router.dossier.api.patches import patched
 from router.dossier.api.planned import Planned, Written
 from router.dossier.api.queries import criterion
+from router.dossier.api.reading import refused_of
 from router.dossier.api.service import Service, keep_note
 from router.dossier.api.steps import SHARED, Step, Verb
 from router.dossier.classifying import author_token
@@ -42,7 +43,7 @@ from router.dossier.store.indexing import index
 from router.dossier.store.parameters import OF_NOBODY
 from router.dossier.store.projection import copied, renamed
 from router.dossier.store.requests import KIND, is_apart
-from router.dossier.store.searching import Found, Query, Search
+from router.dossier.store.searching import Found, Query, Search, TooWide
 from router.dossier.store.writing import Keeper
 from router.journal.operations import Change
 from router.journal.unit import Unit
@@ -131,7 +132,7 @@ class Writing:
     def run(self, steps: Sequence[Step]) -> Written:
         """Do them, or say why none was done."""
         try:
-            planned = self._planned(steps)
+            planned = self._within_reach(steps)
         except Refused as refused:
             self._note(f"refused {steps[0].kind}")
             return Written(refused=refused)
@@ -144,6 +145,12 @@ class Writing:
         keep_note(self._unit, self._call, what, self._decided)
 
     # --- before anything is written ---------------------------------------------------------------------------------
+
+    def _within_reach(self, steps: Sequence[Step]) -> list[Planned]:
+        try:
+            return self._planned(steps)
+        except TooWide:
+            raise too_wide() from None
 
     def _planned(self, steps: Sequence[Step]) -> list[Planned]:
         planned = [self._resolved(step) for step in steps]
@@ -227,6 +234,8 @@ class Writing:
                 raise not_found(step.kind)
             return found
         found = self._search.one(step.kind, step.logical_id)
+        if found is None:
+            self._decided += refused_of(self._access, self._search, step.kind, step.logical_id)
         if found is None or found.state != LIVE:
             raise not_found(step.kind)
         return found

@@ -94,7 +94,7 @@ class Access:
 
     def decisions(self, action: Action, patients: Iterable[int], thing: Thing | None = None) -> list[Decided]:
         """Give what is to be kept of a request, for each patient whom it is about."""
-        found = (self._decision(action, one, thing) for one in set(patients))
+        found = (self._decision(action, one, thing) for one in dict.fromkeys(patients))
         return [one for one in found if one is not None]
 
     def _decision(self, action: Action, patient: int, thing: Thing | None) -> Decided | None:

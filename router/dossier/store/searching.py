@@ -296,12 +296,13 @@ class Search:
     # --- reading --------------------------------------------------------------------------------------------------
 
     def by_keys(self, keys: Iterable[str]) -> list[Found]:
-        """Give the resources of these references that may be seen."""
+        """Give the resources of these references that may be seen, in the order of the references."""
         wanted: dict[str, list[str]] = {}
-        for key in dict.fromkeys(keys):
+        asked = list(dict.fromkeys(keys))
+        for key in asked:
             kind, _, logical_id = key.partition("/")
             wanted.setdefault(kind, []).append(logical_id)
-        found: list[Found] = []
+        found: dict[str, Found] = {}
         for kind, ids in wanted.items():
             for start in range(0, len(ids), 200):
                 these = _R.logical_id.in_(ids[start : start + 200])
@@ -310,8 +311,9 @@ class Search:
                 statement = _columns(_R.updated_at).where(
                     _R.type == kind, these, _R.state != DELETED, self._access.condition(kind, patients)
                 )
-                found += [self._open(row) for row in self._view.connection.execute(statement)]
-        return found
+                those = [self._open(row) for row in self._view.connection.execute(statement)]
+                found.update({one.key: one for one in those})
+        return [found[key] for key in asked if key in found]
 
     def referring(self, kind: str, parameter: Parameter, matches: Sequence[Found]) -> list[Found]:
         """Give the resources of a type that point at one of these (`_revinclude`)."""
