@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 from dossier_scene import Scene, daughter, doctor, home_help
 from sqlalchemy import insert, update
-from web_journal import HOUR, MINUTE, PASSWORD, Journal, fill, hasten, open_journal, person, report
+from web_journal import HOUR, MINUTE, PASSWORD, Journal, hasten, open_journal, person, report
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
 from web_person import NOW, Served
+from web_traffic import fill
 
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.ins.client import InsiClient

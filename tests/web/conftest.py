@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from web_client import Browser
-from web_journal import ADMIN, PASSWORD, Journal, fill, hasten, open_journal
+from web_journal import ADMIN, PASSWORD, Journal, hasten, open_journal
 from web_person import CHROMIUM, NOW, Person, Served
+from web_traffic import fill
 
 from router.bulk.running import BulkRunner
 from router.journal.store import JournalPlace, open_store

@@ -18,9 +18,10 @@ import pytest
 from dossier_scene import Scene, daughter, doctor, home_help
 from screen_reader import violations
 from web_actions import ACTS, kind_of as posted_kind
-from web_journal import HOSTILE, MINUTE, fill, flood, hasten, open_journal, person as patient, report
+from web_journal import HOSTILE, MINUTE, hasten, open_journal, person as patient, report
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
 from web_person import CHROMIUM, NOW, Person, Served
+from web_traffic import fill, flood
 
 from router.certificates import CertificateEnd, CertificateUse
 from router.cluster.contracts import NodeStatus
