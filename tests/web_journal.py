@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import orjson
 from sqlalchemy import Connection, event
 
+from connectors.sandbox.people import ROSE
 from router.identity.patients import patient_tokens
 from router.journal.attempts import RecordAttempt
 from router.journal.operations import (
@@ -36,7 +37,7 @@ from router.web.keys import add_api_key
 from schemas.attachment import Attachment
 from schemas.coding import LOCAL, LOINC, Coding, Identifier
 from schemas.finding import Finding, Severity
-from schemas.identity import Ins, PatientIdentity, Sex
+from schemas.identity import IdentityStatus, Ins, PatientIdentity, Sex
 from schemas.item import ITEM, Item, LabReportItem, Provenance, StayItem
 from schemas.lab import (
     LabChapter,
@@ -282,6 +283,20 @@ def person(number: int = 0, family: str | None = None) -> PatientIdentity:
         sex=Sex.FEMALE,
         birth_place="35238",
     )
+
+
+def rose(number: str = "IPP-ROSE", **changes: Any) -> PatientIdentity:
+    """Give the person whom the sandbox of INSi knows, as somebody wrote her down: validated, without INS."""
+    return PatientIdentity(
+        status=IdentityStatus.VALIDATED,
+        identifiers=(Identifier(system="urn:x-authority:FICTIVE", value=number, type="PI"),),
+        birth_name=ROSE.birth_name,
+        birth_given_names=ROSE.birth_given_names,
+        first_given_name=ROSE.given_name,
+        birth_date=ROSE.birth_date.isoformat(),
+        sex=Sex(ROSE.sex),
+        birth_place=ROSE.birth_place,
+    ).model_copy(update=changes)
 
 
 def report(patient: PatientIdentity, key: str, *, number: str = "LAB1") -> LabReportItem:
