@@ -13,6 +13,7 @@ from schemas.lab import Observation
 MSH = "MSH|^~\\&|SGL-FICTIF|LABO-FICTIF|PASSERELLE|CH-FICTIF|20260105101500+0100||{}|CTRL-1|P|2.5|||||FRA|UNICODE UTF-8"
 INS = "199017599999948^^^ASIP-SANTE-INS-NIR&1.2.250.1.213.1.4.10&ISO^INS"
 PID = f"PID|1||IPP-1^^^CH-FICTIF&990000001&M^PI~{INS}||FICTIVE^ALEX^ALEX^^^^L||19900112|M" + "|" * 24 + "VALI"
+OBX = "OBX|1|NM|718-7^Hb^LN||13.2|g/dL|||||F"
 
 
 def message(*lines: str, kind: str = "ORU^R01^ORU_R01") -> bytes:

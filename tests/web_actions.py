@@ -1,6 +1,6 @@
 """Every action of the dashboard, as a table: on which page, which form, what is filled in, what is said afterwards.
 
-`tests/web/test_web_every_action.py` does each in both languages; `tests/web/test_web_every_page.py` fails when a page
+`tests/web/test_web_every_action_*.py` do each in a language; `tests/web/test_web_every_page_*.py` fail when a page
 offers one that is not here.
 """
 

@@ -15,9 +15,10 @@ from typing import Any
 import orjson
 from dossier_scene import Scene, daughter, doctor, home_help
 from sqlalchemy import insert, update
-from web_journal import HOUR, MINUTE, PASSWORD, Journal, fill, hasten, open_journal, person, report
+from web_journal import HOUR, MINUTE, PASSWORD, Journal, hasten, open_journal, person, report, rose
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
 from web_person import NOW, Served
+from web_traffic import fill
 
 from connectors.annuaire.settings import AnnuaireSettings
 from connectors.ins.client import InsiClient
@@ -54,8 +55,7 @@ from router.web.context import AppliedFile, FlowStatus, RouteStatus
 from router.web.rights import Role
 from router.web.sessions import start_session
 from router.whatif.replaying import load_raws
-from schemas.coding import LOCAL, Identifier
-from schemas.identity import IdentityStatus, PatientIdentity, Sex
+from schemas.coding import LOCAL
 from schemas.visibility import Restriction, RestrictionKind
 
 FILE = """\
@@ -81,20 +81,6 @@ unattached = true
 ROUTES = (RouteKept("résultats", "item.kind == 'lab_report' && item.content.status == 'final'", ("spico",)),)
 OTHER = "quelqu.un"
 """Another account, an operator with a session."""
-
-
-def rose(number: str) -> PatientIdentity:
-    """Give the person whom the sandbox of INSi knows, as somebody wrote her down."""
-    return PatientIdentity(
-        status=IdentityStatus.VALIDATED,
-        identifiers=(Identifier(system="urn:x-authority:FICTIVE", value=number, type="PI"),),
-        birth_name=ROSE.birth_name,
-        birth_given_names=ROSE.birth_given_names,
-        first_given_name=ROSE.given_name,
-        birth_date=ROSE.birth_date.isoformat(),
-        sex=Sex(ROSE.sex),
-        birth_place=ROSE.birth_place,
-    )
 
 
 def furnish(folder: Path) -> Journal:

@@ -172,7 +172,6 @@ def command_bench(
         return _bench_dossier(documents, dossiers or max(1, documents // 20), rate, seconds, keep, as_json=as_json)
     from router.bench.bench import BenchOptions, run_bench
     from router.bench.figures import print_figures
-    from router.trial.process import TrialFault
 
     options = BenchOptions(
         seconds=seconds,
@@ -184,10 +183,7 @@ def command_bench(
         preload=preload,
         url=url,
     )
-    try:
-        figures = run_bench(options, lambda said: click.echo(said, err=True))
-    except TrialFault as problem:
-        raise Failed(str(problem)) from None
+    figures = run_bench(options, _to_standard_error)
     _show(figures, print_figures, as_json=as_json)
     return 0 if figures.sound else 1
 
@@ -195,17 +191,11 @@ def command_bench(
 def _bench_dossier(
     documents: int, dossiers: int, rate: float, seconds: float, keep: Path | None, *, as_json: bool
 ) -> int:
-    import orjson
-
     from router.bench.dossier import measure
-    from router.trial.process import TrialFault
 
-    try:
-        figures = measure(dossiers, documents, min(rate, 200.0), seconds, lambda said: click.echo(said, err=True), keep)
-    except TrialFault as problem:
-        raise Failed(str(problem)) from None
+    figures = measure(dossiers, documents, min(rate, 200.0), seconds, _to_standard_error, keep)
     if as_json:
-        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+        _print_json(figures.as_json())
     else:
         click.echo(
             f"{figures.documents:,} documents, {figures.dossiers:,} dossiers, {figures.journal_bytes / 1e6:,.0f} MB\n"
@@ -217,17 +207,11 @@ def _bench_dossier(
 
 
 def _bench_alerts(rate: float, seconds: float, *, as_json: bool) -> int:
-    import orjson
-
     from router.bench.alerts import measure_alerts
-    from router.trial.process import TrialFault
 
-    try:
-        figures = measure_alerts(min(rate, 200.0), seconds, lambda said: click.echo(said, err=True))
-    except TrialFault as problem:
-        raise Failed(str(problem)) from None
+    figures = measure_alerts(min(rate, 200.0), seconds, _to_standard_error)
     if as_json:
-        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+        _print_json(figures.as_json())
     else:
         click.echo(
             f"{figures.admissions} admissions, circles of {figures.members}, {figures.reports} reports meanwhile: "
@@ -249,24 +233,28 @@ F = TypeVar("F", bound=_Figures)
 
 def _show(figures: F, draw: Callable[[F, Console], None], *, as_json: bool) -> None:
     """Print figures as JSON, or drawn."""
-    import orjson
     from rich.console import Console
 
     if as_json:
-        click.echo(orjson.dumps(figures.as_json(), option=orjson.OPT_INDENT_2).decode())
+        _print_json(figures.as_json())
     else:
         draw(figures, Console())
 
 
-def _bench_mappings(*, as_json: bool) -> int:
+def _print_json(value: object) -> None:
     import orjson
+
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+
+
+def _bench_mappings(*, as_json: bool) -> int:
     from rich.console import Console
 
     from router.bench.mappings import measure, print_costs
 
-    costs = measure(lambda said: click.echo(said, err=True))
+    costs = measure(_to_standard_error)
     if as_json:
-        click.echo(orjson.dumps([one.as_json() for one in costs], option=orjson.OPT_INDENT_2).decode())
+        _print_json([one.as_json() for one in costs])
     else:
         print_costs(costs, Console())
     return 0
@@ -275,7 +263,7 @@ def _bench_mappings(*, as_json: bool) -> int:
 def _bench_dmp(*, as_json: bool) -> int:
     from router.bench.dmp import measure_dmp, print_dmp
 
-    figures = measure_dmp(say=lambda said: click.echo(said, err=True))
+    figures = measure_dmp(say=_to_standard_error)
     _show(figures, print_dmp, as_json=as_json)
     return 0 if figures.delivered == figures.submissions else 1
 
@@ -283,7 +271,7 @@ def _bench_dmp(*, as_json: bool) -> int:
 def _bench_index(patients: int, *, as_json: bool) -> int:
     from router.bench.patients import measure_index, print_index
 
-    figures = measure_index(patients, say=lambda said: click.echo(said, err=True))
+    figures = measure_index(patients, say=_to_standard_error)
     _show(figures, print_index, as_json=as_json)
     return 0
 
@@ -291,7 +279,7 @@ def _bench_index(patients: int, *, as_json: bool) -> int:
 def _bench_directory(lines: int, *, as_json: bool) -> int:
     from router.bench.directory import measure_directory, print_directory
 
-    figures = measure_directory(lines, say=lambda said: click.echo(said, err=True))
+    figures = measure_directory(lines, say=_to_standard_error)
     _show(figures, print_directory, as_json=as_json)
     return 0
 
@@ -319,30 +307,22 @@ def _bench_purge(messages: int, url: str, *, as_json: bool) -> int:
 
 def _bench_dashboard(messages: int, keep: Path | None, *, cold: bool, as_json: bool) -> int:
     from router.bench.dashboard import COLD_ROUNDS, ROUNDS, measure_dashboard, print_dashboard
-    from router.trial.process import TrialFault
 
-    try:
-        figures = measure_dashboard(
-            messages,
-            keep=keep,
-            cold=cold,
-            rounds=COLD_ROUNDS if cold else ROUNDS,
-            say=lambda said: click.echo(said, err=True),
-        )
-    except TrialFault as problem:
-        raise Failed(str(problem)) from None
+    figures = measure_dashboard(
+        messages,
+        keep=keep,
+        cold=cold,
+        rounds=COLD_ROUNDS if cold else ROUNDS,
+        say=_to_standard_error,
+    )
     _show(figures, print_dashboard, as_json=as_json)
     return 0 if figures.quick else 1
 
 
 def _bench_mail(mails: int, *, as_json: bool) -> int:
     from router.bench.mail import print_mail, run_mail_bench
-    from router.trial.process import TrialFault
 
-    try:
-        figures = run_mail_bench(mails, lambda said: click.echo(said, err=True))
-    except TrialFault as problem:
-        raise Failed(str(problem)) from None
+    figures = run_mail_bench(mails, _to_standard_error)
     _show(figures, print_mail, as_json=as_json)
     return 0 if figures.sound else 1
 
@@ -398,28 +378,24 @@ def command_prove_no_loss(
     """
     from router.prove.proof import ProofOptions, prove
     from router.prove.verdict import print_verdict
-    from router.trial.process import TrialFault
 
-    try:
-        if nodes is not None:
-            from router.prove.cluster.campaign import CampaignOptions
+    if nodes is not None:
+        from router.prove.cluster.campaign import CampaignOptions
 
-            campaign = CampaignOptions(
-                nodes=nodes,
-                seconds=seconds,
-                faults=faults,
-                seed=seed,
-                rate=rate,
-                connections=connections,
-                with_namespaces=not no_namespaces,
-                postgres=postgres,
-                folder=folder,
-            )
-            return _prove_cluster(campaign, report, as_json=as_json)
-        options = ProofOptions(kills=kills, connections=connections, seed=seed, url=url, folder=folder)
-        verdict = prove(options, _to_standard_error)
-    except TrialFault as problem:
-        raise Failed(str(problem)) from None
+        campaign = CampaignOptions(
+            nodes=nodes,
+            seconds=seconds,
+            faults=faults,
+            seed=seed,
+            rate=rate,
+            connections=connections,
+            with_namespaces=not no_namespaces,
+            postgres=postgres,
+            folder=folder,
+        )
+        return _prove_cluster(campaign, report, as_json=as_json)
+    options = ProofOptions(kills=kills, connections=connections, seed=seed, url=url, folder=folder)
+    verdict = prove(options, _to_standard_error)
     _show(verdict, print_verdict, as_json=as_json)
     return 0 if verdict.holds else 1
 
@@ -427,28 +403,20 @@ def command_prove_no_loss(
 def _bench_nodes(nodes: str, rate: float, seconds: float, closed_seconds: float, *, as_json: bool) -> int:
     from router.bench.nodes import NodesOptions, measure_nodes
     from router.bench.nodes_figures import print_nodes
-    from router.trial.process import TrialFault
 
     counts = tuple(int(word) if word.isdecimal() else 0 for word in nodes.split(","))
     if not all(1 <= count <= 16 for count in counts):
         raise Failed("write --nodes as numbers of work nodes from 1 to 16, like 1,2,4")
     options = NodesOptions(counts, seconds, closed_seconds, rate)
-    try:
-        figures = measure_nodes(options, lambda said: click.echo(said, err=True))
-    except TrialFault as problem:
-        raise Failed(str(problem)) from None
+    figures = measure_nodes(options, _to_standard_error)
     _show(figures, print_nodes, as_json=as_json)
     return 0 if figures.sound else 1
 
 
 def _bench_growth(messages: int, imagined: int, url: str, *, as_json: bool) -> int:
     from router.bench.growth import measure_growth, print_growth
-    from router.trial.process import TrialFault
 
-    try:
-        figures = measure_growth(messages, imagined, url, lambda said: click.echo(said, err=True))
-    except TrialFault as problem:
-        raise Failed(str(problem)) from None
+    figures = measure_growth(messages, imagined, url, _to_standard_error)
     _show(figures, print_growth, as_json=as_json)
     return 0 if figures.bounded else 1
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from connectors.sandbox.people import population
 from router.journal.store import JournalPlace
 from router.prove.accounting import account, states, wait_for_answers
+from router.prove.coordination import laboratory_to_dossier
 from router.prove.ledger import Ledger
 from router.prove.receiver import UnreliableReceiver
 from router.prove.senders import Sender, Target
@@ -54,7 +55,7 @@ def prove(options: ProofOptions, say: Callable[[str], None] = lambda _: None) ->
 
 
 def configuration(options: ProofOptions, fhir_url: str) -> str:
-    """Write the configuration of the router under proof: its retries are quick, so that the end settles."""
+    """Write the configuration of the router under proof."""
     return f"""\
 [journal]
 url = "{options.url}"
@@ -65,22 +66,7 @@ workers = {options.workers}
 [web]
 listen = "127.0.0.1:0"
 
-[sources.labo]
-connector = "mllp"
-listen = "127.0.0.1:0"
-format = "hl7v2"
-
-[destinations.coordination]
-connector = "fhir"
-url = "{fhir_url}"
-concurrency = 8
-retry = {{ max_attempts = 50, first_delay = 0.1, max_delay = 1.0 }}
-
-[[routes]]
-name = "laboratory results to the dossier"
-when = "item.kind == 'lab_report' && patient.in_coordination"
-to = ["coordination"]
-"""
+{laboratory_to_dossier("127.0.0.1:0", fhir_url, max_attempts=50)}"""
 
 
 class _Proof:

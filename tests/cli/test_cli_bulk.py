@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_journal import fill, open_journal
+from web_journal import open_journal
+from web_traffic import fill
 
 from router.cli.base import run
 from router.journal.mapping_versions import EndMappings, MappingsKept, keep_mappings, pack

@@ -47,6 +47,12 @@ def register(target: Target) -> None:
 
 def all_targets() -> dict[str, Target]:
     """Give every target; the modules that make them are imported now, so that they can be instrumented before."""
-    from fuzz import targets_connectors, targets_formats, targets_router  # noqa: F401 - importing registers
+    from fuzz import (  # noqa: F401 - importing registers
+        targets_connectors,
+        targets_fhir_api,
+        targets_formats,
+        targets_router,
+        targets_tokens,
+    )
 
     return TARGETS

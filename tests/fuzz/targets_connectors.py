@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 from random import Random
 
-import dmp_foreign_client as foreign
+import dmp_foreign_requests as foreign
 import mails
 import orjson
 from fuzz import seeds

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from postgres_server import new_database
-from web_journal import Journal, fill, flood, open_journal
+from web_journal import Journal, open_journal
+from web_traffic import fill, flood
 
 NOW = int(datetime(2026, 11, 22, 9, 30, tzinfo=UTC).timestamp() * 1_000_000)
 

@@ -148,7 +148,7 @@ async def test_the_command_line_verifies_and_tells_what_concerns_a_patient(
 @pytest.fixture
 def site_folder(tmp_path: Path) -> Callable[[], Path]:
     def make() -> Path:
-        from web_journal import fill
+        from web_traffic import fill
 
         (tmp_path / "passerelle.toml").write_text('[journal]\ndata = "."\n', encoding="utf-8")
         journal = fill(open_journal(tmp_path), 1_795_000_000_000_000)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import insert, select
-from web_journal import Journal, flood, open_journal
+from web_journal import Journal, open_journal
+from web_traffic import flood
 
 from router.engine.housekeeping import Housekeeping, purge
 from router.journal import tables

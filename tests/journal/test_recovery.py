@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import delete, select, text
-from web_journal import Journal, fill, open_journal
+from web_journal import Journal, open_journal
+from web_traffic import fill
 
 from router.cli.base import passerelle
 from router.journal import tables

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import event, func, insert, select, update
-from web_journal import HOUR, Journal, fill, open_journal
+from web_journal import HOUR, Journal, open_journal
+from web_traffic import fill
 
 from router.cli.base import passerelle
 from router.engine.housekeeping import Housekeeping

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from dmp_foreign_client import APPROVED, DIRECT, ROSE_CX, Document, Foreign, Lot, query, retrieve
+from dmp_foreign_client import DIRECT, Foreign
+from dmp_foreign_requests import APPROVED, ROSE_CX, Document, Lot, query, retrieve
 
 from connectors.sandbox.dmp import DmpSandbox
 from connectors.sandbox.dmp.queries import FIND_DOCUMENTS

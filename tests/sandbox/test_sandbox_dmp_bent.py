@@ -8,20 +8,8 @@ import random
 from pathlib import Path
 
 import pytest
-from dmp_foreign_client import (
-    APPROVED,
-    ARCHIVED,
-    DIRECT,
-    ROSE_CX,
-    STATUS,
-    Foreign,
-    Lot,
-    Vihf,
-    association,
-    changes,
-    query,
-    slot,
-)
+from dmp_foreign_client import DIRECT, Foreign, Vihf
+from dmp_foreign_requests import APPROVED, ARCHIVED, ROSE_CX, STATUS, Lot, association, changes, query, slot
 from lxml import etree
 
 from connectors.sandbox.dmp import queries

@@ -8,21 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dmp_foreign_client import (
+from dmp_foreign_client import DIRECT, Foreign, Reply, Vihf
+from dmp_foreign_requests import (
     APPROVED,
     ARCHIVED,
     DELETED,
-    DIRECT,
     DOCTOR,
     MEMBER,
     ORIGINAL,
     ROSE_CX,
     STATUS,
     Document,
-    Foreign,
     Lot,
-    Reply,
-    Vihf,
     association,
     changes,
     query,

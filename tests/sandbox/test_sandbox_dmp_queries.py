@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from dmp_foreign_client import APPROVED, ARCHIVED, ROSE_CX, Document, Foreign, Lot, query
+from dmp_foreign_client import Foreign
+from dmp_foreign_requests import APPROVED, ARCHIVED, ROSE_CX, Document, Lot, query
 from hypothesis import HealthCheck, given, settings, strategies as st
 from lxml import etree
 

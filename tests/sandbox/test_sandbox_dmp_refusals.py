@@ -9,19 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from dmp_foreign_client import (
-    APPROVED,
-    DIRECT,
-    ROSE_CX,
-    Document,
-    Foreign,
-    Lot,
-    Vihf,
-    association,
-    query,
-    retrieve,
-    slot,
-)
+from dmp_foreign_client import DIRECT, Foreign, Vihf
+from dmp_foreign_requests import APPROVED, ROSE_CX, Document, Lot, association, query, retrieve, slot
 
 from connectors.sandbox.dmp import DmpSandbox
 from connectors.sandbox.dmp.pki import certificates_in

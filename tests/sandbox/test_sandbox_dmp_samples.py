@@ -8,15 +8,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from dmp_foreign_client import (
-    APPROVED,
-    ARCHIVED,
-    DIRECT,
-    Document,
-    Foreign,
-    Lot,
-    Vihf,
-)
+from dmp_foreign_client import DIRECT, Foreign, Vihf
+from dmp_foreign_requests import APPROVED, ARCHIVED, Document, Lot
 from lxml import etree
 
 from connectors.sandbox.dmp import DmpSandbox

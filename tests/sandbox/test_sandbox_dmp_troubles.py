@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
-from dmp_foreign_client import APPROVED, DIRECT, ROSE_CX, Document, Foreign, Lot, query, retrieve
+from dmp_foreign_client import DIRECT, Foreign
+from dmp_foreign_requests import APPROVED, ROSE_CX, Document, Lot, query, retrieve
 
 from connectors.sandbox.dmp import DmpSandbox, Trouble
 from connectors.sandbox.dmp.others import deposit

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from web_client import Browser
-from web_journal import ADMIN, PASSWORD, Journal, fill, hasten, open_journal
+from web_journal import ADMIN, PASSWORD, Journal, hasten, open_journal
 from web_person import CHROMIUM, NOW, Person, Served
+from web_traffic import fill
 
 from router.bulk.running import BulkRunner
 from router.journal.store import JournalPlace, open_store
@@ -156,3 +157,40 @@ def person(chromium: Any, served: Served) -> Iterator[Person]:
     yield made
     made.context.close()
     assert made.complaints == []
+
+
+@pytest.fixture(scope="session")
+def everything_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal with everything in it and people with hostile names, made once."""
+    from web_every_page import fill_everything
+
+    folder = tmp_path_factory.mktemp("everything")
+    fill_everything(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def everything(everything_folder: Path) -> Iterator[Served]:
+    """A router on that journal, for the tests of one module."""
+    from web_every_page import serving_everything
+
+    with serving_everything(everything_folder) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Journal]:
+    """A router's folder with something for every action, made once; its journal is closed."""
+    from web_actions_scene import furnish
+
+    folder = tmp_path_factory.mktemp("furnished")
+    return folder, furnish(folder)
+
+
+@pytest.fixture(scope="module")
+def insi() -> Iterator[str]:
+    """The address of INSi's sandbox, for the tests of one module."""
+    from web_actions_scene import national_service
+
+    with national_service() as url:
+        yield url

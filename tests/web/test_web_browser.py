@@ -7,8 +7,9 @@ import re
 from typing import Any
 
 import pytest
-from web_journal import ADMIN, HOSTILE, MINUTE, PASSWORD, SECOND, flood
+from web_journal import ADMIN, HOSTILE, MINUTE, PASSWORD, SECOND
 from web_person import CHROMIUM, CONTRAST, NAMELESS, NOW, Person, Served
+from web_traffic import flood
 
 from router.journal.tables import DeliveryState
 from router.web.context import FlowStatus

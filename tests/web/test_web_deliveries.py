@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from web_journal import flood
+from web_traffic import flood
 
 
 def rows(text: str) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from html_check import check
-from web_journal import HOUR, report
+from web_journal import HOUR, report, rose
 
 from connectors.ins.client import InsiClient
 from connectors.ins.sandbox import InsiSandbox, Mood
@@ -19,22 +19,7 @@ from router.identity.insi import Insi
 from router.identity.patients import load_patients, register
 from router.journal.tables import ItemState
 from router.web.rights import Role
-from schemas.coding import Identifier
-from schemas.identity import IdentityStatus, PatientIdentity, Sex
-
-
-def rose(number: str = "IPP-ROSE", **changes: Any) -> PatientIdentity:
-    """Give the sandbox's person as somebody wrote her down, without INS."""
-    return PatientIdentity(
-        status=IdentityStatus.VALIDATED,
-        identifiers=(Identifier(system="urn:x-authority:FICTIVE", value=number, type="PI"),),
-        birth_name=ROSE.birth_name,
-        birth_given_names=ROSE.birth_given_names,
-        first_given_name=ROSE.given_name,
-        birth_date=ROSE.birth_date.isoformat(),
-        sex=Sex(ROSE.sex),
-        birth_place=ROSE.birth_place,
-    ).model_copy(update=changes)
+from schemas.identity import IdentityStatus, PatientIdentity
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 from web_client import Browser
-from web_journal import ADMIN, fill, open_journal
+from web_journal import ADMIN, open_journal
+from web_traffic import fill
 
 from router.journal import tables
 from router.web.app import create_app

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from web_journal import MINUTE, flood
+from web_journal import MINUTE
+from web_traffic import flood
 
 from router.web.rights import Role
 

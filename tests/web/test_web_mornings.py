@@ -20,8 +20,9 @@ import pytest
 from local_codes import GLUCOSE, HAEMOGLOBIN, LABORATORY, message
 from screen_reader import violations
 from sqlalchemy import insert
-from web_journal import HOUR, PASSWORD, flood
+from web_journal import HOUR, PASSWORD
 from web_person import CHROMIUM, NOW, Person
+from web_traffic import flood
 
 from router.journal import tables
 from router.trial.folder import make_folder

@@ -15,6 +15,7 @@ from router.prove.cluster.database import Database
 from router.prove.cluster.hosts import Host, Network
 from router.prove.cluster.queues import Queues
 from router.prove.cluster.running import Running
+from router.prove.coordination import laboratory_to_dossier
 from router.trial.folder import make_folder, register
 from router.trial.patience import Patience
 from router.trial.process import Listening, RouterDidNotStart, command
@@ -51,22 +52,7 @@ workers = {settings.workers}
 [web]
 listen = "${{NODE_WEB}}"
 
-[sources.labo]
-connector = "mllp"
-listen = "${{NODE_MLLP}}"
-format = "hl7v2"
-
-[destinations.coordination]
-connector = "fhir"
-url = "{settings.fhir_url}"
-concurrency = 8
-retry = {{ max_attempts = 200, first_delay = 0.1, max_delay = 1.0 }}
-
-[[routes]]
-name = "laboratory results to the dossier"
-when = "item.kind == 'lab_report' && patient.in_coordination"
-to = ["coordination"]
-"""
+{laboratory_to_dossier("${NODE_MLLP}", settings.fhir_url, max_attempts=200)}"""
 
 
 class Node:

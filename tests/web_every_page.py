@@ -1,44 +1,36 @@
 """Every page that can be reached by links from the overview, in both languages, colours and widths, as a browser,
 a screen reader (axe-core) and hostile names meet it. New pages are found by themselves: the links are followed.
-
-Pictures of each are left in `build/screenshots` for people to look at.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import pytest
 from dossier_scene import Scene, daughter, doctor, home_help
 from screen_reader import violations
 from web_actions import ACTS, kind_of as posted_kind
-from web_journal import HOSTILE, MINUTE, fill, flood, hasten, open_journal, person as patient, report
+from web_journal import HOSTILE, MINUTE, Journal, hasten, open_journal, person as patient, report
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
-from web_person import CHROMIUM, NOW, Person, Served
+from web_person import NOW, Person, Served
+from web_traffic import fill, flood
 
 from router.certificates import CertificateEnd, CertificateUse
 from router.cluster.contracts import NodeStatus
 from router.identity.patients import register
 from router.journal.mapping_versions import EndMappings, MappingsKept, keep_mappings, pack
 from router.journal.operations import Change
-from router.journal.store import Store
+from router.journal.store import JournalPlace, open_store
 from router.web.context import FlowStatus
 from router.web.rendering import Pages
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed on this machine"),
-]
-
-PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
+PICTURES = Path(__file__).parents[1] / "build" / "screenshots"
 
 RTL = "‮TSET\u202d ﻂﻔﻟﺍ"
 """A name whose letters run the other way, with marks that try to turn its neighbours as well."""
@@ -75,7 +67,8 @@ MUST_BE_REACHED = frozenset(
 )  # fmt: skip
 
 
-def _fill(folder: Path) -> Store:
+def fill_everything(folder: Path) -> None:
+    """Make its journal."""
     journal = fill(open_journal(folder), NOW)
     hasten(journal.store)
     correspond(journal, NOW)
@@ -97,16 +90,13 @@ def _fill(folder: Path) -> Store:
         journal.notice(NOW - MINUTE, "error", name[:120], name)
     kept = MappingsKept(HOSTILE, "Europe/Paris", {HOSTILE: EndMappings(LONG, RTL, "", {RTL: LONG})}, {}, ())
     journal.apply(Change(lambda unit: keep_mappings(unit, [pack(kept)], NOW)))
-    store: Store = journal.store
-    return store
+    journal.store.close()
 
 
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A router with everything configured, busy, and among people with hostile names."""
-    from web_journal import Journal
-
-    store = _fill(tmp_path_factory.mktemp("everything"))
+@contextmanager
+def serving_everything(folder: Path) -> Iterator[Served]:
+    """Serve a router with everything configured, busy, and among people with hostile names, from a filled folder."""
+    store = hasten(open_store(JournalPlace.at(folder), migrate=False))
     served = Served(Journal(store))
     served.flows += [*DMP_FLOWS, *MAIL_FLOWS]
     served.flows += [
@@ -155,11 +145,11 @@ def pages_of(person: Person) -> Iterator[str]:
                 waiting.append(found)
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("language", "scheme", "width"), [("fr", "light", 1280), ("en", "dark", 380)], ids=["french", "english"]
-)
-def test_every_page(chromium: Any, everything: Served, language: str, scheme: str, width: int) -> None:
+def wrong_on_every_page(chromium: Any, everything: Served, language: str, scheme: str, width: int) -> list[str]:
+    """Look at every page in a language, a colour scheme and a width; gives what is wrong, page by page.
+
+    A picture of each is left in `build/screenshots`.
+    """
     someone = Person(chromium, everything, color_scheme=scheme, viewport={"width": width, "height": 900})
     page = someone.sign_in()
     someone.context.add_cookies([{"name": "passerelle_language", "value": language, "url": everything.address}])
@@ -182,6 +172,6 @@ def test_every_page(chromium: Any, everything: Served, language: str, scheme: st
         wrong += [f"{path}: {one}" for one in someone.complaints]
         someone.complaints.clear()
     someone.context.close()
-    assert wrong == [], "\n" + "\n".join(wrong)
-    assert MUST_BE_REACHED - reached == set()
-    assert offered - {act.kind for act in ACTS} == set(), "add what is new to `web_actions.ACTS`"
+    wrong += [f"{path}: was not reached" for path in sorted(MUST_BE_REACHED - reached)]
+    posted = offered - {act.kind for act in ACTS}
+    return wrong + [f"{kind}: add what is new to `web_actions.ACTS`" for kind in sorted(posted)]
