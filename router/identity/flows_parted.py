@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, select, update
 
-from router.identity.flows_published import LEFT, WAITING, Cause, hold_items, stop_deliveries
+from router.identity.flows_published import LEFT, WAITING, WITHDRAWN, Cause, hold_items, stop_deliveries
 from router.identity.matching import authority_of
 from router.identity.patients import identifier_token, ins_token, load_patients, look_up, matching_identifiers
 from router.identity.standing import published_token
@@ -30,6 +30,9 @@ from schemas.item import ITEM, Item
 
 UNMERGED = "merge_undone"
 """Reason of an Item that is attached and prepared anew because the merge under which it came was undone."""
+
+PREPARED_ANEW = frozenset({WITHDRAWN, UNMERGED})
+"""Reasons of Items that wait for the engine alone, unless nobody knows any more whose they are."""
 
 SKEW = 60_000_000
 """How far the clocks of a cluster's nodes may be apart, in microseconds."""
