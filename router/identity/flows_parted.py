@@ -178,10 +178,7 @@ def _decided(unit: Unit, items: list[int]) -> dict[int, set[int]]:
         if one.action is DeskAction.ATTACH and one.patient_id is not None
     }
     people = load_patients(unit.connection, unit.sealer, sorted(set(chosen.values())))
-    return {
-        number: {people[who].merged_into or who} if who in people else set()
-        for number, who in chosen.items()
-    }
+    return {number: {people[who].merged_into or who} if who in people else set() for number, who in chosen.items()}
 
 
 def _tell(unit: Unit, merge: Parting, void: list[Row[Any]], owners: dict[int, set[int]], cause: Cause) -> None:
@@ -196,6 +193,4 @@ def _tell(unit: Unit, merge: Parting, void: list[Row[Any]], owners: dict[int, se
         if len(who) == 1 and any(ins and published_token(unit.sealer, ins) == row.ins_token for ins in its_own):
             continue
         told = next(iter(who)) if len(who) == 1 else merge.survivor_id
-        open_task(
-            unit, told, TaskKind.PUBLISHED, now=cause.now, item_id=row.item_id, delivery_id=row.id
-        )
+        open_task(unit, told, TaskKind.PUBLISHED, now=cause.now, item_id=row.item_id, delivery_id=row.id)

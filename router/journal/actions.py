@@ -143,6 +143,22 @@ class Barred(StrEnum):
     WITHDRAWN = "withdrawn"
     """It was prepared under an INS that may leave no more about its patient."""
 
+    @property
+    def sentence(self) -> str:
+        """Give one sentence for who asked to send it: why not, and what to do."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Barred.UNWRITTEN: "This delivery has nothing to send: replay its message.",
+    Barred.PARTED: (
+        "This delivery was prepared for a patient whom it is no longer about, and is not sent as it is: replay its"
+        " message."
+    ),
+    Barred.UNDECIDED: "The item of this delivery waits to be prepared anew, or for the identity desk: see to it first.",
+    Barred.WITHDRAWN: "This delivery was prepared under an INS that may leave no more: replay its message.",
+}
+
 
 def sendable(connection: Connection, sealer: Sealer, ids: Sequence[int]) -> dict[int, Barred]:
     """Say which of these Deliveries cannot be sent as they are, and why."""

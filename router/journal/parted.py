@@ -51,7 +51,9 @@ def parted(connection: Connection, sealer: Sealer, deliveries: Sequence[int]) ->
         .join(tables.delivery_content, content.delivery_id == sent.id)
         .where(sent.id.in_(deliveries), sent.worst >= WORST[Severity.ERROR], content.sealed_detail.is_not(None))
     )
-    return {row.id for row in connection.execute(found) if _is_marked(sealer.open(row.sealed_detail, PARCEL_DETAIL_PLACE))}
+    return {
+        row.id for row in connection.execute(found) if _is_marked(sealer.open(row.sealed_detail, PARCEL_DETAIL_PLACE))
+    }
 
 
 def _is_marked(detail: bytes) -> bool:

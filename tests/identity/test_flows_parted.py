@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -21,10 +22,21 @@ from flows_rig import (
 )
 
 from connectors.contracts import Parcel
+from router.bulk.jobs import BulkAction, start_job
+from router.bulk.outcomes import left_by_reason
+from router.bulk.planning import plan_job
+from router.bulk.undoing import plan_undo
+from router.desk.deciding import Decide
+from router.desk.doubts import declare_doubtful
+from router.desk.reasons import Why
+from router.desk.undoing import Undo
 from router.identity.flows_merge import undo_merge
+from router.identity.patients import register
 from router.identity.tasks import TaskKind
 from router.journal import tables
 from router.journal.actions import cancel_deliveries, replay_deliveries, replay_messages, sendable
+from router.journal.decisions import DeskAction
+from router.journal.operations import Change
 from schemas.identity import IdentityStatus
 
 
@@ -174,3 +186,95 @@ async def test_the_better_identity_of_the_absorbed_leaves_for_nobody_else(rig: R
     assert rig.patient(absorbed).merged_into is None, "what is prepared anew does not merge anew"
     assert (rig.patient(survivor).identity.ins, rig.patient(absorbed).identity.ins) == (None, ROSE_INS)
     assert rig.patient(absorbed).identity.status is QUALIFIED
+
+
+async def test_an_action_on_many_leaves_them_alone_and_its_undoing_puts_none_back(rig: Rig) -> None:
+    await united(rig)
+    await rig.receive(report(2, rose("IPP2")))
+    rig.open = False
+    await rig.receive(report(3, rose("IPP2")))
+    waiting = deliveries(rig, 3)
+    aside = await many(rig, BulkAction.CANCEL_DELIVERIES, waiting)
+    await undo(rig)
+    back = await rig.apply(plan_undo(aside, actor="claire", now=8))
+    await carried(rig, back)
+    again = await many(rig, BulkAction.REPLAY_DELIVERIES, deliveries(rig, 2) + waiting)
+    before, rig.open = len(rig.sent), True
+    await rig.settle()
+    assert said(rig.sent[before:]) == [("IPP2", False)], "one that was set aside is prepared anew with its item"
+    with rig.engine.store.reading() as connection:
+        assert left_by_reason(connection, back) == {"parted": 2}
+        assert left_by_reason(connection, again) == {"parted": 4}
+
+
+async def test_what_a_person_attached_is_prepared_anew_as_well(rig: Rig) -> None:
+    number = await rig.know(qualified_rose("IPP1"))
+    await rig.receive(report(1, rose("IPP9")))
+    [item] = rig.rows(tables.item)
+    rig.open = False
+    decide = Decide(DeskAction.ATTACH, [item.id], "claire", Why.TRAITS, now=5, patient_id=number)
+    assert (await rig.apply(decide)).refusal is None
+    async with asyncio.timeout(20):
+        while rig.rows(tables.item)[0].state == "held":
+            rig.engine.wake()
+            await asyncio.sleep(0.01)
+    await rig.apply(register(rose("IPP1", status=VALIDATED), in_coordination=True, now=9))
+    await rig.settle()
+    rig.open = True
+    await rig.settle()
+    assert said(rig.sent) == [("IPP9", False)]
+
+
+async def test_an_attachment_that_was_undone_leaves_nothing_to_send_again(rig: Rig) -> None:
+    number = await rig.know(qualified_rose("IPP1"))
+    await rig.receive(report(1, rose("IPP9")))
+    decide = Decide(DeskAction.ATTACH, [1], "claire", Why.TRAITS, now=5, patient_id=number)
+    decided = await rig.apply(decide)
+    async with asyncio.timeout(20):
+        while len(rig.sent) < 2:
+            rig.engine.wake()
+            await asyncio.sleep(0.01)
+    await rig.settle()
+    await rig.apply(Undo(decided.decision_id, "claire", Why.MISTAKE, now=6))
+    assert barred(rig) == {"parted"}
+    assert await again(rig) == 0
+    assert len(rig.sent) == 2
+
+
+@pytest.mark.parametrize("status", [QUALIFIED, VALIDATED])
+async def test_an_event_that_stated_the_ins_is_not_sent_again_about_a_doubtful_one(
+    rig: Rig, status: IdentityStatus
+) -> None:
+    number = await rig.know(qualified_rose("IPP1"))
+    await rig.receive(event(1, "updated", "A31", qualified_rose("IPP1", status=status, used_name="TESTNOM")))
+    assert ROSE_INS.matricule in rig.ins_sent()
+    await rig.apply(Change(lambda unit: declare_doubtful(unit, number, now=5)))
+    assert barred(rig) == {"withdrawn"}
+    assert await again(rig) == 0
+
+
+async def test_what_waits_for_a_doubtful_one_says_so(rig: Rig) -> None:
+    number = await rig.know(qualified_rose("IPP1"))
+    rig.open = False
+    await rig.receive(report(1, rose("IPP1")))
+    await rig.apply(Change(lambda unit: declare_doubtful(unit, number, now=5)))
+    await rig.settle()
+    [item] = rig.rows(tables.item)
+    assert (item.state, item.reason, item.candidates) == ("held", "doubtful_or_fictitious", str(number))
+    assert barred(rig) == {"undecided"}
+    assert await again(rig) == 0
+
+
+async def many(rig: Rig, action: BulkAction, numbers: list[int]) -> int:
+    """Do something to many Deliveries, and give the number of the action once it is over."""
+    job: int = await rig.apply(plan_job(action, numbers, actor="claire", now=5))
+    await rig.apply(start_job(job, actor="claire", now=6))
+    await carried(rig, job)
+    return job
+
+
+async def carried(rig: Rig, job: int) -> None:
+    async with asyncio.timeout(20):
+        while next(row for row in rig.rows(tables.bulk_job) if row.id == job).state == "running":
+            rig.engine.wake()
+            await asyncio.sleep(0.01)
