@@ -135,12 +135,12 @@ def _prepared(unit: Unit, merge: Parting) -> list[Row[Any]]:
 def _is_void(row: Row[Any], moved: set[int], *, shared: bool) -> bool:
     """Say whether a Delivery states something that is not (only) its patient's.
 
-    An identity event, and a notice to a member of the circle, leave in the sender's words: nothing was added to them,
-    but for the leave to state an INS.
+    An identity event leaves in the sender's words: nothing is added to them, but for the leave to state an INS. A
+    notice to a member of the circle is told once: it is stopped only where it is about somebody else.
     """
-    if row.kind == "identity" or row.route == NOTICES:
+    if row.kind == "identity":
         return row.item_id in moved and row.ins_token is not None
-    return row.item_id in moved or shared
+    return row.item_id in moved or (shared and row.route != NOTICES)
 
 
 def _owners(unit: Unit, items: list[int]) -> dict[int, set[int]]:

@@ -17,6 +17,7 @@ from router.identity.tasks import TaskKind, open_task
 from router.journal import tables
 from router.journal.actions import record_audit
 from router.journal.attempts import keep_findings
+from router.journal.parted import parted
 from router.journal.tables import OPEN_DELIVERIES, DeliveryState, ItemState, MessageState
 from router.journal.unit import Unit
 from schemas.finding import Finding, Severity
@@ -89,7 +90,7 @@ def revise_published(
 
 
 def arrived_all_the_same(unit: Unit, deliveries: Sequence[int], *, now: int) -> None:
-    """Report what was being sent at the moment when its INS was withdrawn, and arrived."""
+    """Report what was being sent when its INS was withdrawn, or turned out to be another patient's, and arrived."""
     delivery, item, patient = tables.delivery.c, tables.item.c, tables.patient.c
     found = (
         select(
@@ -102,9 +103,11 @@ def arrived_all_the_same(unit: Unit, deliveries: Sequence[int], *, now: int) -> 
         .join(tables.patient, patient.id == item.patient_id)
         .where(delivery.id.in_(deliveries), delivery.ins_token.is_not(None))
     )
+    others = parted(unit.connection, unit.sealer, deliveries)
     for row in unit.connection.execute(found).all():
-        known = load_patients(unit.connection, unit.sealer, [row.patient_id])[row.patient_id]
-        if not allows(unit.sealer, known.identity, row.ins_token):
+        identity = load_patients(unit.connection, unit.sealer, [row.patient_id])[row.patient_id].identity
+        another = row.id in others and identity.ins is None
+        if another or not allows(unit.sealer, identity, row.ins_token):
             tell_of(unit, row.patient_id, row.item_id, row.id, now=now)
 
 

@@ -35,8 +35,10 @@ from router.identity.patients import register
 from router.identity.tasks import TaskKind
 from router.journal import tables
 from router.journal.actions import cancel_deliveries, replay_deliveries, replay_messages, sendable
+from router.journal.attempts import RecordAttempt, RecordAttempts
 from router.journal.decisions import DeskAction
 from router.journal.operations import Change
+from router.journal.tables import DeliveryState
 from schemas.identity import IdentityStatus
 
 
@@ -278,3 +280,15 @@ async def carried(rig: Rig, job: int) -> None:
         while next(row for row in rig.rows(tables.bulk_job) if row.id == job).state == "running":
             rig.engine.wake()
             await asyncio.sleep(0.01)
+
+
+async def test_what_arrives_as_the_merge_is_undone_is_told_of(rig: Rig) -> None:
+    _, absorbed = await united(rig, None)
+    rig.open = False
+    await rig.receive(report(2, rose("IPP2")), report(3, rose("IPP2")))
+    number = deliveries(rig, 3)[0]
+    await undo(rig)
+    assert number not in [one.delivery_id for one in rig.tasks()], "it had not been tried"
+    arrived = RecordAttempt(number, 1, 8, 9, "acknowledged", "", b"", DeliveryState.ACKNOWLEDGED)
+    await rig.apply(RecordAttempts([arrived]))
+    assert (absorbed, number) in [(one.patient_id, one.delivery_id) for one in rig.tasks()]
