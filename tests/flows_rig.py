@@ -219,7 +219,7 @@ class Rig:
         message, item, delivery = tables.message.c, tables.item.c, tables.delivery.c
         checks = [
             select(func.count()).where(message.state == "received"),
-            select(func.count()).where(item.state == "held", item.reason == "ins_withdrawn"),
+            select(func.count()).where(item.state == "held", item.reason.in_(("ins_withdrawn", "merge_undone"))),
         ]
         if self.open:
             checks.append(select(func.count()).where(delivery.state.in_(("pending", "retrying"))))

@@ -132,7 +132,7 @@ def _replay_deliveries(unit: Unit, job: Job, numbers: Sequence[int], now: int) -
     before = kept_states(unit.connection, numbers)
     barred = sendable(unit.connection, unit.sealer, list(before))
     whys = {
-        number: barred.get(number) or left_alone(job.action, DeliveryState(state["state"]))
+        number: barred[number].value if number in barred else left_alone(job.action, DeliveryState(state["state"]))
         for number, state in before.items()
     }
     ready = [number for number, why in whys.items() if why is None]

@@ -64,6 +64,8 @@ class Left(StrEnum):
     """A Delivery that has nothing to send: its message is replayed instead."""
     WITHDRAWN = "withdrawn"
     """A Delivery prepared under an INS that may leave no more."""
+    PARTED = "parted"
+    """A Delivery prepared for a patient who is no longer its Item's: its message is replayed instead."""
     HAS_IT = "has_it"
     """An Item that the destination has, or is about to get."""
     UNDECIDED = "undecided"

@@ -190,7 +190,7 @@ def _deliveries(connection: Connection, sealer: Sealer, job: Job) -> Preview:
     people: set[int] = set()
     will = 0
     for one in found:
-        why = barred.get(one.id) or left_alone(job.action, DeliveryState(one.state))
+        why = barred[one.id].value if one.id in barred else left_alone(job.action, DeliveryState(one.state))
         if why is not None:
             left[why] = left.get(why, 0) + 1
             continue

@@ -14,6 +14,7 @@ from router.bulk.jobs import DONE, Job, JobState, Left, load_job, numbers_of
 from router.bulk.planning import item_left
 from router.journal import tables
 from router.journal.actions import CANCELLABLE, cancel_deliveries
+from router.journal.decisions import attached_by_persons
 from router.journal.following import Patients
 from router.journal.operations import BODY_PLACE, add_delivery
 from router.journal.prepared import PreparedDelivery, Queued
@@ -58,15 +59,13 @@ class Rerouted:
         return False
 
 
-def chosen_items(store: Store, job: int, person: str) -> tuple[list[ChosenItem], list[int]]:
-    """Give the next Items of a job that may be written, and the numbers of those that are left as they are.
-
-    `person` is the word by which the decision of a person is known (`item.decision`).
-    """
+def chosen_items(store: Store, job: int) -> tuple[list[ChosenItem], list[int]]:
+    """Give the next Items of a job that may be written, and the numbers of those that are left as they are."""
     sealer = store.sealer.clone()
     item, message = tables.item.c, tables.message.c
     with store.reading() as connection:
         numbers = [row.row_id for row in open_rows(connection, job, GROUP)]
+        by_persons = attached_by_persons(connection, numbers)
         statement = (
             select(tables.item, message.replays)
             .join(tables.message, message.id == item.message_id)
@@ -80,7 +79,7 @@ def chosen_items(store: Store, job: int, person: str) -> tuple[list[ChosenItem],
                 row.ordinal,
                 row.replays,
                 row.patient_id,
-                row.decision == person,
+                row.id in by_persons,
                 bool(row.candidates),
                 sealer.open(row.sealed_body, BODY_PLACE),
             )

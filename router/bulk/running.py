@@ -11,7 +11,6 @@ from typing import Protocol
 from router.bulk.doing import CarryBatch, Progress
 from router.bulk.jobs import BulkAction, Job, fail_job, load_job, running_jobs
 from router.bulk.rerouting import REROUTED, ChosenItem, KeepRerouted, Rerouted, chosen_items
-from router.desk.leaving import BY_PERSON
 from router.journal.prepared import Queued
 from router.journal.store import JournalFault, Store
 from router.web.context import Submit
@@ -120,7 +119,7 @@ class BulkRunner:
             said = f"{job.target_name} is not configured (any more): nothing further was sent"
             await self._submit(fail_job(job.id, said, now=self._micros()))
             return Progress(0, 0, over=True)
-        chosen, others = await asyncio.to_thread(chosen_items, self._store, job.id, BY_PERSON)
+        chosen, others = await asyncio.to_thread(chosen_items, self._store, job.id)
         prepared = await self._write(chosen, routes, f"/bulk-{job.id}", self._now()) if chosen else []
         operation = KeepRerouted(job.id, prepared, others, self._micros())
         progress = await self._submit(operation)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, literal, select, update
 
 from router.bulk.jobs import DONE, BulkAction, Job, JobState, Left, load_job, numbers_of
 from router.journal import tables
+from router.journal.actions import Barred, sendable
 from router.journal.auditing import append_audit
 from router.journal.operations import Change
 from router.journal.tables import DeliveryState, ItemState
@@ -116,17 +117,30 @@ def undo_rows(unit: Unit, job: Job, numbers: Sequence[int], now: int) -> dict[in
     looked = select(sent.id, sent.state, sent.attempts, sent.ended_at).where(sent.id.in_(wanted))
     states = {one.id: one for one in connection.execute(looked)}
     outcomes = dict.fromkeys(numbers, Left.ABSENT.value)
+    # What may not leave any more is not put back to where it would leave.
+    waited = sorted({number for one in found for number in _would_leave(first.action, one)})
+    barred = sendable(connection, unit.sealer, waited)
     for one in found:
         why = _why_not(first.action, one, states)
+        if why is None and first.action is not BulkAction.REROUTE and one.row_id in barred:
+            why = barred[one.row_id].value
         outcomes[one.row_id] = why or DONE
         if why is None:
-            _take_back(unit, first, one, job.actor, now)
+            _take_back(unit, first, one, job.actor, now, barred)
     shown = ", ".join(str(number) for number in list(outcomes)[:20])
     append_audit(unit, actor=job.actor, action=UNDO_ACTION, target=f"{len(numbers)} rows", detail=shown, now=now)
     return outcomes
 
 
-def _take_back(unit: Unit, first: Job, row: Any, actor: str, now: int) -> None:
+def _would_leave(action: BulkAction, row: Any) -> list[int]:
+    """Give the Deliveries that taking a row back would put back to where they wait for their sending."""
+    before = orjson.loads(row.before) if row.before else {}
+    aside = before.get("aside", {}) if action is BulkAction.REROUTE else {str(row.row_id): before}
+    open_states = {state.value for state in tables.OPEN_DELIVERIES}
+    return [int(number) for number, state in aside.items() if state.get("state") in open_states]
+
+
+def _take_back(unit: Unit, first: Job, row: Any, actor: str, now: int, barred: Mapping[int, Barred]) -> None:
     made = numbers_of(row.made_ids)
     if made:
         values = {
@@ -139,7 +153,8 @@ def _take_back(unit: Unit, first: Job, row: Any, actor: str, now: int) -> None:
     before = orjson.loads(row.before) if row.before else {}
     if first.action is BulkAction.REROUTE:
         for number, state in before.get("aside", {}).items():
-            _put_back(unit, int(number), state, aside_at=before["at"])
+            if int(number) not in barred:
+                _put_back(unit, int(number), state, aside_at=before["at"])
         if before.get("item") == ItemState.UNROUTED.value:
             item = tables.item.c
             statement = update(tables.item).where(item.id == row.row_id, item.state == ItemState.ROUTED.value)

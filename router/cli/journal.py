@@ -214,7 +214,7 @@ def command_replay(
       passerelle replay --message 1042 --mappings 12
       passerelle replay --dead coordination --yes
     """
-    from router.journal.actions import replay_deliveries, replay_messages
+    from router.journal.actions import replay_deliveries, replay_messages, sendable
     from router.journal.mapping_versions import mapping_version
     from router.journal.operations import Change
 
@@ -241,6 +241,8 @@ def command_replay(
         elif not click.confirm(f"{sentence} Go on?"):
             return 1
         at = now()
+        with store.reading() as connection:
+            barred = sendable(connection, store.sealer, chosen)
         changes: list[Change[int]] = []
         if messages:
             changes.append(replay_messages(messages, actor=actor(), now=at, mappings=mappings))
@@ -250,4 +252,6 @@ def command_replay(
         ]
         done = sum(apply(store, change) for change in changes)
     click.echo(f"{done} will go again; a running router takes them up at once, else at its next start.")
+    for number, why in sorted(barred.items()):
+        click.echo(f"Delivery {number} is left as it is. {why.sentence}", err=True)
     return 0

@@ -21,12 +21,10 @@ from router.journal.actions import record_audit
 from router.journal.attempts import keep_findings
 from router.journal.decisions import NOTE_PLACE, DeskAction, newest_decisions
 from router.journal.operations import PARCEL_DETAIL_PLACE, Notice
+from router.journal.parted import UNDONE, part
 from router.journal.tables import OPEN_DELIVERIES, DeliveryState, ItemState, MessageState
 from router.journal.unit import Unit
 from schemas.finding import Finding, Severity
-
-UNDONE = "identity.undone"
-"""Code of the Finding on a Delivery that had left."""
 
 _FINDING = Finding(
     severity=Severity.ERROR,
@@ -141,16 +139,22 @@ def _hold_again(unit: Unit, row: Row[Any], values: dict[str, Any]) -> None:
 
 def _cancel(unit: Unit, item_id: int, *, now: int) -> int:
     column = tables.delivery.c
-    return unit.connection.execute(
+    waiting = select(column.id).where(column.item_id == item_id, column.state.in_(_TO_CANCEL)).order_by(column.id)
+    numbers = list(unit.connection.execute(waiting).scalars())
+    unit.connection.execute(
         update(tables.delivery)
-        .where(column.item_id == item_id, column.state.in_(_TO_CANCEL))
+        .where(column.id.in_(numbers))
         .values(
             state=DeliveryState.CANCELLED.value,
             ended_at=now,
             next_attempt_at=None,
             detail="its attachment to this patient was undone",
         )
-    ).rowcount
+    )
+    # One that a person had set aside before comes back no more than one that is set aside now.
+    aside = select(column.id).where(column.item_id == item_id, column.state == DeliveryState.CANCELLED.value)
+    part(unit, sorted(unit.connection.execute(aside).scalars()))
+    return len(numbers)
 
 
 def mark_left(unit: Unit, item_id: int, *, now: int) -> int:

@@ -10,7 +10,15 @@ from router.journal import tables
 from router.journal.pauses import Pauses, load_pauses
 from router.journal.store import Store
 
-_ACTIONS = ("replay delivery", "cancel delivery", "replay message", "identity undo", UNDO_ACTION, WITHDRAW_INS)
+_ACTIONS = (
+    "replay delivery",
+    "cancel delivery",
+    "replay message",
+    "identity undo",
+    "undo merge",
+    UNDO_ACTION,
+    WITHDRAW_INS,
+)
 
 
 def newest_request(store: Store) -> int:

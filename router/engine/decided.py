@@ -83,15 +83,16 @@ class DecidedItems:
         self._again_at: int | None = None
         self._watched: dict[int, int] = {}
 
-    async def look(self, now: int, fence: Fence | None = None) -> list[Sequence[Queued]]:
+    async def look(self, now: int, fence: Fence | None = None, *, anew: bool = False) -> list[Sequence[Queued]]:
         """Release what was attached since the last look; gives what may be sent, in order. Raises JournalFault.
 
-        `fence` is under which taking of the jobs it is done in a cluster.
+        `fence` is under which taking of the jobs it is done in a cluster. `anew`: a patient has changed, and what was
+        attached to them long ago may have to be prepared anew.
         """
         last, undone = await asyncio.to_thread(self._news, now)
         self._watched |= dict.fromkeys(undone, now + int(WATCHED.total_seconds() * 1_000_000))
         released: list[Sequence[Queued]] = []
-        if last != self._seen or (self._again_at is not None and now >= self._again_at):
+        if anew or last != self._seen or (self._again_at is not None and now >= self._again_at):
             released, whole = await self._release(fence)
             self._again_at = None if whole else now + int(AGAIN.total_seconds() * 1_000_000)
             self._seen = last

@@ -447,20 +447,19 @@ class Engine:
                     await self._nudged.wait()
             self._nudged.clear()
             try:
+                # What was stopped is forgotten first: it must not leave while the journal is looked through.
+                if (number := await asyncio.to_thread(newest_request, self.store)) != self._last_action:
+                    self._last_action = number
+                    self._destinations.read_anew()
                 async with self._sweeping:
                     await self.pipeline.sweep()
                 if self.node is not None:
                     await self.node.sweep()
                 await self._look_at_pauses()
                 self.applying.look()
-                number = await asyncio.to_thread(newest_request, self.store)
                 await self._look_at_maps()
             except JournalFault as fault:
                 self.notices.trouble("journal", str(fault))
-                continue
-            if number != self._last_action:
-                self._last_action = number
-                self._destinations.read_anew()
 
     async def _look_at_pauses(self) -> None:
         """Heed what a person paused or resumed, on the dashboard or from the command line."""

@@ -83,6 +83,7 @@ _HELD = (
         tables.item.c.id,
         tables.item.c.message_id,
         tables.item.c.ordinal,
+        tables.item.c.reason,
         tables.item.c.sealed_body,
         tables.message.c.source,
         tables.message.c.control_id,
@@ -389,10 +390,11 @@ class Pipeline:
         if self._lanes is not None and self._jobs is None:
             return
         patients = await asyncio.to_thread(self._patients_state)
-        if patients != self._patients_seen:
+        changed = patients != self._patients_seen
+        if changed:
             await self._reconsider()
             self._patients_seen = patients
-        for queued in await self._decided.look(micros(self._now()), self._jobs):
+        for queued in await self._decided.look(micros(self._now()), self._jobs, anew=changed):
             self._queued(queued)
 
     def arrived(self, last: int) -> None:
@@ -468,6 +470,7 @@ class Pipeline:
                     ordinal=row.ordinal,
                     replays=row.replays,
                     body=sealer.open(row.sealed_body, BODY_PLACE),
+                    reason=row.reason,
                 )
                 for row in connection.execute(_HELD, {"after": after})
             ]

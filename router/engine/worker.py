@@ -35,6 +35,7 @@ from router.engine.summary import summarise
 from router.engine.versioned import as_kept, mappings_in_force
 from router.identity.attached import attached, without_ins
 from router.identity.flows import asked, flow_of
+from router.identity.flows_parted import PREPARED_ANEW
 from router.identity.matching import ONLY_A_PERSON, Decision, HoldReason, Matcher, alarm, authority_of
 from router.identity.patients import Patient, load_patients
 from router.journal.asking import ANY_DOSSIER, ask
@@ -89,7 +90,8 @@ class HeldItem:
     """A held Item that may go on now.
 
     `patient_id` is whose a person decided that it is, by `decision_id`; None where the rules decide. `undone` counts
-    the attachments of it that were undone: what is sent anew must not be taken for what was sent then.
+    the attachments of it that were undone: what is sent anew must not be taken for what was sent then. `reason` is why
+    it waits.
     """
 
     item_id: int
@@ -103,6 +105,7 @@ class HeldItem:
     patient_id: int | None = None
     decision_id: int | None = None
     undone: int = 0
+    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -199,7 +202,10 @@ class Worker:
         return self._in_force[1]
 
     def reconsider(self, held: Sequence[HeldItem], now: datetime) -> list[PreparedItem]:
-        """Look at held Items again; gives those whose patient is now known for certain, or decided by a person."""
+        """Look at held Items again; gives those whose patient is now known for certain, or decided by a person.
+
+        One that was to be prepared anew, and whose patient is not certain any more, is given as held for that reason.
+        """
         drafts = []
         for one in held:
             item = ITEM.validate_json(one.body)
@@ -220,9 +226,11 @@ class Worker:
         for one, draft in zip(held, drafts, strict=True):
             item = draft.reading.items[0]
             decision = decisions[id(item)]
-            if decision.patient is None:
+            if decision.patient is None and one.reason not in PREPARED_ANEW:
                 continue
             prepared = self._prepare_item(draft, item, one.ordinal, decision, now)
+            if decision.patient is None:
+                prepared = replace(prepared, state=ItemState.HELD, deliveries=(), follow=None)
             if prepared.untold:
                 # Nobody prepares it again when a dossier is opened meanwhile: what it is for one goes along.
                 prepared = replace(prepared, tell=self._tell(item), untold=False)

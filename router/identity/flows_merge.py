@@ -18,7 +18,8 @@ from sqlalchemy import Row, insert, select, update
 
 from router.dossier.merging import circles_after_merge, part_circles
 from router.identity.comparison import compare
-from router.identity.flows_keeping import keep_identity, patient_now, touch
+from router.identity.flows_keeping import index, keep_identity, patient_now, touch
+from router.identity.flows_parted import Parting, part_items
 from router.identity.flows_published import Cause
 from router.identity.flows_traits import STRICT, pairs
 from router.identity.patients import Patient
@@ -135,8 +136,8 @@ def undo_merge(merge_id: int, *, actor: str, why: str, now: int, not_before: int
     """Undo a merge made at `not_before` (microseconds: the start of the retention) or later.
 
     Both patients are again what they were, except for what was said of the survivor since: numbers and traits that came
-    later stay with it, and an INS that was withdrawn or a doubt that was declared since falls on both. A task says that
-    what came in between may be the other patient's.
+    later stay with it, and an INS that was withdrawn or a doubt that was declared since falls on both. What came in
+    between is attached and prepared anew (`flows_parted`); a task says that it may be the other patient's.
     """
 
     def change(unit: Unit) -> Unmerged:
@@ -181,8 +182,10 @@ def _part(unit: Unit, row: Row[Any], now: int) -> None:
     for number in back:
         touch(unit, number, now=now, merged_into=None if number == row.absorbed_id else row.absorbed_id)
     fell = _standing(present.identity) != _standing(then)
-    restored = _since(survivor, then, present.identity)
-    keep_identity(unit, row.survivor_id, present.identity, _fallen(restored, survivor, present.identity, fell), cause)
+    restored = _fallen(_since(survivor, then, present.identity), survivor, present.identity, fell)
+    index(unit, row.survivor_id, restored)
+    part_items(unit, Parting(row.survivor_id, row.at, row.item_id, shared=survivor != then), cause)
+    keep_identity(unit, row.survivor_id, present.identity, restored, cause)
     lowered = _fallen(absorbed, absorbed, present.identity, fell)
     keep_identity(unit, row.absorbed_id, absorbed, lowered, cause)
     part_circles(unit, row.survivor_id, row.absorbed_id, back[1:], cause)

@@ -6,7 +6,7 @@ Delivery gets a Finding, and an identity officer a task for each (PAM 6.6.15: re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import func, select, update
@@ -17,6 +17,7 @@ from router.identity.tasks import TaskKind, open_task
 from router.journal import tables
 from router.journal.actions import record_audit
 from router.journal.attempts import keep_findings
+from router.journal.parted import parted
 from router.journal.tables import OPEN_DELIVERIES, DeliveryState, ItemState, MessageState
 from router.journal.unit import Unit
 from schemas.finding import Finding, Severity
@@ -35,8 +36,9 @@ _FINDING = Finding(
     where="patient.ins",
     message="left under an INS that was withdrawn since; its receiver must be told",
 )
-_WAITING = frozenset({*(state.value for state in OPEN_DELIVERIES), DeliveryState.HELD.value})
-_LEFT = frozenset({DeliveryState.DELIVERED.value, DeliveryState.ACKNOWLEDGED.value})
+WAITING = frozenset({*(state.value for state in OPEN_DELIVERIES), DeliveryState.HELD.value})
+LEFT = frozenset({DeliveryState.DELIVERED.value, DeliveryState.ACKNOWLEDGED.value})
+_ROUTED = frozenset({ItemState.ROUTED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +71,18 @@ def revise_published(
     for row in unit.connection.execute(found).all():
         if allows(unit.sealer, after, row.ins_token):
             continue
-        waiting = row.state in _WAITING
+        waiting = row.state in WAITING
         if waiting:
             stopped.append(row.id)
             items.add(row.item_id)
         # One that was tried may have arrived, whatever became of its answer.
-        arrived = row.state in _LEFT or (waiting and row.attempts > 0)
+        arrived = row.state in LEFT or (waiting and row.attempts > 0)
         if arrived and allows(unit.sealer, before, row.ins_token):
             tell_of(unit, patient_id, row.item_id, row.id, now=cause.now)
             left += 1
     if stopped:
-        _stop(unit, stopped, items, now=cause.now)
+        stop_deliveries(unit, stopped, _STOPPED, now=cause.now)
+        hold_items(unit, items, WITHDRAWN)
     if stopped or left:
         detail = f"{cause.why}: {len(stopped)} stopped, {left} had left"
         record_audit("passerelle", ACTION, f"patient {patient_id}", now=cause.now, detail=detail).apply(unit)
@@ -87,7 +90,7 @@ def revise_published(
 
 
 def arrived_all_the_same(unit: Unit, deliveries: Sequence[int], *, now: int) -> None:
-    """Report what was being sent at the moment when its INS was withdrawn, and arrived."""
+    """Report what was being sent when its INS was withdrawn, or turned out to be another patient's, and arrived."""
     delivery, item, patient = tables.delivery.c, tables.item.c, tables.patient.c
     found = (
         select(
@@ -100,9 +103,11 @@ def arrived_all_the_same(unit: Unit, deliveries: Sequence[int], *, now: int) -> 
         .join(tables.patient, patient.id == item.patient_id)
         .where(delivery.id.in_(deliveries), delivery.ins_token.is_not(None))
     )
+    others = parted(unit.connection, unit.sealer, deliveries)
     for row in unit.connection.execute(found).all():
-        known = load_patients(unit.connection, unit.sealer, [row.patient_id])[row.patient_id]
-        if not allows(unit.sealer, known.identity, row.ins_token):
+        identity = load_patients(unit.connection, unit.sealer, [row.patient_id])[row.patient_id].identity
+        another = row.id in others and identity.ins is None
+        if another or not allows(unit.sealer, identity, row.ins_token):
             tell_of(unit, row.patient_id, row.item_id, row.id, now=now)
 
 
@@ -112,21 +117,28 @@ def tell_of(unit: Unit, patient_id: int, item_id: int, delivery_id: int, *, now:
     open_task(unit, patient_id, TaskKind.PUBLISHED, now=now, item_id=item_id, delivery_id=delivery_id)
 
 
-def _stop(unit: Unit, deliveries: Sequence[int], items: set[int], *, now: int) -> None:
+def stop_deliveries(unit: Unit, deliveries: Sequence[int], why: str, *, now: int) -> None:
+    """Cancel Deliveries whose Items are prepared anew; `why` is what is said of them."""
+    if deliveries:
+        unit.connection.execute(
+            update(tables.delivery)
+            .where(tables.delivery.c.id.in_(deliveries))
+            .values(state=DeliveryState.CANCELLED.value, ended_at=now, next_attempt_at=None, detail=why)
+        )
+
+
+def hold_items(unit: Unit, items: Set[int], reason: str, *, states: Set[str] = _ROUTED) -> None:
+    """Hold those of these Items that are in one of the states, with their messages: the engine prepares them anew."""
     item, message = tables.item.c, tables.message.c
-    connection = unit.connection
-    connection.execute(
-        update(tables.delivery)
-        .where(tables.delivery.c.id.in_(deliveries))
-        .values(state=DeliveryState.CANCELLED.value, ended_at=now, next_attempt_at=None, detail=_STOPPED)
-    )
-    connection.execute(
+    if not items:
+        return
+    unit.connection.execute(
         update(tables.item)
-        .where(item.id.in_(items), item.state == ItemState.ROUTED.value)
-        .values(state=ItemState.HELD.value, reason=WITHDRAWN)
+        .where(item.id.in_(items), item.state.in_(states))
+        .values(state=ItemState.HELD.value, reason=reason)
     )
     owners = select(item.message_id).where(item.id.in_(items), item.state == ItemState.HELD.value)
-    connection.execute(
+    unit.connection.execute(
         update(tables.message)
         .where(message.id.in_(owners), message.state == MessageState.PROCESSED.value)
         .values(state=MessageState.HELD.value)

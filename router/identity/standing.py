@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from router.journal.sealing import Sealer
 from schemas.identity import IdentityAttribute, IdentityStatus, Ins, PatientIdentity
-from schemas.identity_status import ins_usable
 
 UNSURE = frozenset({IdentityAttribute.DOUBTFUL, IdentityAttribute.FICTITIOUS})
 
@@ -31,10 +30,11 @@ def published_token(sealer: Sealer, ins: Ins) -> int:
 
 
 def leaving_token(sealer: Sealer, identity: PatientIdentity) -> int | None:
-    """Give the token of the INS that writers will let out of this identity, None when there is none."""
-    if identity.ins is None or not ins_usable(identity.status, identity.attributes):
-        return None
-    return published_token(sealer, identity.ins)
+    """Give the token of the INS that leaves with this identity, None when there is none.
+
+    Whatever its status: most writers leave out an INS that is not qualified, some write what they are given.
+    """
+    return None if identity.ins is None else published_token(sealer, identity.ins)
 
 
 def allows(sealer: Sealer, known: PatientIdentity, token: int) -> bool:

@@ -24,7 +24,7 @@ class TaskKind(StrEnum):
     """Why somebody has to look: stable codes, shown in words by the desk."""
 
     PUBLISHED = "published_under_withdrawn_ins"
-    """A Delivery had left under an INS that is withdrawn: its receiver is to be told."""
+    """A Delivery had left under an INS that is withdrawn, or another patient's: its receiver is to be told."""
     WITHDRAWN = "ins_withdrawn"
     """A sender withdrew or replaced the INS: INSi is to be asked."""
     CLAIMED = "ins_to_verify"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from uuid import UUID, uuid5
 
 from sqlalchemy import Connection, func, insert, or_, select, update
@@ -14,9 +15,10 @@ from router.journal.auditing import append_audit
 from router.journal.correspondence import mail_again
 from router.journal.mapping_versions import MappingVersion, mapping_version
 from router.journal.operations import Change
+from router.journal.parted import parted
 from router.journal.readers import ReaderChoice, choose_reader
 from router.journal.sealing import Sealer
-from router.journal.tables import DeliveryState, MessageState
+from router.journal.tables import DeliveryState, ItemState, MessageState
 from router.journal.unit import Unit
 
 REPLAY_NAMESPACE = UUID("6f0d0c0e-7b1f-5a43-9d2e-50415353524c")
@@ -71,15 +73,15 @@ def replay_deliveries(ids: Sequence[int], *, actor: str, now: int) -> Change[int
     """Send these Deliveries again, and give how many.
 
     One that failed, was held or cancelled is reopened and keeps its identity, like any retry. One that was delivered
-    is sent anew under a new identity, in a new row: the receiver must not take it for the old one. One that was
-    prepared under an INS that may leave no more, or was never written (nobody to write to, a format that refused), is
-    left alone: its message is replayed instead.
+    is sent anew under a new identity, in a new row: the receiver must not take it for the old one. One that may not be
+    sent as it is (`sendable`) is left alone: its message is replayed instead.
     """
 
     def change(unit: Unit) -> int:
         column = tables.delivery.c
         connection = unit.connection
-        allowed = _written(connection, _without_withdrawn(connection, unit.sealer, ids))
+        barred = sendable(connection, unit.sealer, ids)
+        allowed = [number for number in ids if number not in barred]
         reopened = connection.execute(
             update(tables.delivery)
             .where(column.id.in_(allowed), column.state.in_([state.value for state in REOPENED]))
@@ -129,16 +131,55 @@ CHUNK = 5_000
 """Numbers in one statement."""
 
 
-def sendable(connection: Connection, sealer: Sealer, ids: Sequence[int]) -> dict[int, str]:
-    """Say which of these Deliveries cannot be sent again, and why: `unwritten` or `withdrawn`."""
-    barred: dict[int, str] = {}
+class Barred(StrEnum):
+    """Why a Delivery cannot be sent as it is; its message is replayed instead."""
+
+    UNWRITTEN = "unwritten"
+    """It has nothing to send: nobody to write to, or a format that refused."""
+    PARTED = "parted"
+    """It was prepared for a patient who is no longer its Item's (`router.journal.parted`)."""
+    UNDECIDED = "undecided"
+    """Its Item waits: to be prepared anew, or for a person to decide whose it is."""
+    WITHDRAWN = "withdrawn"
+    """It was prepared under an INS that may leave no more about its patient."""
+
+    @property
+    def sentence(self) -> str:
+        """Give one sentence for who asked to send it: why not, and what to do."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Barred.UNWRITTEN: "This delivery has nothing to send: replay its message.",
+    Barred.PARTED: (
+        "This delivery was prepared for a patient whom it is no longer about, and is not sent as it is: replay its"
+        " message."
+    ),
+    Barred.UNDECIDED: "The item of this delivery waits to be prepared anew, or for the identity desk: see to it first.",
+    Barred.WITHDRAWN: "This delivery was prepared under an INS that may leave no more: replay its message.",
+}
+
+
+def sendable(connection: Connection, sealer: Sealer, ids: Sequence[int]) -> dict[int, Barred]:
+    """Say which of these Deliveries cannot be sent as they are, and why."""
+    barred: dict[int, Barred] = {}
     for start in range(0, len(ids), CHUNK):
         part = ids[start : start + CHUNK]
         written = set(_written(connection, part))
         allowed = set(_without_withdrawn(connection, sealer, part))
-        barred |= {number: "withdrawn" for number in part if number not in allowed}
-        barred |= {number: "unwritten" for number in part if number not in written}
+        barred |= {number: Barred.WITHDRAWN for number in part if number not in allowed}
+        barred |= dict.fromkeys(_undecided(connection, part), Barred.UNDECIDED)
+        barred |= dict.fromkeys(parted(connection, sealer, part), Barred.PARTED)
+        barred |= {number: Barred.UNWRITTEN for number in part if number not in written}
     return barred
+
+
+def _undecided(connection: Connection, ids: Sequence[int]) -> list[int]:
+    """Give those of these Deliveries whose Item waits, or was refused at the identity desk."""
+    delivery, item = tables.delivery.c, tables.item.c
+    found = select(delivery.id).join(tables.item, item.id == delivery.item_id).where(delivery.id.in_(ids))
+    waits = item.state.in_([ItemState.HELD.value, ItemState.REFUSED.value])
+    return list(connection.execute(found.where(waits)).scalars())
 
 
 def _written(connection: Connection, ids: Sequence[int]) -> list[int]:

@@ -59,6 +59,12 @@ def newest_decisions(connection: Connection, items: Iterable[int]) -> dict[int, 
     }
 
 
+def attached_by_persons(connection: Connection, items: Iterable[int]) -> set[int]:
+    """Give those of these Items that a person attached, and nobody has decided otherwise since."""
+    newest = newest_decisions(connection, items)
+    return {number for number, one in newest.items() if one.action is DeskAction.ATTACH}
+
+
 def newest_action() -> ScalarSelect[str]:
     """Give, as a part of a statement on `item`, the action of an Item's newest decision; NULL when it has none."""
     column = tables.identity_decision.c

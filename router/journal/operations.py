@@ -164,7 +164,7 @@ class CommitReadings:
             item,
             state=ItemState.HELD,
             reason=followed.hold,
-            candidates=" ".join(map(str, followed.candidates)) or None,
+            candidates=_numbers(followed),
             patient_id=None,
             deliveries=(),
         )
@@ -282,12 +282,15 @@ class ReleaseItems:
                 continue
             if patients.stale([item]):
                 continue  # it is looked at again, as the patient has changed
+            if item.state is ItemState.HELD:
+                _still_held(unit, item.item_id, item.reason, item.candidates)
+                continue
             if item.follow is not None and item.item_id not in followed_before:
                 followed = item.follow.apply(unit, item.item_id, self.now)
                 patients.changed(followed.changed)
                 self.stopped = self.stopped or followed.stopped
                 if followed.hold is not None:
-                    _still_held(unit, item.item_id, followed)
+                    _still_held(unit, item.item_id, followed.hold, _numbers(followed))
                     continue
             unit.connection.execute(
                 update(tables.item)
@@ -311,9 +314,13 @@ class ReleaseItems:
         return queued
 
 
-def _still_held(unit: Unit, item_id: int, followed: Followed) -> None:
-    values = {"reason": followed.hold, "candidates": " ".join(map(str, followed.candidates)) or None}
-    unit.connection.execute(update(tables.item).where(tables.item.c.id == item_id).values(values))
+def _still_held(unit: Unit, item_id: int, reason: str | None, candidates: str | None) -> None:
+    statement = update(tables.item).where(tables.item.c.id == item_id)
+    unit.connection.execute(statement.values(reason=reason, candidates=candidates))
+
+
+def _numbers(followed: Followed) -> str | None:
+    return " ".join(map(str, followed.candidates)) or None
 
 
 def _not_there(unit: Unit, item_id: int, deliveries: Sequence[PreparedDelivery]) -> tuple[PreparedDelivery, ...]:

@@ -12,6 +12,7 @@ from web_traffic import fill
 from router.cli.base import run
 from router.journal.mapping_versions import EndMappings, MappingsKept, keep_mappings, pack
 from router.journal.operations import Change, apply_at_once
+from router.journal.parted import part
 from router.journal.store import JournalPlace, open_store
 
 CONFIGURATION = """
@@ -110,3 +111,14 @@ def test_messages_are_read_again_with_a_version_of_the_mappings(folder: Path, ca
     assert (status, "1 will go again" in said) == (0, True)
     assert told(capsys, folder, "replay", "--message", "1", "--mappings", "4")[0] == 2
     assert told(capsys, folder, "mappings", "compare", "4", "--message", "1")[0] == 2
+
+
+def test_what_is_not_sent_again_as_it_is_is_told_with_the_reason(folder: Path, capsys: Any) -> None:
+    store = open_store(JournalPlace.at(folder / "data"))
+    apply_at_once(store, Change(lambda unit: part(unit, [3])))
+    store.close()
+    status, said = told(capsys, folder, "replay", "--delivery", "3", "--delivery", "4", "--yes")
+    assert status == 0
+    assert "1 will go again" in said
+    assert "Delivery 3 is left as it is. This delivery was prepared for a patient whom it is no longer about" in said
+    assert "Delivery 4" not in said

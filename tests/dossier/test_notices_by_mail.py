@@ -31,6 +31,7 @@ from router.journal.sealing import make_key_file
 from router.journal.store import open_store
 from schemas.actors import Telecom
 from schemas.circle import Channel, Preferences
+from schemas.identity import IdentityStatus
 from schemas.item import ItemSet
 
 CONFIGURATION = """
@@ -130,7 +131,8 @@ async def test_members_are_mailed_what_happened_and_what_arrived(operator: MailO
         update={"patient": document.patient, "occurred_at": datetime.now(UTC).isoformat(timespec="seconds")}
     )
     async with running(operator, tmp_path) as engine:
-        patient = (await engine.submit(register(document.patient, in_coordination=False, now=by().now))).patient_id
+        known = document.patient.model_copy(update={"ins": None, "status": IdentityStatus.VALIDATED})
+        patient = (await engine.submit(register(known, in_coordination=False, now=by().now))).patient_id
         informed = INFORMED.model_copy(update={"at": "2020-01-01"})
         await engine.submit(open_dossier(patient, DAC, by=by(), consent=informed))
         for who in (written_to(DOCTOR, doctor), written_to(NOBODY, nurse)):
@@ -142,6 +144,8 @@ async def test_members_are_mailed_what_happened_and_what_arrived(operator: MailO
         await until(engine, tables.alert_notice, ["read", "failed", "read", "failed"])
         deliveries = rows(engine, tables.delivery)
         assert {row.route for row in deliveries} == {NOTICES}
+        assert document.patient.ins is not None
+        assert {row.ins_token for row in deliveries} == {None}, "no INS leaves on the sender's word alone"
         refused = rows(engine, tables.alert_notice)[1]
         assert "refused" in refused.detail
         assert NOBODY not in refused.detail

@@ -236,8 +236,8 @@ def _ins_of(destination: str, content: bytes) -> list[tuple[str, str]]:
             if patient["ins"] is not None
             for identifier in patient["identifiers"][:1]
         ]
-    text = content.decode()
-    number = next(value for value in ("IPP1", "IPP2", "IPP3") if f"{value}^^^" in text)
+    [known] = [line.split("|")[3] for line in content.decode().split("\r") if line.startswith("PID|")]
+    number = next(value for one in known.split("~") if (value := one.split("^")[0]).startswith("IPP"))
     return [(number, matricule) for matricule in ins_in(destination, content)]
 
 

@@ -9,6 +9,8 @@ import pytest
 from web_client import Browser
 from web_journal import PASSWORD, person
 
+from router.journal.operations import Change
+from router.journal.parted import part
 from router.web.context import PatientsRefused, WebContext
 from router.web.keys import add_api_key, revoke_api_key
 
@@ -117,6 +119,14 @@ async def test_replay_and_cancel(site: Any, api: Browser) -> None:
     assert {actor for actor, _, _ in site.audited("replay delivery")} == {"key:outil"}
     assert (await api.get(API + "/messages/1/replay")).status == 404, "nothing reads messages here"
     assert (await api.get(API + "/deliveries/3/replay")).status == 405
+
+
+async def test_what_may_not_be_sent_again_as_it_is_is_refused_with_the_reason(site: Any, api: Browser) -> None:
+    site.journal.apply(Change(lambda unit: part(unit, [1])))
+    answer = await api.send(API + "/deliveries/1/replay", b"")
+    assert answer.status == 409
+    assert answer.json()["detail"].endswith("and is not sent as it is: replay its message.")
+    assert site.value("SELECT count(*) FROM delivery WHERE replay_of = 1") == 0
 
 
 async def test_deliveries_by_filter_and_page(api: Browser) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 from web_traffic import flood
 
+from router.journal.operations import Change
+from router.journal.parted import part
+
 
 def rows(text: str) -> list[int]:
     return [int(number) for number in re.findall(r'<tr id="delivery-(\d+)">', text)]
@@ -71,6 +74,24 @@ async def test_a_delivered_one_is_sent_anew_under_another(site: Any) -> None:
     assert site.value("SELECT replay_of FROM delivery ORDER BY id DESC") == 1
     assert site.value("SELECT count(DISTINCT identity) FROM delivery WHERE id = 1 OR replay_of = 1") == 2
     assert "renvoi de #1" in (await browser.get("/messages/1/sent")).plain
+
+
+async def test_one_for_a_patient_who_is_no_longer_its_own_is_not_sent_again(site: Any) -> None:
+    site.journal.apply(Change(lambda unit: part(unit, [1])))
+    browser = await site.signed_in()
+    page = await browser.get("/messages/1/sent")
+    assert "Elle a été préparée pour un patient qui n’est plus le sien, et ne part pas telle quelle" in page.plain
+    assert "préparée pour un patient qui n’est plus le sien : elle ne part pas telle quelle" in page.plain, "a finding"
+    assert 'data-open="replay-1"' not in page.text
+    browser.cookies["passerelle_language"] = "en"
+    assert "and is not sent as it is: replay its message." in (await browser.get("/messages/1/sent")).plain
+    await browser.post("/deliveries/1/replay")
+    assert site.value("SELECT count(*) FROM delivery WHERE replay_of = 1") == 0
+    plan = await browser.post("/deliveries/plan", {"id": ["1"], "action": "replay"})
+    assert (
+        "prepared for a patient whom it is no longer about: replay its message"
+        in (await browser.get(plan.location)).plain
+    )
 
 
 async def test_one_is_set_aside(site: Any) -> None:

@@ -25,7 +25,10 @@ async def test_a_task_is_listed_masked_and_closed(opened: Any) -> None:
     browser = await opened.signed_in()
     page = await browser.get("/identities/tasks")
     assert "Tâches 1" in page.plain
-    assert "Parti sous une INS retirée depuis : prévenir le destinataire. M••• T•••, 1930" in page.plain
+    assert (
+        "Parti sous une INS qui n’est pas, ou plus, celle du patient : prévenir le destinataire. M••• T•••, 1930"
+        in page.plain
+    )
     assert "TESTROSE" not in page.text
     assert 'href="/messages/1/sent#delivery-1"' in page.text
     assert "TESTROSE MARIE" in (await browser.post("/patients/1/reveal")).text

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
+from router.desk.leaving import attached_by_person
 from router.dossier.context import Context
 from router.dossier.leaving.channels import pass_on
 from router.dossier.leaving.wording import SUBJECT, text_of
@@ -24,8 +25,10 @@ from router.engine.attachments import with_data
 from router.engine.clock import moment
 from router.engine.parcels import Parcels
 from router.engine.plan import Plan
+from router.identity.attached import attached
 from router.identity.patients import load_patients
 from router.journal import tables
+from router.journal.decisions import attached_by_persons
 from router.journal.operations import BODY_PLACE, NOTICES, Change, Queued, add_delivery
 from router.journal.prepared import PreparedDelivery
 from router.journal.sealing import Sealer
@@ -129,7 +132,9 @@ class ByMail:
         patient = load_patients(connection, self._sealer, [due.patient_id]).get(due.patient_id)
         if row is None or patient is None:
             return None
-        item = ITEM.validate_json(self._sealer.open(row.sealed_body, BODY_PLACE))
+        by_person = bool(attached_by_persons(connection, [row.id]))
+        complete = attached_by_person if by_person else attached
+        item = complete(ITEM.validate_json(self._sealer.open(row.sealed_body, BODY_PLACE)), patient.identity)
         recipient = recipient_of(due.member)
         name = f"notice/{due.id}"
         if one.whole and isinstance(item, DocumentItem | LabReportItem | NoteItem):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from router.journal.actions import cancel_deliveries, replay_deliveries
+from router.journal.actions import cancel_deliveries, replay_deliveries, sendable
 from router.journal.operations import Change
 from router.journal.queries_deliveries import DeliveryFilters, find_deliveries
 from router.journal.queries_message import load_delivery
@@ -47,8 +47,9 @@ async def one_delivery(number: int, desk: Office, _caller: Watcher) -> DeliveryO
 @router.post("/deliveries/{number}/replay", status_code=202)
 async def replay(number: int, desk: Office, caller: Operator) -> DoneOut:
     """Send a Delivery again: a failed one under its identity, a delivered one anew under another."""
-    change = replay_deliveries([number], actor=caller.name, now=desk.now())
-    return await _do(desk, number, change, "This delivery is on its way already.")
+    barred = await desk.look(lambda view: sendable(view.connection, view.sealer, [number]))
+    refusal = barred[number].sentence if number in barred else "This delivery is on its way already."
+    return await _do(desk, number, replay_deliveries([number], actor=caller.name, now=desk.now()), refusal)
 
 
 @router.post("/deliveries/{number}/cancel", status_code=202)

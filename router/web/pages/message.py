@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import ValidationError
 
-from router.journal.actions import replay_messages
+from router.journal.actions import replay_messages, sendable
 from router.journal.queries_lines import ItemLine
 from router.journal.queries_message import (
     MessageDetail,
@@ -237,7 +237,8 @@ def _sent(view: View, detail: MessageDetail, _formats: Formats, form: Form) -> d
             found.findings,
             recipient_of(view, delivery.id),
         )
-    return {"sent": sent}
+    numbers = [delivery.id for delivery in detail.deliveries]
+    return {"sent": sent, "barred": sendable(view.connection, view.sealer, numbers)}
 
 
 def _why(_view: View, detail: MessageDetail, _formats: Formats, _form: Form) -> dict[str, object]:
