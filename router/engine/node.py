@@ -7,8 +7,8 @@ for what a bell may have lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -41,6 +41,7 @@ from router.journal.fencing import TakeLane
 from router.journal.store import JournalFault, Store
 from router.journal.tables import MessageState
 from router.journal.writer import Writer
+from router.watch.nodes import REMEMBERED, Heard, note_leaving
 from router.web.context import FlowStatus
 
 RING_SECONDS = 0.005
@@ -111,11 +112,13 @@ class Node:
         self._send_to_tell = self._wake_to_tell = self._ringing = False
         self._started_at = micros(now())
         self._seen: Sequence[NodeStatus] = ()
+        self._heard_of: dict[str, Heard] = {}
         self.trouble = ""
 
     def attach(self, parts: Parts) -> None:
         """Know the parts of the engine."""
         self._parts = parts
+        parts.jobs.nodes = self.heard
 
     @property
     def works(self) -> bool:
@@ -312,7 +315,25 @@ class Node:
         """Note who is there, in the event loop: pages ask from other threads."""
         while True:
             self._seen = tuple(self.cluster.presence.nodes())
+            self._remember(micros(self._now()))
             await asyncio.sleep(SEEN_SECONDS)
+
+    def _remember(self, now: int) -> None:
+        there = {status.name: Heard(status, now, is_there=True) for status in self._seen}
+        gone = {name: replace(one, is_there=False) for name, one in self._heard_of.items() if now - one.at < REMEMBERED}
+        self._heard_of = gone | there
+
+    def heard(self) -> Mapping[str, Heard]:
+        """Give whom this node has heard, those who are silent now included, by name."""
+        return self._heard_of
+
+    async def leave(self) -> None:
+        """Say good-bye: give every lane back, and note that to be silent from now on is no trouble."""
+        await self.cluster.lanes.release()
+        try:
+            await self._writer.submit(note_leaving(self.status(), micros(self._now())))
+        except JournalFault as fault:
+            self._trouble(f"the other nodes will take this one for lost: {fault}")
 
     def seen(self) -> Sequence[NodeStatus]:
         """Give the nodes that were there a moment ago, this one included."""

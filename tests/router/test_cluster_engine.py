@@ -27,6 +27,7 @@ from router.config.model import (
     RetrySection,
     RouteSection,
     SourceSection,
+    WatchSection,
 )
 from router.engine.engine import Engine
 from router.identity.patients import register
@@ -36,6 +37,8 @@ from router.journal.fencing import NoLongerOurs
 from router.journal.operations import Notice
 from router.journal.pauses import FlowSide, pause_flow
 from router.journal.store import JournalPlace, open_store
+from router.watch.alarms import open_alarms, past_alarms
+from router.watch.signs import SignKind
 from schemas.identity import PatientIdentity
 from schemas.item import ItemSet, LabReportItem
 
@@ -156,6 +159,7 @@ class Stage:
             sources=dict.fromkeys(names, source),
             destinations={"tool": target},
             routes=(RouteSection(name="all", when="patient.in_coordination", to=("tool",)),),
+            watch=WatchSection(node_minutes=0.001),
         )
         return Loaded(
             self.place.data / "passerelle.toml",
@@ -471,3 +475,35 @@ async def test_jobs_run_once_and_what_persons_did_on_one_node_reaches_all(
     lanes = stage.hub.nodes["nord"].lanes
     await stage.stop("nord")
     assert lanes.released
+
+
+async def test_a_node_that_vanishes_is_an_alarm_until_it_is_back_whoever_has_the_jobs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.engine.node.SEEN_SECONDS", 0.02)
+    for name in ("nord", "sud", "est"):
+        await stage.start(name)
+    hub = stage.hub
+
+    async def alarms(by: str) -> list[str]:
+        for _ in range(2):  # the first time it has only just begun to watch
+            await asyncio.sleep(0.1)
+            await stage.engines[by].watching.run()
+        with stage.engines[by].store.reading() as connection:
+            return [one.subject for one in open_alarms(connection) if one.kind is SignKind.NODE]
+
+    await hub.give(JOBS, "nord")
+    assert await alarms("nord") == []
+    silent = hub.nodes.pop("nord")
+    await hub.give(JOBS, "sud")
+    assert await alarms("sud") == ["nord"]
+    await hub.give(JOBS, "est")
+    assert await alarms("est") == ["nord"]
+    hub.nodes["nord"] = silent
+    assert await alarms("est") == []
+    # What stops in good order says so.
+    await stage.stop("nord")
+    assert await alarms("est") == []
+    with stage.engines["est"].store.reading() as connection:
+        past = [one.subject for one in past_alarms(connection) if one.kind is SignKind.NODE]
+    assert past == ["nord"], "one alarm, through three owners of the jobs"
