@@ -50,6 +50,9 @@ RING_SECONDS = 0.005
 SEEN_SECONDS = 0.5
 """How often it is noted which nodes are there."""
 
+KEY_SECONDS = 1.0
+"""How often it is looked whether the key that seals is here; the journal is asked less often than that."""
+
 _WAITING = (
     select(tables.message.c.source, func.count())
     .where(tables.message.c.state == MessageState.RECEIVED.value)
@@ -171,6 +174,7 @@ class Node:
         self.cluster.presence.say(self.status)
         self._parts.spawn(self._read_when_rung(), "bells")
         self._parts.spawn(self._see(), "nodes")
+        self._parts.spawn(self._look_for_key(), "key")
         await self.cluster.lanes.run(self.wanted, self.gained, self.lost)
 
     async def gained(self, fence: Fence) -> bool:
@@ -317,6 +321,15 @@ class Node:
             self._seen = tuple(self.cluster.presence.nodes())
             self._remember(micros(self._now()))
             await asyncio.sleep(SEEN_SECONDS)
+
+    async def _look_for_key(self) -> None:
+        """Say whether the journal's key is missing: a node in trouble is given no lanes, others work instead."""
+        while True:
+            missing = await asyncio.to_thread(lambda: self._store.sealer.missing)
+            if missing and not self.trouble:
+                self._trouble(missing)
+            self.trouble = missing
+            await asyncio.sleep(KEY_SECONDS)
 
     def _remember(self, now: int) -> None:
         there = {status.name: Heard(status, now, is_there=True) for status in self._seen}

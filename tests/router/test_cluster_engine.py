@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,9 +37,11 @@ from router.identity.patients import register
 from router.journal import tables
 from router.journal.actions import replay_messages
 from router.journal.fencing import NoLongerOurs
+from router.journal.keyring import next_key_file
 from router.journal.operations import Notice
 from router.journal.pauses import FlowSide, pause_flow
 from router.journal.store import JournalPlace, open_store
+from router.keeping.rotation import begin
 from router.watch.alarms import open_alarms, past_alarms
 from router.watch.signs import SignKind
 from schemas.identity import PatientIdentity
@@ -171,12 +176,12 @@ class Stage:
             (ResolvedDestination(name="tool", section=target, settings=Settings(), format="canonical"),),
         )
 
-    async def start(self, name: str, *roles: str) -> Engine:
+    async def start(self, name: str, *roles: str, place: JournalPlace | None = None) -> Engine:
         node = HubNode(self.hub, name)
         parts = frozenset(roles or ("receive", "work", "web"))
         cluster = Cluster(name, parts, SEND_LANES, node.lanes, node, node)
         self.hub.opening = name
-        engine = Engine(self.loaded(), open_store(self.place), cluster=cluster)
+        engine = Engine(self.loaded(), open_store(place or self.place), cluster=cluster)
         self.hub.nodes[name] = node
         self.engines[name] = engine
         await engine.start()
@@ -507,3 +512,38 @@ async def test_a_node_that_vanishes_is_an_alarm_until_it_is_back_whoever_has_the
     with stage.engines["est"].store.reading() as connection:
         past = [one.subject for one in past_alarms(connection) if one.kind is SignKind.NODE]
     assert past == ["nord"], "one alarm, through three owners of the jobs"
+
+
+async def test_a_node_without_the_new_master_key_waits_until_it_is_brought(
+    stage: Stage,
+    make_person: Callable[[str], PatientIdentity],
+    make_report: Callable[[int, str], LabReportItem],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("router.journal.keyring.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("router.engine.node.KEY_SECONDS", 0.02)
+    apart = replace(stage.place, data=tmp_path / "sud")
+    apart.data.mkdir()
+    shutil.copy(stage.place.key_file, apart.key_file)
+    nord, sud = await stage.start("nord"), await stage.start("sud", place=apart)
+    await stage.know(nord, make_person, "ROSE")
+    await stage.give_all("sud")
+    await submit(stage, "nord", "labo", make_report(0, "ROSE"), 0)
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 1})
+    typed = open_store(stage.place)
+    try:
+        begin(typed, actor="claire", now=1)
+    finally:
+        typed.close()
+    await submit(stage, "nord", "labo", make_report(1, "ROSE"), 1)
+    node = sud.node
+    assert node is not None
+    await stage.until(lambda: "put the new key file" in node.status().trouble)
+    await asyncio.sleep(0.2)
+    assert stage.states(tables.message) == {"processed": 1, "received": 1}
+    assert sud.failed is None, "it waits for the key"
+    shutil.copy(stage.place.key_file, next_key_file(apart.key_file))
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 2})
+    assert node.status().trouble == ""
+    assert sud.failed is None
