@@ -7,6 +7,7 @@ The command line prints them as they are; anything else that reaches it is a def
       ConditionFault        a route's condition is wrong or fails (router.engine.conditions)
       CannotServe           the router cannot start (router.engine.serve)
       KeyFault              the journal's key is missing or wrong, or a value was damaged (router.journal.sealing)
+        KeyAway             the newest key is not here yet: a JournalFault as well, for what waits for the journal
       JournalFault          the journal cannot be opened or used (router.journal.store)
         JournalFull           no room: nothing was committed
         JournalBusy           another process holds it for too long
@@ -24,6 +25,10 @@ from __future__ import annotations
 
 class Fault(Exception):
     """An error whose text is for a person; it holds no health data."""
+
+
+class JournalFault(Fault):
+    """The journal cannot be opened or used."""
 
 
 class BodyFault(Exception):

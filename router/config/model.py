@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import date
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -260,6 +260,12 @@ class WebSection(Section):
     max_connections: int = Field(
         1000, ge=10, description="Connections held at the same time; one more is closed at once."
     )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (IPv4Network("127.0.0.1"), IPv6Network("::1")),
+        description="Addresses and networks of the proxies in front: what they say in `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` is believed, and of nobody else. Limits, sessions and the audit then have the client's "
+        "address instead of the proxy's.",
+    )
     max_connections_per_peer: int | None = Field(
         None, ge=1, description="Of these, connections from one address. Unset behind a proxy, whose address all share."
     )
@@ -271,7 +277,7 @@ class WebSection(Section):
         30,
         ge=0,
         description="Passwords, codes, keys and tokens that one address may show in vain in a minute; then 429 is "
-        "answered. 0: any number, where a proxy hides the addresses.",
+        "answered. 0: any number, where a proxy that tells no addresses hides them.",
     )
     calls_per_minute: int = Field(
         12_000, ge=0, description="Calls of one API key or tool in a minute; then 429 is answered. 0: any number."
@@ -287,6 +293,13 @@ class WebSection(Section):
     oidc: dict[Name, OidcSection] = Field(
         default_factory=dict, description="OpenID providers through which people sign in: `[web.oidc.NAME]`."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _somebody(cls, proxies: tuple[IPv4Network | IPv6Network, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+        if any(network.prefixlen == 0 for network in proxies):
+            raise ValueError("a network of all addresses would believe whatever anybody writes; name the proxies")
+        return proxies
 
 
 class RetrySection(Section):

@@ -6,6 +6,7 @@ import csv
 import types
 import typing
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -121,6 +122,8 @@ def _default(info: FieldInfo) -> str:
         return ""
     if value is None:
         return "unset"
+    if isinstance(value, tuple) and any(isinstance(one, (IPv4Network, IPv6Network)) for one in value):
+        return f"`{[str(one) for one in value]}`"
     return f"`{value}`".lower() if isinstance(value, bool) else f"`{value}`" if value != "" else "empty"
 
 

@@ -40,6 +40,11 @@ class WatchSection(Section):
         description="Days until the journal's disk is full, at the pace of the last day; nearly full is one as well. "
         "0: neither.",
     )
+    node_minutes: float = Field(
+        5.0,
+        ge=0,
+        description="Minutes for which a node of a cluster that has not said that it stops may be silent. 0: any.",
+    )
     new_codes: bool = Field(True, description="Whether a local code that no map answers is an alarm for a day.")
     drift: bool = Field(
         True, description="Whether it is an alarm that a source's messages suddenly hold more that is left unread."

@@ -324,7 +324,7 @@ class Engine:
         await self._destinations.drain()
         if self.node is not None and self._owning is not None:
             # Owned until everything has let go of it: another node has it at once then.
-            await self.node.cluster.lanes.release()
+            await self.node.leave()
             self._owning.cancel()
             await asyncio.gather(self._owning, return_exceptions=True)
         if self._observer is not None:

@@ -30,6 +30,7 @@ from router.journal.operations import Operation
 from router.journal.retention import Kind
 from router.journal.store import Store
 from router.journal.writer import R, Writer
+from router.watch.nodes import Listening
 from router.watch.telling import Teller
 from router.watch.watching import EVERY, Watching
 from router.web.context import FlowStatus
@@ -56,7 +57,10 @@ class JobsWriter:
 
 
 class Jobs:
-    """Begins and ends what runs once. `loaded` gives the configuration that runs, `flows` how its ends are doing."""
+    """Begins and ends what runs once. `loaded` gives the configuration that runs, `flows` how its ends are doing.
+
+    `nodes` is set by a node of a cluster: whom it has heard.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Jobs:
         self._stops: list[Stop] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stop_watching: Stop | None = None
+        self.nodes: Listening | None = None
         self.watching = self._watching()
 
     async def start(self, spawn: Spawn, fence: Fence | None = None) -> None:
@@ -151,6 +156,7 @@ class Jobs:
             zone,
             self._now,
             partial(self._notices.trouble, "watch"),
+            self.nodes,
         )
 
     async def _post_alarm(self, destination: str, mail: bytes) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -42,6 +42,7 @@ from router.journal.fencing import TakeLane, fences
 from router.journal.store import JournalFault, Store
 from router.journal.tables import MessageState
 from router.journal.writer import Writer
+from router.watch.nodes import REMEMBERED, Heard, note_leaving
 from router.web.context import FlowStatus
 
 RING_SECONDS = 0.005
@@ -55,6 +56,9 @@ ASK_SECONDS, AGAIN_SECONDS = 2.0, 0.5
 
 SILENT_SECONDS = 10.0
 """A node whose journal has not answered for so long is in trouble: its lanes are for nodes whose does."""
+
+KEY_SECONDS = 1.0
+"""How often it is looked whether the key that seals is here; the journal is asked less often than that."""
 
 _WAITING = (
     select(tables.message.c.source, func.count())
@@ -119,11 +123,13 @@ class Node:
         self._started_at = micros(now())
         self._seen: Sequence[NodeStatus] = ()
         self._answered_at = time.monotonic()
-        self._broken = ""
+        self._broken = self._keyless = ""
+        self._heard_of: dict[str, Heard] = {}
 
     def attach(self, parts: Parts) -> None:
         """Know the parts of the engine."""
         self._parts = parts
+        parts.jobs.nodes = self.heard
 
     @property
     def works(self) -> bool:
@@ -177,6 +183,7 @@ class Node:
         self._parts.spawn(self._read_when_rung(), "bells")
         self._parts.spawn(self._see(), "nodes")
         self._parts.spawn(self._ask(), "journal")
+        self._parts.spawn(self._look_for_key(), "key")
         try:
             await self.cluster.lanes.run(self.wanted, self.gained, self.lost)
         except Exception as defect:
@@ -331,7 +338,7 @@ class Node:
             return self._broken
         if time.monotonic() - self._answered_at > SILENT_SECONDS:
             return "the journal does not answer this node"
-        return ""
+        return self._keyless
 
     # --- being seen -----------------------------------------------------------------------------------------------
 
@@ -357,7 +364,34 @@ class Node:
         """Note who is there, in the event loop: pages ask from other threads."""
         while True:
             self._seen = tuple(self.cluster.presence.nodes())
+            self._remember(micros(self._now()))
             await asyncio.sleep(SEEN_SECONDS)
+
+    async def _look_for_key(self) -> None:
+        """Say whether the journal's key is missing: a node in trouble is given no lanes, others work instead."""
+        while True:
+            missing = await asyncio.to_thread(lambda: self._store.sealer.missing)
+            if missing and not self._keyless:
+                self._trouble(missing)
+            self._keyless = missing
+            await asyncio.sleep(KEY_SECONDS)
+
+    def _remember(self, now: int) -> None:
+        there = {status.name: Heard(status, now, is_there=True) for status in self._seen}
+        gone = {name: replace(one, is_there=False) for name, one in self._heard_of.items() if now - one.at < REMEMBERED}
+        self._heard_of = gone | there
+
+    def heard(self) -> Mapping[str, Heard]:
+        """Give whom this node has heard, those who are silent now included, by name."""
+        return self._heard_of
+
+    async def leave(self) -> None:
+        """Say good-bye: give every lane back, and note that to be silent from now on is no trouble."""
+        await self.cluster.lanes.release()
+        try:
+            await self._writer.submit(note_leaving(self.status(), micros(self._now())))
+        except JournalFault as fault:
+            self._trouble(f"the other nodes will take this one for lost: {fault}")
 
     def seen(self) -> Sequence[NodeStatus]:
         """Give the nodes that were there a moment ago, this one included."""

@@ -37,6 +37,7 @@ from router.quotas import WebLimits
 from router.watch.telling import alarm_ways
 from router.web.app import create_app, create_watched
 from router.web.context import AppliedFile, DossierOffer, WebContext
+from router.web.proxies import Forwarded
 from router.web.rights import Role
 from router.web.tls import Held, holding
 from router.web.warming import warm
@@ -177,7 +178,8 @@ async def _run(
     )
     server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            Forwarded(app, web.trusted_proxies),
+            proxy_headers=False,
             log_level="warning",
             log_config=None if loaded.configuration.observe.log_format == "json" else uvicorn.config.LOGGING_CONFIG,
             access_log=False,

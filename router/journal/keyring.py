@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, inspect, sel
 from sqlalchemy.exc import DBAPIError
 
 from router.journal import tables
-from router.journal.sealing import NONCE_BYTES, KeyFault, Keys, derived, first_keys, master_id, read_key_file
+from router.journal.sealing import NONCE_BYTES, KeyAway, KeyFault, Keys, derived, first_keys, master_id, read_key_file
 
 FRESH_SECONDS = 10.0
 """How old the ring may be that seals: so long after a change, every process seals with the newest key."""
@@ -139,11 +139,16 @@ class JournalRing:
         return self._keys
 
     def keys_with(self, number: int) -> Keys:
-        """Give the keys of the moment; looks at the ring when this one is not known."""
+        """Give the keys of the moment; looks at the ring when this one is not known.
+
+        Raises KeyAway when it is not here yet.
+        """
         if number not in self._keys.seals:
             with self._lock:
                 if number not in self._keys.seals:
                     self._renew()
+            if number not in self._keys.seals and self._behind is not None:
+                raise self._behind
         return self._keys
 
     def renew(self) -> Keys:
@@ -169,12 +174,12 @@ class JournalRing:
         newest = max(one.number for one in ring if one.role == SEAL)
         best = max(opened, key=lambda keys: keys.newest, default=None)
         if best is None:
-            raise KeyFault(
+            raise KeyAway(
                 "this key file is not the one that the journal was made with, or its master key was changed since and "
                 "the former one retired; bring the right one"
             )
         if best.newest < newest:
-            raise KeyFault("the journal's master key was changed: put the new key file in the place of the former one")
+            raise KeyAway("the journal's master key was changed: put the new key file in the place of the former one")
         return best
 
     def _masters(self, master: bytes) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from router.faults import Fault
+from router.faults import Fault, JournalFault
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -45,6 +45,10 @@ REMEMBERED_TOKENS = 8192
 
 class KeyFault(Fault):
     """The key is missing, malformed, or not the one that this journal was sealed with."""
+
+
+class KeyAway(KeyFault, JournalFault):
+    """The master key was changed, and the new one is not here: what needs it waits, until its file is brought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,19 @@ class Sealer:
         """Know of a change of the keys at once, for all Sealers of this journal in this process."""
         self._ring.renew()
 
+    def expect(self, number: int) -> None:
+        """Know the key of this number, which the journal says is in use. Raises KeyAway when it is not here."""
+        self._ring.keys_with(number)
+
+    @property
+    def missing(self) -> str:
+        """Say why nothing can be sealed here until a key file is brought; empty where all is well."""
+        try:
+            self._ring.keys()
+        except KeyFault as fault:
+            return str(fault)
+        return ""
+
     def seal(self, plain: bytes, place: bytes) -> bytes:
         """Compress and encrypt; `place` (table, column) is authenticated with the value."""
         keys = self._ring.keys()
@@ -150,7 +167,10 @@ class Sealer:
         return head + nonce + self._aead(number, keys).encrypt(nonce, packed, place + head)
 
     def open(self, sealed: bytes, place: bytes) -> bytes:
-        """Decrypt and decompress. Raises KeyFault when the key is not the right one or the value was altered."""
+        """Decrypt and decompress.
+
+        Raises KeyFault when the key is not the right one or the value was altered, KeyAway when it is not here yet.
+        """
         version, number = sealed[:1], key_number(sealed)
         start = 1 + (NUMBER_BYTES if version in NUMBERED else 0)
         head, nonce = sealed[:start], sealed[start : start + NONCE_BYTES]

@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from router.faults import Fault
+from router.faults import JournalFault as JournalFault
 from router.journal import tables
 from router.journal.blobs import BlobStore
 from router.journal.blobs_database import DatabaseBlobs
@@ -65,10 +65,6 @@ CHECK_PLACE = b"setting.check"
 
 Question = tuple[str, tuple[object, ...]]
 """A query of ours, in which `?` stands for a value, and its values."""
-
-
-class JournalFault(Fault):
-    """The journal cannot be opened or used."""
 
 
 class JournalFull(JournalFault):

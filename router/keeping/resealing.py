@@ -20,7 +20,7 @@ from router.journal import tables
 from router.journal.keyring import FRESH_SECONDS
 from router.journal.operations import Change
 from router.journal.pacing import Pace
-from router.journal.sealing import KeyFault
+from router.journal.sealing import KeyAway, KeyFault
 from router.journal.store import CHECK_PLACE, KEY_CHECK, Store
 from router.journal.tables_base import metadata
 from router.journal.unit import Unit
@@ -121,10 +121,16 @@ class Resealing:
         self._sealer = store.sealer.clone()
 
     def under_way(self) -> Rotation | None:
-        """Give the change that has values left to be sealed anew, None when there is none."""
+        """Give the change that has values left to be sealed anew, None when there is none.
+
+        Raises KeyAway where its key is not here: what an older one sealed would be taken for new.
+        """
         with self._store.reading() as connection:
             found = find_rotation(connection)
-        return found if found is not None and found.state == "resealing" else None
+        if found is None or found.state != "resealing":
+            return None
+        self._sealer.expect(found.number)
+        return found
 
     def group(self, position: str, *, only_look: bool = False) -> Group:
         """Read and seal what follows a position; nothing is written, except stored contents unless `only_look`."""
@@ -175,6 +181,8 @@ class Resealing:
     def _reseal(self, group: Group, column: Column[Any], key: tuple[Any, ...], sealed: bytes, place: bytes) -> None:
         try:
             plain = self._sealer.open(sealed, place)
+        except KeyAway:
+            raise
         except KeyFault:
             group.damaged += 1  # no key opens it, and none would later: it stays as it is, and is counted
             return
@@ -188,6 +196,8 @@ class Resealing:
                 group.written += self._store.blobs.reseal(name, only_look=only_look)
             except FileNotFoundError:
                 continue  # swept meanwhile: no row names it any more
+            except KeyAway:
+                raise
             except KeyFault:
                 group.damaged += 1
         if names:

@@ -44,7 +44,7 @@ def prepare(place: JournalPlace) -> tuple[Path, str]:
     """Make the coming master key, unless one waits already; gives its file and name. Nothing uses it yet."""
     path = next_key_file(place.key_file)
     if not path.exists():
-        make_key_file(path)
+        make_key_file(path.resolve())  # it may be a link to where keys are kept
     return path, master_id(read_key_file(path))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from router.watch.alarms import Alarm
+from router.watch.nodes import NEEDED
 from router.watch.signs import SignKind
 from router.web.formatting import Formats
 
@@ -51,12 +52,33 @@ def sentence(alarm: Alarm, formats: Formats) -> Markup:
         case SignKind.DOWN:
             detail = say("trouble.detail", detail=facts["detail"]) if facts.get("detail") else Markup("")
             return say("alarm.down", name=name, since=formats.since(alarm.opened_at), detail=detail)
+        case SignKind.NODE:
+            return _node(alarm, name, formats)
         case SignKind.CODES:
             count = number("count")
             return say("alarm.codes", count=count, shown=formats.number(count), name=name, codes=facts.get("codes", ""))
         case SignKind.DRIFT:
             key = "alarm.drift_unread" if facts.get("what") == "unread" else "alarm.drift_findings"
             return say(key, name=name, now=number("now"), before=number("before"))
+
+
+def _node(alarm: Alarm, name: Markup, formats: Formats) -> Markup:
+    say, facts = formats.texts.say, alarm.facts
+    roles = ", ".join(say(f"nodes.role_{role}") for role in str(facts.get("roles", "")).split())
+    since = facts.get("since")
+    short = [say(f"alarm.node_{'one' if facts[role] else 'no'}_{role}") for role in NEEDED if role in facts]
+    return Markup(" ").join(
+        [
+            say(
+                "alarm.node",
+                name=name,
+                roles=roles,
+                since=formats.since(since if isinstance(since, int) else alarm.opened_at),
+            ),
+            *short,
+            say("alarm.node_do"),
+        ]
+    )
 
 
 def disk_sentence(days: int, free: str, formats: Formats) -> Markup:

@@ -62,6 +62,7 @@ class SignKind(StrEnum):
     DRIFT = "drift"
     UNREAD = "unread"
     DISK = "disk"
+    NODE = "node"
 
 
 ROUTER = "router"

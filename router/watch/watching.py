@@ -14,6 +14,7 @@ from router.journal.operations import Operation
 from router.journal.store import Store
 from router.journal.view import View, viewing
 from router.watch.alarms import keep_signs, open_alarms, to_tell, told
+from router.watch.nodes import Listening, known_nodes, note_heard, silent_nodes
 from router.watch.profile import HOUR, Profile
 from router.watch.signs import WEEKS, Sign, SignKind, disk_sign, gather, last_received, learn
 from router.watch.telling import Teller
@@ -30,7 +31,10 @@ OVERLAP = timedelta(minutes=5)
 
 @dataclass(slots=True)
 class Watching:
-    """Runs rounds. `flows` says how sources and destinations are; `trouble` is told what an administrator must know."""
+    """Runs rounds. `flows` says how sources and destinations are; `trouble` is told what an administrator must know.
+
+    `nodes` says whom a node of a cluster has heard; None on a single machine.
+    """
 
     store: Store
     submit: Callable[[Operation[None]], Awaitable[None]]
@@ -40,15 +44,19 @@ class Watching:
     zone: ZoneInfo
     now: Callable[[], datetime]
     trouble: Callable[[str], None]
+    nodes: Listening | None = None
     _profiles: dict[str, Profile] = field(default_factory=dict)
     _learned: int = -1
     _last: dict[str, int] = field(default_factory=dict)
     _listening: dict[str, int] = field(default_factory=dict)
     _looked: datetime | None = None
+    _began: int | None = None
 
     async def run(self) -> None:
         """Look once: open, bring up to date and close alarms, then tell of those that nobody was told of."""
         now = self.now()
+        if self.nodes is not None:
+            await self.submit(note_heard(self.nodes(), micros(now)))
         signs = await asyncio.to_thread(self._look, now)
         await self.submit(keep_signs(signs, micros(now)))
         with self.store.reading() as connection:
@@ -78,7 +86,17 @@ class Watching:
             listening = {name: at for name, at in self._hear(flows, now).items() if name not in silent}
             found = gather(view, flows, self._profiles, self._last, self.section, now, listening)
             full = disk_sign(view, self.store.place, self.section.disk_days, now) if self.section.disk_days else None
+            found += self._look_at_nodes(view, micros(now))
             return found if full is None else [*found, full]
+
+    def _look_at_nodes(self, view: View, now: int) -> list[Sign]:
+        if self.nodes is None or not self.section.node_minutes:
+            return []
+        if self._began is None:
+            self._began = now
+        told = [one.subject for one in open_alarms(view.connection) if one.kind is SignKind.NODE]
+        known, minutes = known_nodes(view.connection), self.section.node_minutes
+        return silent_nodes(known, self.nodes(), told, minutes=minutes, began=self._began, now=now)
 
     def _hear(self, flows: Sequence[FlowStatus], now: datetime) -> dict[str, int]:
         """Note since when each source can be heard: since this watch began, or since it was paused or down."""

@@ -48,5 +48,7 @@ def alarm_action(alarm: Alarm, formats: Formats) -> Action:
             return Action(say("trouble.see_messages"), "/messages?" + urlencode({"state": "received"}))
         case SignKind.DISK:
             return Action(say("trouble_action.space"), "/#space")
+        case SignKind.NODE:
+            return Action(say("trouble_action.nodes"), "/nodes")
         case SignKind.DOWN:
             return Action(say("trouble.see_flow"), href_of(side, name))

@@ -228,6 +228,11 @@ def test_haproxy_takes_its_file(tmp_path: Path, secrets: Path) -> None:
     assert set(re.findall(r"default_backend (\w+)", text)) <= set(named)
     assert named["receivers"].count("\n    server ") == 2
     assert all("httpchk GET /health/" in named[one] for one in ("receivers", "webs"))
+    # Pages believe the balancer about whom it speaks for, and reach it where it has that address.
+    configured = tomllib.loads((DEPLOY / "passerelle" / "passerelle.toml").read_text())
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    assert configured["web"]["trusted_proxies"] == [services["balancer"]["networks"]["inside"]["ipv4_address"]]
+    assert set(re.findall(r"server web (\S+):8080", text)) == set(services["web"]["networks"]["inside"]["aliases"])
     program = shutil.which("haproxy")
     if program is None:
         return  # its syntax is checked where it is installed

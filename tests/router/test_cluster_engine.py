@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -28,15 +31,20 @@ from router.config.model import (
     RetrySection,
     RouteSection,
     SourceSection,
+    WatchSection,
 )
 from router.engine.engine import Engine
 from router.identity.patients import register
 from router.journal import tables
 from router.journal.actions import replay_messages
 from router.journal.fencing import NoLongerOurs
+from router.journal.keyring import next_key_file
 from router.journal.operations import Notice
 from router.journal.pauses import FlowSide, pause_flow
 from router.journal.store import JournalFault, JournalPlace, open_store
+from router.keeping.rotation import begin
+from router.watch.alarms import open_alarms, past_alarms
+from router.watch.signs import SignKind
 from schemas.identity import PatientIdentity
 from schemas.item import ItemSet, LabReportItem
 
@@ -158,6 +166,7 @@ class Stage:
             sources=dict.fromkeys(names, source),
             destinations={"tool": target},
             routes=(RouteSection(name="all", when="patient.in_coordination", to=("tool",)),),
+            watch=WatchSection(node_minutes=0.001),
         )
         return Loaded(
             self.place.data / "passerelle.toml",
@@ -169,12 +178,12 @@ class Stage:
             (ResolvedDestination(name="tool", section=target, settings=Settings(), format="canonical"),),
         )
 
-    async def start(self, name: str, *roles: str) -> Engine:
+    async def start(self, name: str, *roles: str, place: JournalPlace | None = None) -> Engine:
         node = HubNode(self.hub, name)
         parts = frozenset(roles or ("receive", "work", "web"))
         cluster = Cluster(name, parts, SEND_LANES, node.lanes, node, node)
         self.hub.opening = name
-        engine = Engine(self.loaded(), open_store(self.place), cluster=cluster)
+        engine = Engine(self.loaded(), open_store(place or self.place), cluster=cluster)
         self.hub.nodes[name] = node
         self.engines[name] = engine
         await engine.start()
@@ -518,4 +527,71 @@ async def test_a_node_whose_owning_ended_by_a_defect_has_no_part_in_the_lanes(st
     assert [node.trouble for node in nodes] == ["owns no lanes any more (ValueError): restart it", ""]
     assert shares([JOBS], nodes, "sud") == {"jobs": 1}
     assert shares([JOBS], nodes, "nord") == {"jobs": 0}
+    assert sud.failed is None
+
+
+async def test_a_node_that_vanishes_is_an_alarm_until_it_is_back_whoever_has_the_jobs(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.engine.node.SEEN_SECONDS", 0.02)
+    for name in ("nord", "sud", "est"):
+        await stage.start(name)
+    hub = stage.hub
+
+    async def alarms(by: str) -> list[str]:
+        for _ in range(2):  # the first time it has only just begun to watch
+            await asyncio.sleep(0.1)
+            await stage.engines[by].watching.run()
+        with stage.engines[by].store.reading() as connection:
+            return [one.subject for one in open_alarms(connection) if one.kind is SignKind.NODE]
+
+    await hub.give(JOBS, "nord")
+    assert await alarms("nord") == []
+    silent = hub.nodes.pop("nord")
+    await hub.give(JOBS, "sud")
+    assert await alarms("sud") == ["nord"]
+    await hub.give(JOBS, "est")
+    assert await alarms("est") == ["nord"]
+    hub.nodes["nord"] = silent
+    assert await alarms("est") == []
+    # What stops in good order says so.
+    await stage.stop("nord")
+    assert await alarms("est") == []
+    with stage.engines["est"].store.reading() as connection:
+        past = [one.subject for one in past_alarms(connection) if one.kind is SignKind.NODE]
+    assert past == ["nord"], "one alarm, through three owners of the jobs"
+
+
+async def test_a_node_without_the_new_master_key_waits_until_it_is_brought(
+    stage: Stage,
+    make_person: Callable[[str], PatientIdentity],
+    make_report: Callable[[int, str], LabReportItem],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("router.journal.keyring.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("router.engine.node.KEY_SECONDS", 0.02)
+    apart = replace(stage.place, data=tmp_path / "sud")
+    apart.data.mkdir()
+    shutil.copy(stage.place.key_file, apart.key_file)
+    nord, sud = await stage.start("nord"), await stage.start("sud", place=apart)
+    await stage.know(nord, make_person, "ROSE")
+    await stage.give_all("sud")
+    await submit(stage, "nord", "labo", make_report(0, "ROSE"), 0)
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 1})
+    typed = open_store(stage.place)
+    try:
+        begin(typed, actor="claire", now=1)
+    finally:
+        typed.close()
+    await submit(stage, "nord", "labo", make_report(1, "ROSE"), 1)
+    node = sud.node
+    assert node is not None
+    await stage.until(lambda: "put the new key file" in node.status().trouble)
+    await asyncio.sleep(0.2)
+    assert stage.states(tables.message) == {"processed": 1, "received": 1}
+    assert sud.failed is None, "it waits for the key"
+    shutil.copy(stage.place.key_file, next_key_file(apart.key_file))
+    await stage.until(lambda: stage.states(tables.delivery) == {"acknowledged": 2})
+    assert node.status().trouble == ""
     assert sud.failed is None

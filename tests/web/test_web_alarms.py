@@ -67,6 +67,20 @@ async def test_each_alarm_leads_to_its_cause_and_the_page_says_who_is_told(alarm
     assert 'href="/alarms#alarm-1"' in overview
 
 
+async def test_a_node_that_will_not_come_back_is_forgotten(alarmed: Any) -> None:
+    with alarmed.journal.store.writing() as connection:
+        values = {"kind": "node", "side": "router", "subject": "travail2", "facts": '{"since": 1, "roles": "work"}'}
+        connection.execute(insert(tables.alarm).values(opened_at=alarmed.clock[0], seen_at=1, **values))
+    browser = await alarmed.signed_in()
+    answer = await browser.get("/alarms")
+    assert "Le nœud travail2 (traitement) se tait" in answer.plain
+    assert answer.text.count("Il ne reviendra pas") == 1
+    assert (await browser.post("/alarms/4/forget", {})).status == 303
+    assert alarmed.value("SELECT closed_at FROM alarm WHERE id = 4") is not None
+    assert "Le nœud travail2" not in (await browser.get("/")).plain
+    assert alarmed.value("SELECT target FROM audit ORDER BY id DESC LIMIT 1") == "node travail2"
+
+
 async def test_an_auditor_only_looks(alarmed: Any) -> None:
     browser = await alarmed.signed_in_as(Role.AUDITOR)
     assert "Prendre en charge" not in (await browser.get("/alarms")).plain

@@ -10,6 +10,7 @@ from web_client import Browser
 from web_journal import ADMIN, open_journal
 
 from router.cluster.contracts import NodeStatus
+from router.watch.nodes import Heard, note_heard
 from router.web.app import create_app, create_watched
 from router.web.context import FlowStatus, WebContext
 from router.web.sessions import start_session
@@ -26,6 +27,8 @@ NODES = (
 @pytest.fixture
 def site(tmp_path: Path) -> Any:
     journal = open_journal(tmp_path)
+    ouest = NodeStatus("ouest", ("work",), "1.2.3", AT, AT)
+    journal.apply(note_heard({"ouest": Heard(ouest, AT, is_there=True)}, AT))
     made = []
 
     def make(nodes: tuple[NodeStatus, ...] | None, *, watched: bool = False) -> Browser:
@@ -65,6 +68,7 @@ def site(tmp_path: Path) -> Any:
                 "réception, traitement",
                 "le disque est plein",
                 "Aucun nœud ne travaille sur : read.rx",
+                "ouest était là et se tait",
             ),
         ),
         (
@@ -74,6 +78,7 @@ def site(tmp_path: Path) -> Any:
                 "receiving, working",
                 "another configuration applies elsewhere",
                 "No node works on: read.rx",
+                "ouest was there and is silent",
             ),
         ),
     ],

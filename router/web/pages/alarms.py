@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from router.journal.view import View
 from router.watch.alarms import acknowledge, open_alarms, past_alarms, snooze
+from router.watch.nodes import forget_node
 from router.web.access import Looking, Office, Posted
 from router.web.alarm_lines import alarm_lines
 from router.web.answers import Values, go, page
@@ -46,7 +47,7 @@ async def alarms(request: Request, desk: Office, visit: Looking) -> Response:
 
 @router.post(PATH + "/{number}/{action}")
 async def decide(number: int, action: str, desk: Office, visit: Posted) -> Response:
-    """Take an alarm up, or put it off for an hour or until the next morning."""
+    """Take an alarm up, put it off for an hour or until the next morning, or forget the node that it is about."""
     now = desk.now()
     if action == "acknowledge":
         change = acknowledge(number, actor=visit.account, now=now)
@@ -58,6 +59,8 @@ async def decide(number: int, action: str, desk: Office, visit: Posted) -> Respo
         morning = local.replace(hour=MORNING, minute=0, second=0, microsecond=0)
         morning = morning if morning > local else morning + timedelta(days=1)
         change = snooze(number, int(morning.timestamp() * 1_000_000), actor=visit.account, now=now)
+    elif action == "forget":
+        change = forget_node(number, actor=visit.account, now=now)
     else:
         raise NotThere
     if not await desk.submit(change):

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from router.cluster.contracts import JOBS, POLL, READ, SEND, NodeStatus
 from router.journal.view import View
+from router.watch.nodes import known_nodes
 from router.web.access import Looking, Office
 from router.web.answers import Values, page
 from router.web.context import FlowStatus
@@ -41,7 +42,7 @@ async def nodes(desk: Office, visit: Looking) -> Response:
     if heard is None:
         raise NotThere
 
-    def ask(_view: View) -> Values:
+    def ask(view: View) -> Values:
         found = heard()
         loaded = desk.context.loaded() if desk.context.loaded is not None else None
         section = loaded.configuration.cluster if loaded is not None else None
@@ -51,12 +52,20 @@ async def nodes(desk: Office, visit: Looking) -> Response:
             "nodes": [_line(one, found) for one in found],
             "here": section.node if section is not None else "",
             "lanes": lanes,
+            "missing": _missing(view, found),
             "unowned": left[:NAMED],
             "more": max(0, len(left) - NAMED),
             "refresh": "/nodes",
         }
 
     return await page(desk, visit, "nodes.html", ask)
+
+
+def _missing(view: View, nodes: Sequence[NodeStatus]) -> list[tuple[str, int]]:
+    """Give those who were there, are not heard any more and have not said that they stop, with when they last were."""
+    names = {node.name for node in nodes}
+    known = known_nodes(view.connection)
+    return [(name, one.heard_at) for name, one in sorted(known.items()) if not one.left and name not in names]
 
 
 def _line(node: NodeStatus, nodes: Sequence[NodeStatus]) -> NodeLine:
