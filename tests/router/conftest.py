@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 import pytest
+from cluster_stage import Stage, connector_of
 from postgres_server import new_database
 from sqlalchemy import Table, func, select
 
@@ -285,3 +287,25 @@ async def rig(make_rig: Callable[..., Rig]) -> AsyncIterator[Rig]:
     await made.start()
     yield made
     await made.stop()
+
+
+@pytest.fixture
+async def stage(postgres_place: JournalPlace, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    made = Stage(postgres_place)
+    connector = connector_of(made)
+    monkeypatch.setattr("router.engine.engine.connectors", lambda: {"memory": connector})
+    yield made
+    for name in list(made.engines):
+        await made.stop(name)
+
+
+@pytest.fixture
+def told_of() -> Callable[[Stage], dict[str, list[int]]]:
+    def told(stage: Stage) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for _, parcel in stage.sent:
+            who, number = rank(parcel)
+            found[who].append(number)
+        return dict(found)
+
+    return told
