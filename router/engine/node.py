@@ -51,6 +51,9 @@ RING_SECONDS = 0.005
 SEEN_SECONDS = 0.5
 """How often it is noted which nodes are there."""
 
+ALONE_SECONDS = 3.0
+"""A node that has heard nobody else for so long since its start has nobody to ring for, and nobody who waits for it."""
+
 ASK_SECONDS, AGAIN_SECONDS = 2.0, 0.5
 """How often the journal is asked whose lanes are, and how often while it does not answer."""
 
@@ -122,7 +125,8 @@ class Node:
         self._send_to_tell = self._wake_to_tell = self._ringing = False
         self._started_at = micros(now())
         self._seen: Sequence[NodeStatus] = ()
-        self._answered_at = time.monotonic()
+        self._answered_at = self._began = time.monotonic()
+        self._is_alone = False
         self._broken = self._keyless = ""
         self._heard_of: dict[str, Heard] = {}
 
@@ -269,6 +273,9 @@ class Node:
 
     def _ring(self) -> None:
         self._ringing = False
+        if self._is_alone:
+            self._read_to_tell, self._send_to_tell, self._wake_to_tell = {}, False, False
+            return  # one that comes now looks by itself
         bell = Bell(self._read_to_tell, self._send_to_tell, self._wake_to_tell)
         self._read_to_tell, self._send_to_tell, self._wake_to_tell = {}, False, False
         self.cluster.bells.ring(bell)
@@ -364,6 +371,8 @@ class Node:
         """Note who is there, in the event loop: pages ask from other threads."""
         while True:
             self._seen = tuple(self.cluster.presence.nodes())
+            self._is_alone = len(self._seen) == 1 and time.monotonic() - self._began > ALONE_SECONDS
+            self._store.others_write = not self._is_alone
             self._remember(micros(self._now()))
             await asyncio.sleep(SEEN_SECONDS)
 

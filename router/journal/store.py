@@ -111,7 +111,9 @@ class Store:
         self.engine = engine
         self.sealer = sealer
         self.several_write = False
-        """Whether this process is one of several nodes: its commits are then synced beside the next node's rows."""
+        """Whether this process is one of several nodes: what it reads of others may not be on the disk yet."""
+        self.others_write = True
+        """Whether others are there that may wait: its commits are then synced beside the next node's rows."""
         self._closed = False
         folders = place.data / "blobs", place.data / "spool"
         self.blobs = BlobStore(*folders, sealer.clone())
@@ -261,7 +263,7 @@ class WriteSession:
             with self._store.translated():
                 connection = self._connection = self._connection or self._connect()
                 self._at_last = _nothing
-                early = self._store.several_write
+                early = self._store.several_write and self._store.others_write
                 last = lambda: self._at_last()  # noqa: E731 - looked up at the end: what is to be written is said later
                 with (
                     _repeated(),
