@@ -19,6 +19,7 @@ from sqlalchemy import bindparam, select
 from router.engine.lanes import Entry
 from router.journal import tables
 from router.journal.operations import PARCEL_DETAIL_PLACE, PARCEL_PLACE
+from router.journal.sealing import Sealer
 from router.journal.store import Store
 
 _READ = select(
@@ -69,7 +70,8 @@ class Contents:
     """Keeps and loads contents. `open_only`: of Deliveries that wait no longer none is given.
 
     Where several nodes write, one may stop what another has in its memory: it is asked for with the bytes, again once
-    they were read more than `FRESH_SECONDS` ago. `ahead` gives what will be asked for next, of so many at most.
+    they were read more than `FRESH_SECONDS` ago, unless no other node is there. `ahead` gives what will be asked for
+    next, of so many at most.
     """
 
     def __init__(
@@ -118,7 +120,9 @@ class Contents:
 
     def _at_hand(self, number: int) -> bytes | None:
         kept = self._kept.get(number)
-        if kept is None or (self._open_only and self._clock() - kept.read_at > FRESH_SECONDS):
+        if kept is None:
+            return None
+        if self._open_only and self._store.others_write and self._clock() - kept.read_at > FRESH_SECONDS:
             return None
         return kept.sealed
 
@@ -171,12 +175,14 @@ class Contents:
                 content = self._store.blobs.get(entry.blob)
             else:
                 content = sealer.open(row.sealed_content, PARCEL_PLACE)
-            attachments: dict[str, bytes] = {}
-            if row.sealed_detail is not None:
-                detail = orjson.loads(sealer.open(row.sealed_detail, PARCEL_DETAIL_PLACE))
-                attachments = {name: base64.b64decode(data) for name, data in detail.get("attachments", {}).items()}
-            loaded.append(Loaded(content, attachments))
-        # One with a detail may have files that travel beside: it is read when its turn comes.
-        found = ((number, rows[number]) for number in ahead if number in rows)
-        whole = {number: row.sealed_content for number, row in found if row.sealed_detail is None}
-        return _Read(loaded, {number: sealed for number, sealed in whole.items() if sealed is not None})
+            loaded.append(Loaded(content, _attachments(row, sealer)))
+        # One that has files beside it, or is a file itself, is read when its turn comes.
+        found = [rows[number] for number in ahead if number in rows and rows[number].sealed_content is not None]
+        return _Read(loaded, {row.delivery_id: row.sealed_content for row in found if not _attachments(row, sealer)})
+
+
+def _attachments(row: Any, sealer: Sealer) -> dict[str, bytes]:
+    if row.sealed_detail is None:
+        return {}
+    detail = orjson.loads(sealer.open(row.sealed_detail, PARCEL_DETAIL_PLACE))
+    return {name: base64.b64decode(data) for name, data in detail.get("attachments", {}).items()}
