@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from web_journal import Journal, person, report, rose
+from sqlalchemy import func, select
+from web_journal import Journal, report, rose
 
 from router.identity.flows_keeping import patient_now
 from router.identity.flows_merge import merge
@@ -13,8 +12,7 @@ from router.identity.patients import register
 from router.journal import tables
 from router.journal.operations import Change
 from router.journal.unit import Unit
-from router.journal.view import viewing
-from sqlalchemy import func, select
+from schemas.identity import IdentityStatus
 
 
 def unite(journal: Journal, survivor: int, absorbed: int, now: int, item_id: int | None = None) -> int:
@@ -30,13 +28,14 @@ def unite(journal: Journal, survivor: int, absorbed: int, now: int, item_id: int
     return journal.apply(Change(change, note="merge"))
 
 
-def wrongly_merged(journal: Journal, now: int, survivor: int = 1) -> tuple[int, int]:
-    """Merge somebody new into a patient, with a report about them that came since; gives the merge and who it is."""
-    other = rose("IPP-AUTRE", birth_name="TESTAUTRE", first_given_name="LUCIE")
+def wrongly_merged(journal: Journal, now: int, *, came: bool = True) -> tuple[int, int]:
+    """Merge somebody new into patient 1, with a report about them that came since; gives the merge and who it is."""
+    survivor = 1
+    other = rose("IPP-AUTRE", birth_name="TESTAUTRE", first_given_name="LUCIE", status=IdentityStatus.PROVISIONAL)
     absorbed = journal.apply(register(other, in_coordination=True, now=now)).patient_id
     number = unite(journal, survivor, absorbed, now, item_id=1)
-    message = journal.message(now + 1, control="SINCE")
-    journal.read(
-        message, now + 2, [journal.item(report(other, "e" * 32), line="CRP", patient_id=survivor, to=("spico",))]
-    )
+    if came:
+        message = journal.message(now + 1, control="SINCE")
+        since = journal.item(report(other, "e" * 32), line="CRP", patient_id=survivor, to=("spico",))
+        journal.read(message, now + 2, [since])
     return number, absorbed

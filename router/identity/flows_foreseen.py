@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
@@ -52,33 +52,39 @@ class Foreseen:
 def foresee(connection: Connection, sealer: Sealer, undoing: Undoing) -> Foreseen:
     """Say what undoing a merge does; nothing is changed."""
     parts = parts_of(connection, sealer, undoing.parting, _register(connection, sealer, undoing))
-    given = {number: who for number, who in parts.owners.items() if number in parts.moved and len(who) == 1}
+    given = {number: next(iter(parts.owners[number])) for number in parts.moved if len(parts.owners[number]) == 1}
     stopped = {row.id for row in parts.waiting}
     told = {row.id for row, _ in parts.told}
     items = set(parts.anew)
-    for owner, found in _revised(connection, sealer, undoing):
-        its_own = [one for one in found.waiting if one[1] not in stopped and given.get(one[0], {owner}) == {owner}]
-        left = [one for one in found.left if one[1] not in stopped and given.get(one[0], {owner}) == {owner}]
-        told.update(delivery_id for _, delivery_id in left)
-        items.update(item_id for item_id, _ in its_own)
-        stopped.update(delivery_id for _, delivery_id in its_own)
+    for found in _revised(connection, sealer, undoing, given):
+        told.update(number for _, number in found.left if number not in stopped)
+        items.update(item_id for item_id, number in found.waiting if number not in stopped)
+        stopped.update(number for _, number in found.waiting)
     return Foreseen(len(parts.owners), len(parts.moved), len(attached(connection, items)), len(stopped), len(told))
 
 
-def _revised(connection: Connection, sealer: Sealer, undoing: Undoing) -> list[tuple[int, Published]]:
-    """Give what may leave no more of either patient because its INS changes by the undoing."""
+def _revised(connection: Connection, sealer: Sealer, undoing: Undoing, given: Mapping[int, int]) -> Iterator[Published]:
+    """Give what may leave no more of either patient because its INS changes; `given` are Items with a new patient."""
     survivor, item, patient = undoing.parting.survivor_id, tables.item.c, tables.patient.c
     theirs = select(patient.id).where(patient.merged_into == survivor, patient.id.not_in(undoing.back))
-    # What was given back is under the survivor until then.
-    every = (item.patient_id == survivor) | item.patient_id.in_(undoing.back)
-    found = []
-    for owner, whose, before, after in (
-        (survivor, (item.patient_id == survivor) | item.patient_id.in_(theirs), undoing.present, undoing.restored),
-        (undoing.absorbed_id, every, undoing.absorbed, undoing.lowered),
-    ):
-        if (before.ins, barred(before)) != (after.ins, barred(after)):
-            found.append((owner, published(connection, sealer, whose, before, after)))
-    return found
+    remains = (item.patient_id == survivor) | item.patient_id.in_(theirs)
+    if _differ(undoing.present, undoing.restored):
+        found = published(connection, sealer, remains, undoing.present, undoing.restored)
+        yield _only(found, lambda number: number not in given)
+    if _differ(undoing.absorbed, undoing.lowered):
+        of_absorbed = undoing.absorbed, undoing.lowered
+        yield published(connection, sealer, item.patient_id.in_(undoing.back), *of_absorbed)
+        came = published(connection, sealer, item.patient_id == survivor, *of_absorbed)
+        yield _only(came, lambda number: given.get(number) == undoing.absorbed_id)
+
+
+def _differ(before: PatientIdentity, after: PatientIdentity) -> bool:
+    return (before.ins, barred(before)) != (after.ins, barred(after))
+
+
+def _only(found: Published, which: Callable[[int], bool]) -> Published:
+    """Keep the Deliveries of some Items."""
+    return Published([one for one in found.waiting if which(one[0])], [one for one in found.left if which(one[0])])
 
 
 def _register(connection: Connection, sealer: Sealer, undoing: Undoing) -> Register:
