@@ -36,7 +36,7 @@ async def test_a_merge_is_listed_masked_looked_at_and_undone(site: Any, merged: 
     done = await browser.post(f"{PAGE}/{number}/undo", {"why": "deux personnes"})
     assert done.location == f"{PAGE}/{number}?done=1-1-0"
     after = await browser.get(done.location)
-    assert "Fusion défaite : 1 élément préparé à nouveau, 1 livraison arrêtée, 0 déjà partie" in after.plain
+    assert "Fusion défaite : 1 élément préparé à nouveau, 1 livraison arrêtée, rien n’était parti" in after.plain
     assert "« deux personnes »" in after.plain
     assert 'href="/identities/tasks?patient=1"' in after.text
     tasks = await browser.get("/identities/tasks?patient=1")
