@@ -146,8 +146,7 @@ def undo_merge(merge_id: int, *, actor: str, why: str, now: int, not_before: int
 
     def change(unit: Unit) -> Unmerged:
         column = tables.patient_merge.c
-        mine = select(tables.patient_merge).where(column.id == merge_id).with_for_update()
-        row = unit.connection.execute(mine).one_or_none()
+        row = unit.connection.execute(select(tables.patient_merge).where(column.id == merge_id)).one_or_none()
         refused = _why_not(unit.connection, row, not_before)
         if row is None or refused is not None:
             return Unmerged(refusal=refused or UndoRefusal.NO_MERGE)
