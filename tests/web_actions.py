@@ -164,6 +164,7 @@ ACTS = (
     Act("/identities/#/decide", "/identities", ("desk_done.doubtful",), form=":has([value=doubtful])"),
     Act("/identities/#/decide", "/identities", ("desk_done.refuse",), form=":has([value=refuse])"),
     Act("/identities/tasks/#/close", "/identities/tasks", ("identity.none_tasks",), {"why": "prévenu"}),
+    Act("/identities/merges/#/undo", "/identities/merges/1", ("merges.done",), {"why": "deux personnes"}),
     # Alarms.
     Act("/alarms/#/acknowledge", "/alarms", ("alarm.acknowledged",)),
     Act("/alarms/#/hour", "/alarms", ("alarm.snoozed",)),

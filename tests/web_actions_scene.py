@@ -17,6 +17,7 @@ from dossier_scene import Scene, daughter, doctor, home_help
 from sqlalchemy import insert, update
 from web_journal import HOUR, MINUTE, PASSWORD, Journal, hasten, open_journal, person, report, rose
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
+from web_merges import wrongly_merged
 from web_person import NOW, Served
 from web_traffic import fill
 
@@ -94,6 +95,7 @@ def furnish(folder: Path) -> Journal:
     _hold(journal)
     _codes(journal)
     _dossier(journal)
+    wrongly_merged(journal, NOW - MINUTE, came=False)
     journal.apply(Change(lambda unit: open_task(unit, 1, TaskKind.PUBLISHED, now=NOW, item_id=1, delivery_id=1)))
     with journal.store.writing() as connection:
         for subject in ("labo-sud", "hopital"):

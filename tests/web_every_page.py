@@ -18,6 +18,7 @@ from screen_reader import violations
 from web_actions import ACTS, kind_of as posted_kind
 from web_journal import HOSTILE, MINUTE, Journal, hasten, open_journal, person as patient, report
 from web_mails import DMP_FLOWS, MAIL_FLOWS, correspond, submit
+from web_merges import wrongly_merged
 from web_person import NOW, Person, Served
 from web_traffic import fill, flood
 
@@ -59,8 +60,8 @@ MUST_BE_REACHED = frozenset(
     {
         "/", "/account", "/alarms", "/api", "/audit", "/bulk", "/codes", "/deliveries", "/dmp", "/dossiers",
         "/dossiers/#", "/flows", "/flows/sources/labo-sud", "/identities", "/identities/decisions",
-        "/identities/tasks", "/indicators", "/mail", "/mail/#", "/mailboxes", "/mappings", "/mappings/#",
-        "/messages", "/messages/#",
+        "/identities/merges", "/identities/merges/#", "/identities/tasks", "/indicators", "/mail", "/mail/#",
+        "/mailboxes", "/mappings", "/mappings/#", "/messages", "/messages/#",
         "/messages/#/findings", "/messages/#/original", "/messages/#/sent", "/messages/#/side",
         "/messages/#/understood", "/messages/#/why", "/nodes", "/notices", "/people", "/whatif",
     }
@@ -88,6 +89,7 @@ def fill_everything(folder: Path) -> None:
         )
         journal.read(number, NOW - MINUTE + rank + 1, [made])
         journal.notice(NOW - MINUTE, "error", name[:120], name)
+    wrongly_merged(journal, NOW - MINUTE, came=False)
     kept = MappingsKept(HOSTILE, "Europe/Paris", {HOSTILE: EndMappings(LONG, RTL, "", {RTL: LONG})}, {}, ())
     journal.apply(Change(lambda unit: keep_mappings(unit, [pack(kept)], NOW)))
     journal.store.close()

@@ -18,7 +18,7 @@ def addresses(messages: int, offered: frozenset[str] | None = None) -> Iterator[
         for place in places:
             if offered is None or not place.needs or place.needs in offered:
                 yield place.href, place.href
-    for path in ("/identities/decisions", "/indicators", "/bulk", "/api", "/metrics"):
+    for path in ("/identities/decisions", "/identities/merges", "/indicators", "/bulk", "/api", "/metrics"):
         yield path, path
     number = messages // 2
     for tab in ("", "/understood", "/original", "/sent", "/why", "/findings"):

@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead-letters": ("router.cli.journal", "List what could not be delivered, by cause."),
     "replay": ("router.cli.journal", "Read messages again, or send deliveries again."),
     "cancel": ("router.cli.held", "Set deliveries aside: they will not be sent."),
+    "merges": ("router.cli.merges", "Merges of two patients that messages made: list them, undo a wrong one."),
     "reroute": ("router.cli.bulk", "Send what messages said to another destination, or by another route."),
     "bulk": ("router.cli.bulk", "Actions on many rows: how far they are, stopping one, taking one back."),
     "mappings": ("router.cli.mappings", "Versions of the mappings that messages were read with."),

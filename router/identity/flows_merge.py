@@ -9,26 +9,29 @@ inactive and is found as its survivor from then on. Coordination, circles and co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from router.dossier.merging import circles_after_merge, part_circles
 from router.identity.comparison import compare
-from router.identity.flows_keeping import index, keep_identity, patient_now, touch
+from router.identity.flows_foreseen import Foreseen, Undoing, foresee
+from router.identity.flows_keeping import index, keep_identity, touch
 from router.identity.flows_parted import Parting, part_items
 from router.identity.flows_published import Cause
 from router.identity.flows_traits import STRICT, pairs
-from router.identity.patients import Patient
+from router.identity.patients import Patient, load_patients
 from router.identity.standing import UNSURE
 from router.identity.tasks import TaskKind, open_task
 from router.journal import tables
 from router.journal.actions import record_audit
 from router.journal.operations import Change
+from router.journal.sealing import Sealer
 from router.journal.unit import Unit
+from router.journal.view import View
 from schemas.coding import Identifier
 from schemas.identity import IdentityStatus, PatientIdentity
 from schemas.identity_status import StatusEvent, after
@@ -125,11 +128,12 @@ class UndoRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unmerged:
-    """What came of it: the two patients, or why nothing was changed."""
+    """What came of it: the two patients and what was done, or why nothing was changed."""
 
     survivor_id: int | None = None
     absorbed_id: int | None = None
     refusal: UndoRefusal | None = None
+    done: Foreseen = field(default=Foreseen(), compare=False)
 
 
 def undo_merge(merge_id: int, *, actor: str, why: str, now: int, not_before: int = 0) -> Change[Unmerged]:
@@ -143,20 +147,36 @@ def undo_merge(merge_id: int, *, actor: str, why: str, now: int, not_before: int
     def change(unit: Unit) -> Unmerged:
         column = tables.patient_merge.c
         row = unit.connection.execute(select(tables.patient_merge).where(column.id == merge_id)).one_or_none()
-        refused = _why_not(unit, row, not_before)
+        refused = _why_not(unit.connection, row, not_before)
         if row is None or refused is not None:
             return Unmerged(refusal=refused or UndoRefusal.NO_MERGE)
-        _part(unit, row, now)
+        unit.flush()  # what was prepared within this transaction is foreseen as well
+        undoing = _undoing(unit.connection, unit.sealer, row)
+        done = Foreseen() if undoing is None else foresee(unit.connection, unit.sealer, undoing)
+        if undoing is not None:
+            _part(unit, row, undoing, now)
         sealed_why = unit.sealer.seal(why[:LONGEST_WHY].encode(), WHY_PLACE) if why else None
         values = {"undone_at": now, "undone_by": actor[:120], "sealed_why": sealed_why}
         unit.connection.execute(update(tables.patient_merge).where(column.id == merge_id).values(values))
-        record_audit(actor, "undo merge", f"merge {merge_id}", now=now).apply(unit)
-        return Unmerged(row.survivor_id, row.absorbed_id)
+        both = f"patients {row.survivor_id}, {row.absorbed_id}"
+        record_audit(actor, "undo merge", f"merge {merge_id}", now=now, detail=both).apply(unit)
+        return Unmerged(row.survivor_id, row.absorbed_id, done=done)
 
     return Change(change, note="undo merge")
 
 
-def _why_not(unit: Unit, row: Row[Any] | None, not_before: int) -> UndoRefusal | None:
+def foresee_undoing(view: View, merge_id: int, *, not_before: int = 0) -> Foreseen | UndoRefusal:
+    """Say what undoing a merge would do now, or why it would not be done."""
+    found = select(tables.patient_merge).where(tables.patient_merge.c.id == merge_id)
+    row = view.connection.execute(found).one_or_none()
+    refused = _why_not(view.connection, row, not_before)
+    if row is None or refused is not None:
+        return refused or UndoRefusal.NO_MERGE
+    undoing = _undoing(view.connection, view.sealer, row)
+    return Foreseen() if undoing is None else foresee(view.connection, view.sealer, undoing)
+
+
+def _why_not(connection: Connection, row: Row[Any] | None, not_before: int) -> UndoRefusal | None:
     if row is None:
         return UndoRefusal.NO_MERGE
     if row.undone_at is not None:
@@ -166,33 +186,44 @@ def _why_not(unit: Unit, row: Row[Any] | None, not_before: int) -> UndoRefusal |
     column = tables.patient_merge.c
     either = column.survivor_id == row.survivor_id, column.absorbed_id == row.survivor_id
     later = select(column.id).where(column.id > row.id, column.undone_at.is_(None), either[0] | either[1]).limit(1)
-    return UndoRefusal.LATER if unit.connection.execute(later).first() is not None else None
+    return UndoRefusal.LATER if connection.execute(later).first() is not None else None
 
 
-def _part(unit: Unit, row: Row[Any], now: int) -> None:
-    saved = orjson.loads(unit.sealer.open(row.sealed_before, BEFORE_PLACE))
+def _undoing(connection: Connection, sealer: Sealer, row: Row[Any]) -> Undoing | None:
+    """Say what both patients are again; None when the survivor's row is gone, and the merge with it."""
+    saved = orjson.loads(sealer.open(row.sealed_before, BEFORE_PLACE))
     survivor, absorbed, then = (
         PatientIdentity.model_validate(saved[name]) for name in ("survivor", "absorbed", "after")
     )
-    present = patient_now(unit, row.survivor_id)
-    if present is None:
-        return  # its row is gone, and the merge with it
+    found = load_patients(connection, sealer, [row.survivor_id]).get(row.survivor_id)
+    if found is None:
+        return None
+    present = found.identity
+    fell = _standing(present) != _standing(then)
+    return Undoing(
+        Parting(row.survivor_id, row.at, row.item_id, shared=survivor != then),
+        row.absorbed_id,
+        (row.absorbed_id, *_merged_before(connection, row.absorbed_id, row.id)),
+        present,
+        _fallen(_since(survivor, then, present), survivor, present, fell),
+        absorbed,
+        _fallen(absorbed, absorbed, present, fell),
+    )
+
+
+def _part(unit: Unit, row: Row[Any], undoing: Undoing, now: int) -> None:
     cause = Cause(now, "merge undone", row.item_id)
-    back = [row.absorbed_id, *_merged_before(unit, row.absorbed_id, row.id)]
-    for number in back:
+    for number in undoing.back:
         touch(unit, number, now=now, merged_into=None if number == row.absorbed_id else row.absorbed_id)
-    fell = _standing(present.identity) != _standing(then)
-    restored = _fallen(_since(survivor, then, present.identity), survivor, present.identity, fell)
-    index(unit, row.survivor_id, restored)
-    part_items(unit, Parting(row.survivor_id, row.at, row.item_id, shared=survivor != then), cause)
-    keep_identity(unit, row.survivor_id, present.identity, restored, cause)
-    lowered = _fallen(absorbed, absorbed, present.identity, fell)
-    keep_identity(unit, row.absorbed_id, absorbed, lowered, cause)
-    part_circles(unit, row.survivor_id, row.absorbed_id, back[1:], cause)
+    index(unit, row.survivor_id, undoing.restored)
+    part_items(unit, undoing.parting, cause)
+    keep_identity(unit, row.survivor_id, undoing.present, undoing.restored, cause)
+    keep_identity(unit, row.absorbed_id, undoing.absorbed, undoing.lowered, cause)
+    part_circles(unit, row.survivor_id, row.absorbed_id, undoing.back[1:], cause)
     open_task(unit, row.survivor_id, TaskKind.UNMERGED, now=now, item_id=row.item_id)
 
 
-def _merged_before(unit: Unit, patient_id: int, merge_id: int) -> list[int]:
+def _merged_before(connection: Connection, patient_id: int, merge_id: int) -> list[int]:
     """Give those who had been merged into a patient, at any remove, when it was itself merged."""
     column = tables.patient_merge.c
     found: list[int] = []
@@ -201,7 +232,7 @@ def _merged_before(unit: Unit, patient_id: int, merge_id: int) -> list[int]:
         statement = select(column.absorbed_id).where(
             column.survivor_id.in_(ahead), column.id < merge_id, column.undone_at.is_(None)
         )
-        ahead = list(unit.connection.execute(statement).scalars())
+        ahead = list(connection.execute(statement).scalars())
         found += ahead
     return found
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from router.identity.patients import load_patients
 from router.identity.standing import allows, barred
@@ -18,6 +18,7 @@ from router.journal import tables
 from router.journal.actions import record_audit
 from router.journal.attempts import keep_findings
 from router.journal.parted import parted
+from router.journal.sealing import Sealer
 from router.journal.tables import OPEN_DELIVERIES, DeliveryState, ItemState, MessageState
 from router.journal.unit import Unit
 from schemas.finding import Finding, Severity
@@ -50,6 +51,14 @@ class Cause:
     item_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What waits and is stopped, and what had left or may have: (Item, Delivery)."""
+
+    waiting: list[tuple[int, int]]
+    left: list[tuple[int, int]]
+
+
 def revise_published(
     unit: Unit, patient_id: int, before: PatientIdentity, after: PatientIdentity, cause: Cause
 ) -> bool:
@@ -57,36 +66,46 @@ def revise_published(
     if (before.ins, barred(before)) == (after.ins, barred(after)):
         return False
     unit.flush()  # what was prepared within this transaction counts as well
-    item, delivery, patient = tables.item.c, tables.delivery.c, tables.patient.c
+    patient = tables.patient.c
     absorbed = select(patient.id).where(patient.merged_into == patient_id)
-    found = (
-        select(delivery.id, delivery.item_id, delivery.state, delivery.attempts, delivery.ins_token)
-        .join(tables.item, item.id == delivery.item_id)
-        .where((item.patient_id == patient_id) | item.patient_id.in_(absorbed), delivery.ins_token.is_not(None))
-        .order_by(delivery.id)
-    )
-    stopped: list[int] = []
-    items: set[int] = set()
-    left = 0
-    for row in unit.connection.execute(found).all():
-        if allows(unit.sealer, after, row.ins_token):
-            continue
-        waiting = row.state in WAITING
-        if waiting:
-            stopped.append(row.id)
-            items.add(row.item_id)
-        # One that was tried may have arrived, whatever became of its answer.
-        arrived = row.state in LEFT or (waiting and row.attempts > 0)
-        if arrived and allows(unit.sealer, before, row.ins_token):
-            tell_of(unit, patient_id, row.item_id, row.id, now=cause.now)
-            left += 1
+    whose = (tables.item.c.patient_id == patient_id) | tables.item.c.patient_id.in_(absorbed)
+    found = published(unit.connection, unit.sealer, whose, before, after)
+    stopped, left = [delivery_id for _, delivery_id in found.waiting], len(found.left)
+    for item_id, delivery_id in found.left:
+        tell_of(unit, patient_id, item_id, delivery_id, now=cause.now)
     if stopped:
         stop_deliveries(unit, stopped, _STOPPED, now=cause.now)
-        hold_items(unit, items, WITHDRAWN)
+        hold_items(unit, {item_id for item_id, _ in found.waiting}, WITHDRAWN)
     if stopped or left:
         detail = f"{cause.why}: {len(stopped)} stopped, {left} had left"
         record_audit("passerelle", ACTION, f"patient {patient_id}", now=cause.now, detail=detail).apply(unit)
     return bool(stopped)
+
+
+def published(
+    connection: Connection, sealer: Sealer, whose: ColumnElement[bool], before: PatientIdentity, after: PatientIdentity
+) -> Published:
+    """Give what was prepared for the Items of one patient (`whose`, a condition) and may leave no more."""
+    item, delivery = tables.item.c, tables.delivery.c
+    found = (
+        select(delivery.id, delivery.item_id, delivery.state, delivery.attempts, delivery.ins_token)
+        .join(tables.item, item.id == delivery.item_id)
+        .where(whose, delivery.ins_token.is_not(None))
+        .order_by(delivery.id)
+    )
+    stopped: list[tuple[int, int]] = []
+    left: list[tuple[int, int]] = []
+    for row in connection.execute(found).all():
+        if allows(sealer, after, row.ins_token):
+            continue
+        waiting = row.state in WAITING
+        if waiting:
+            stopped.append((row.item_id, row.id))
+        # One that was tried may have arrived, whatever became of its answer.
+        arrived = row.state in LEFT or (waiting and row.attempts > 0)
+        if arrived and allows(sealer, before, row.ins_token):
+            left.append((row.item_id, row.id))
+    return Published(stopped, left)
 
 
 def arrived_all_the_same(unit: Unit, deliveries: Sequence[int], *, now: int) -> None:

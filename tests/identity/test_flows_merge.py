@@ -26,6 +26,7 @@ from router.identity.flows_merge import UndoRefusal, Unmerged, undo_merge, unite
 from router.identity.patients import register, search_tokens
 from router.identity.tasks import TaskKind
 from router.journal import tables
+from router.journal.operations import apply_at_once
 from router.journal.queries_lines import item_lines
 from router.journal.queries_search import Search, candidates
 from router.journal.view import viewing
@@ -169,6 +170,20 @@ async def test_merges_in_a_row_are_one_person_and_undone_from_the_last(rig: Rig)
     assert (await undo(rig, 1)).refusal is None
     assert [rig.patient(number).merged_into for number in numbers] == [None, None, None]
     assert await undo(rig, 9) == Unmerged(refusal=UndoRefusal.NO_MERGE)
+
+
+async def test_two_people_at_once_undo_it_once(rig: Rig) -> None:
+    await rig.know(qualified_rose("IPP1"))
+    await rig.know(rose("IPP2"))
+    await rig.receive(merged(1, rose("IPP1"), "IPP2"))
+    store = rig.engine.store
+
+    def one(name: str) -> Unmerged:
+        return apply_at_once(store, undo_merge(1, actor=name, why="deux personnes", now=7))
+
+    both = await asyncio.gather(asyncio.to_thread(one, "claire"), asyncio.to_thread(one, "anne"))
+    assert sorted(str(done.refusal) for done in both) == ["None", "undone_already"]
+    assert [task.kind for task in rig.tasks()].count(TaskKind.UNMERGED) == 1
 
 
 async def test_registering_under_the_number_of_one_who_was_merged_overwrites_nobody(rig: Rig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from flows_rig import (
     report,
     rose,
 )
+from sqlalchemy import select
 
 from connectors.contracts import Parcel
 from router.bulk.jobs import BulkAction, start_job
@@ -30,7 +32,7 @@ from router.desk.deciding import Decide
 from router.desk.doubts import declare_doubtful
 from router.desk.reasons import Why
 from router.desk.undoing import Undo
-from router.identity.flows_merge import undo_merge
+from router.identity.flows_merge import Unmerged, foresee_undoing, undo_merge
 from router.identity.patients import register
 from router.identity.tasks import TaskKind
 from router.journal import tables
@@ -39,6 +41,8 @@ from router.journal.attempts import RecordAttempt, RecordAttempts
 from router.journal.decisions import DeskAction
 from router.journal.operations import Change
 from router.journal.tables import DeliveryState
+from router.journal.unit import Unit
+from router.journal.view import viewing
 from schemas.identity import IdentityStatus
 
 ONE_DATABASE = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
@@ -54,8 +58,32 @@ async def united(rig: Rig, status: IdentityStatus | None = VALIDATED, **more: An
 
 
 async def undo(rig: Rig, merge_id: int = 1) -> None:
-    await rig.apply(undo_merge(merge_id, actor="claire", why="deux personnes", now=7))
+    """Undo a merge; what was foreseen is what was done, in every test here."""
+    with viewing(rig.engine.store) as view:
+        foreseen = foresee_undoing(view, merge_id)
+    before: Counter[str] = Counter()
+
+    def change(unit: Unit) -> Unmerged:
+        unit.flush()
+        before.update(_counted(unit))
+        undone = undo_merge(merge_id, actor="claire", why="deux personnes", now=7).apply(unit)
+        after = _counted(unit)
+        figures = undone.done.stopped, undone.done.told, undone.done.anew
+        assert figures == tuple(after[name] - before[name] for name in ("cancelled", "told", "held"))
+        return undone
+
+    undone: Unmerged = await rig.apply(Change(change, note="undo merge"))
+    assert undone.done == foreseen
     await rig.settle()
+
+
+def _counted(unit: Unit) -> Counter[str]:
+    """Count what an undoing changes: Deliveries cancelled, Items held, tasks about what had left."""
+    found = Counter(str(state) for state in unit.connection.execute(select(tables.delivery.c.state)).scalars())
+    found += Counter(str(state) for state in unit.connection.execute(select(tables.item.c.state)).scalars())
+    kinds = unit.connection.execute(select(tables.identity_task.c.kind)).scalars()
+    found["told"] = sum(kind == TaskKind.PUBLISHED.value for kind in kinds)
+    return found
 
 
 async def again(rig: Rig, *numbers: int) -> int:

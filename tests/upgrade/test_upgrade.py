@@ -77,6 +77,7 @@ COMMANDS = (
     ("codes", "list"),
     ("alarms",),
     ("bulk", "list"),
+    ("merges", "list"),
     ("dossier", "list"),
     ("audit",),
     ("audit", "verify"),

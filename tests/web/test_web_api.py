@@ -239,7 +239,7 @@ async def test_it_is_not_ready_when_messages_wait_for_too_long(site: Any) -> Non
 async def test_the_description_is_whole(site: Any) -> None:
     found = (await site.browser().get(API + "/openapi.json")).json()
     assert all(path.startswith(API) for path in found["paths"])
-    assert len(found["paths"]) == 73
+    assert len(found["paths"]) == 76
 
 
 async def test_errors_of_the_journal_are_problems(site: Any, api: Browser, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,12 @@ from pydantic import BaseModel, Field
 
 from router.desk.deciding import LONGEST_NOTE, TOGETHER
 from router.desk.history import DecisionLine
+from router.desk.merges import MergeLine, MergeState
 from router.desk.queue import Heap, Held, Waiting
 from router.desk.reasons import Why
 from router.identity.comparison import TRAITS, Agreement, Comparison
+from router.identity.flows_foreseen import Foreseen
+from router.identity.flows_merge import LONGEST_WHY, UndoRefusal
 from router.journal.decisions import DeskAction
 from router.web.api.models import at, moment
 from schemas.identity import PatientIdentity
@@ -147,6 +150,69 @@ class UndoneOut(BaseModel):
     left: int
 
 
+class MergeOut(BaseModel):
+    """A merge of two patients that a message made, without health data.
+
+    `refusal` says why it cannot be undone now, null when it can; `later_merge_id` is the merge to undo first.
+    `message_id` is null once its message is erased.
+    """
+
+    id: int
+    at: datetime
+    state: MergeState
+    message_id: int | None
+    item_id: int | None
+    survivor_id: int
+    absorbed_id: int
+    undone_at: datetime | None
+    undone_by: str
+    why: str
+    refusal: UndoRefusal | None
+    later_merge_id: int | None
+
+
+class MergesOut(BaseModel):
+    """A page, newest first. `next` goes on from here as `before`; null at the end."""
+
+    merges: list[MergeOut]
+    next: int | None
+
+
+class ForeseenOut(BaseModel):
+    """What undoing a merge does.
+
+    `came`: Items that came or were prepared since; `moved`: those that are not the survivor's alone; `anew`: those
+    decided and prepared anew; `stopped`: Deliveries that wait and are stopped; `told`: Deliveries that left under an
+    INS that is not their patient's: a task for each asks that its receiver be told.
+    """
+
+    came: int
+    moved: int
+    anew: int
+    stopped: int
+    told: int
+
+
+class MergeDetailOut(MergeOut):
+    """One merge; `foreseen` is what undoing it would do now, null when it cannot be undone."""
+
+    foreseen: ForeseenOut | None
+
+
+class UnmergeIn(BaseModel):
+    """Why a merge is undone: kept sealed."""
+
+    why: str = Field(min_length=1, max_length=LONGEST_WHY)
+
+
+class UnmergedOut(ForeseenOut):
+    """What the undoing did; both patients may have tasks."""
+
+    merge_id: int
+    survivor_id: int
+    absorbed_id: int
+
+
 def heap_out(heap: Heap) -> HeapOut:
     """Give a count."""
     return HeapOut(count=heap.count.count, capped=heap.count.more, oldest_at=moment(heap.oldest_at))
@@ -191,3 +257,26 @@ def decision_out(line: DecisionLine) -> DecisionOut:
         items=line.items,
         standing=line.standing,
     )
+
+
+def merge_out(line: MergeLine) -> MergeOut:
+    """Give a merge."""
+    return MergeOut(
+        id=line.id,
+        at=at(line.at),
+        state=line.state,
+        message_id=line.item.message_id if line.item is not None else None,
+        item_id=line.item.id if line.item is not None else None,
+        survivor_id=line.survivor.patient_id,
+        absorbed_id=line.absorbed.patient_id,
+        undone_at=moment(line.undone_at),
+        undone_by=line.undone_by,
+        why=line.why,
+        refusal=line.refusal,
+        later_merge_id=line.later,
+    )
+
+
+def foreseen_out(found: Foreseen) -> ForeseenOut:
+    """Give what undoing a merge does."""
+    return ForeseenOut(came=found.came, moved=found.moved, anew=found.anew, stopped=found.stopped, told=found.told)

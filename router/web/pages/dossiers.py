@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from router.desk.merges import has_merges
 from router.dossier.accesses import AccessLine, accesses
 from router.dossier.agenda import MEDIA_TYPE, agenda, written
 from router.dossier.circle import end_member
@@ -83,9 +84,10 @@ async def dossier(patient_id: int, request: Request, desk: Office, visit: Signed
         raise NotThere
     shown, changes, decisions = found
 
-    def ask(_view: View) -> Values:
+    def ask(view: View) -> Values:
         return {
             "dossier": shown,
+            "was_merged": has_merges(view, patient_id),
             "patient": masked(PatientLine.of(shown.patient.identity)),
             "rows": [(one, _why_not(one)) for one in shown.members],
             "names": {one.line.seat.id: one.line.seat.member.label for one in shown.members},

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 
 from router.desk.queue import piles
 from router.identity.patients import load_patients
-from router.identity.tasks import Task, close_task, open_tasks
+from router.identity.tasks import Task, TaskKind, close_task, open_tasks
 from router.journal import tables
 from router.journal.queries_lines import ItemLine, PatientLine, item_lines
 from router.journal.queries_message import DeliveryLine, delivery_lines
@@ -25,6 +25,8 @@ router = APIRouter()
 
 PATH = "/identities/tasks"
 PAGE = 50
+OF_MERGES = frozenset({TaskKind.UNMERGED.value, TaskKind.COORDINATION.value, TaskKind.CIRCLES.value})
+"""Kinds of tasks that a merge, or its undoing, opened: they lead to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,19 @@ class TaskLine:
 
 @router.get(PATH)
 async def tasks(request: Request, desk: Office, visit: Signed) -> Response:
-    """Show the open tasks, the oldest first."""
+    """Show the open tasks, the oldest first: of everybody, or of one patient."""
     after = row_number(request.query_params.get("after", "")) or 0
+    patient = row_number(request.query_params.get("patient", ""))
 
     def ask(view: View) -> Values:
-        found = open_tasks(view, after=after, limit=PAGE + 1)
+        found = open_tasks(view, patient_id=patient, after=after, limit=PAGE + 1)
         return {
             "pile": "tasks",
             "piles": piles(view),
             "rows": _lines(view, found[:PAGE]),
             "after": after,
+            "patient": patient,
+            "merge_kinds": OF_MERGES,
             "following": found[PAGE - 1].id if len(found) > PAGE else None,
         }
 
