@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import nats.errors
@@ -129,10 +128,8 @@ class JetStreamLanes:
         if self._released:
             return 0
         share = shares(self._wanted(), list(self._nodes()), self._link.settings.name).get(kind, 0)
-        return (
-            share
-            - Counter(kind_of(lane) for lane in (self._held.keys() | self._taking.keys()) - self._dropping.keys())[kind]
-        )
+        own = (self._held.keys() | self._taking.keys()) - self._dropping.keys()
+        return share - sum(kind_of(lane) == kind for lane in own)
 
     async def _take(self, group: asyncio.TaskGroup, tokens: Tokens, kind: str) -> None:
         while not self._released:

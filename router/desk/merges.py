@@ -10,14 +10,12 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Row, or_, select
 
-from router.identity.flows_merge import BEFORE_PLACE, WHY_PLACE, UndoRefusal
+from router.identity.flows_merge import BEFORE_PLACE, WHY_PLACE, UndoRefusal, refusal_of
 from router.journal import tables
 from router.journal.queries_lines import ItemLine, PatientLine, item_lines
+from router.journal.retention import DAY_MICROS
 from router.journal.view import View
 from schemas.identity import IdentityStatus, PatientIdentity
-
-DAY = 86_400_000_000
-"""Microseconds of a day."""
 
 SENTENCES = {
     UndoRefusal.NO_MERGE: "There is no such merge: list those that there are.",
@@ -74,7 +72,7 @@ class MergeLine:
 
 def kept_since(now: int, retention_days: int | None) -> int:
     """Say since when what came of messages is there (microseconds): an older merge is not undone."""
-    return 0 if retention_days is None else now - retention_days * DAY
+    return 0 if retention_days is None else now - retention_days * DAY_MICROS
 
 
 def merges(
@@ -137,19 +135,11 @@ def _lines(view: View, rows: Sequence[Row[Any]], not_before: int) -> list[MergeL
                 row.undone_at,
                 row.undone_by or "",
                 why,
-                _refusal(row, not_before, following),
+                refusal_of(row, not_before, has_later=following is not None),
                 following,
             )
         )
     return lines
-
-
-def _refusal(row: Row[Any], not_before: int, later: int | None) -> UndoRefusal | None:
-    if row.undone_at is not None:
-        return UndoRefusal.UNDONE
-    if row.at < not_before:
-        return UndoRefusal.TOO_OLD
-    return UndoRefusal.LATER if later is not None else None
 
 
 def _later(view: View, rows: Sequence[Row[Any]]) -> dict[int, int]:

@@ -110,13 +110,15 @@ class Dispatcher:
 
     def enqueue(self, queued: Sequence[Queued]) -> None:
         """Take Deliveries just committed; those that do not fit are read from the journal in their turn."""
-        for one in queued:
-            prepared = one.prepared
-            if self._owned is not None:
-                # What another node queued before it is to be read first: only its bytes are kept from here.
+        if self._owned is not None:
+            # What another node queued before them is to be read first: only their bytes are kept from here.
+            for one in queued:
                 if self._owned.fence_of(one.lane) is not None:
                     self._keep(one)
-                continue
+            self.look()
+            return
+        for one in queued:
+            prepared = one.prepared
             if self._more or self._reloading or len(self._lanes) >= WINDOW:
                 self._more = self._missed = True
                 break
@@ -133,8 +135,6 @@ class Dispatcher:
             self._keep(one)
             self._lanes.add(entry)
             self._cursor = one.delivery_id
-        if self._owned is not None:
-            self._more = self._missed = True
         self._wake.set()
 
     def _keep(self, queued: Queued) -> None:

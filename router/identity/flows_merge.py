@@ -179,14 +179,19 @@ def foresee_undoing(view: View, merge_id: int, *, not_before: int = 0) -> Forese
 def _why_not(connection: Connection, row: Row[Any] | None, not_before: int) -> UndoRefusal | None:
     if row is None:
         return UndoRefusal.NO_MERGE
+    column = tables.patient_merge.c
+    either = column.survivor_id == row.survivor_id, column.absorbed_id == row.survivor_id
+    later = select(column.id).where(column.id > row.id, column.undone_at.is_(None), either[0] | either[1]).limit(1)
+    return refusal_of(row, not_before, has_later=connection.execute(later).first() is not None)
+
+
+def refusal_of(row: Row[Any], not_before: int, *, has_later: bool) -> UndoRefusal | None:
+    """Say why a merge, given its row, is not undone; `has_later`: its survivor was merged again since, which stands."""
     if row.undone_at is not None:
         return UndoRefusal.UNDONE
     if row.at < not_before:
         return UndoRefusal.TOO_OLD
-    column = tables.patient_merge.c
-    either = column.survivor_id == row.survivor_id, column.absorbed_id == row.survivor_id
-    later = select(column.id).where(column.id > row.id, column.undone_at.is_(None), either[0] | either[1]).limit(1)
-    return UndoRefusal.LATER if connection.execute(later).first() is not None else None
+    return UndoRefusal.LATER if has_later else None
 
 
 def _undoing(connection: Connection, sealer: Sealer, row: Row[Any]) -> Undoing | None:

@@ -173,13 +173,17 @@ _NOT_SYNCED = ", set_config('synchronous_commit', 'off', true)"
 _SYNC = "SELECT pg_logical_emit_message(true, 'passerelle', '')"
 
 
+def _nothing() -> None:
+    """Write nothing more."""
+
+
 @contextlib.contextmanager
 def transaction(
     connection: Connection,
     *,
     short: bool = False,
     early: bool = False,
-    at_last: Callable[[], None] | None = None,
+    at_last: Callable[[], None] = _nothing,
     questions: Sequence[Question] = (),
 ) -> Iterator[dict[Question, Any]]:
     """Hold a write transaction on a connection; it is begun and ended at the driver, whoever speaks in between.
@@ -208,12 +212,10 @@ def transaction(
     try:
         yield answers
         if connection.dialect.name == "sqlite":
-            if at_last is not None:
-                at_last()
+            at_last()
         else:
             with driver.pipeline():
-                if at_last is not None:
-                    at_last()
+                at_last()
                 # A statement that fails takes all that follow with it, this one too.
                 driver.execute("COMMIT")
                 if early:
@@ -231,10 +233,6 @@ def transaction(
 def _sync(driver: Any) -> None:
     driver.execute(_SYNC)
     driver.commit()
-
-
-def _nothing() -> None:
-    """Write nothing more."""
 
 
 class WriteSession:
@@ -264,10 +262,11 @@ class WriteSession:
                 connection = self._connection = self._connection or self._connect()
                 self._at_last = _nothing
                 early = self._store.several_write and self._store.others_write
-                last = lambda: self._at_last()  # noqa: E731 - looked up at the end: what is to be written is said later
                 with (
                     _repeated(),
-                    transaction(connection, short=True, early=early, at_last=last, questions=questions) as self.answers,
+                    transaction(
+                        connection, short=True, early=early, at_last=self._end, questions=questions
+                    ) as self.answers,
                 ):
                     self._forget_if_changed(connection)
                     yield connection
@@ -285,6 +284,9 @@ class WriteSession:
     def at_last(self, write: Callable[[], None]) -> None:
         """Have the transaction that is held now write this together with its commit."""
         self._at_last = write
+
+    def _end(self) -> None:
+        self._at_last()
 
     def _connect(self) -> Connection:
         connection = self._store.engine.connect()
